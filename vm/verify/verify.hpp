@@ -1,0 +1,30 @@
+// The verifier: the only maker of VerifiedModule, and so the only way for code into the engine.
+#pragma once
+
+#include <memory>
+
+#include "vm/base/result.hpp"
+#include "vm/module/module.hpp"
+
+namespace atollvm::verify {
+
+// A module that keeps every rule of docs/format.md. Immutable; shared by all processes that run
+// it; copies are cheap and refer to the same module. Any thread.
+class VerifiedModule {
+ public:
+  [[nodiscard]] const mod::Module& operator*() const { return *module_; }
+  [[nodiscard]] const mod::Module* operator->() const { return module_.get(); }
+  [[nodiscard]] bool same(const VerifiedModule& other) const { return module_ == other.module_; }
+
+ private:
+  explicit VerifiedModule(std::shared_ptr<const mod::Module> module) : module_(std::move(module)) {}
+  friend base::Result<VerifiedModule> verify(mod::Module module);
+
+  std::shared_ptr<const mod::Module> module_;
+};
+
+// Checks all rules, in time linear in the module's size. Errors: invalid, with the section and
+// index, or the function (name, index) and the word in it, as place.
+base::Result<VerifiedModule> verify(mod::Module module);
+
+}  // namespace atollvm::verify
