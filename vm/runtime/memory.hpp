@@ -1,0 +1,52 @@
+// Linear memories.
+#pragma once
+
+#include <memory>
+
+#include "vm/base/types.hpp"
+#include "vm/module/module.hpp"
+
+namespace atollvm::runtime {
+
+// How accesses of compiled code are kept inside; the interpreter always checks explicitly.
+enum class MemoryStrategy : u8 {
+  checked,  // exact size, compared at each access; may move when it grows
+  guarded,  // 4 GiB and a guard are reserved; never moves
+};
+
+// One linear memory: zero-filled, grows, never shrinks. Belongs to the process's thread.
+class Memory {
+ public:
+  // `byte_limit` bounds the size whatever the type says. Null when the minimum is above it or the
+  // host has no memory.
+  static std::unique_ptr<Memory> create(const mod::MemoryType& type, u64 byte_limit,
+                                        MemoryStrategy strategy);
+  ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  [[nodiscard]] u8* base() const { return base_; }
+  [[nodiscard]] u64 size() const { return size_; }  // bytes
+  [[nodiscard]] u64 pages() const { return size_ >> type_.page_shift; }
+  [[nodiscard]] const mod::MemoryType& type() const { return type_; }
+  [[nodiscard]] MemoryStrategy strategy() const { return strategy_; }
+
+  // Adds pages. The old size in pages, or -1 when the type's maximum, the limit or the host
+  // refuses (then nothing changed). The base may change.
+  i64 grow(u64 delta_pages);
+
+ private:
+  Memory(const mod::MemoryType& type, u64 byte_limit, MemoryStrategy strategy)
+      : type_(type), byte_limit_(byte_limit), strategy_(strategy) {}
+  bool resize(u64 bytes);
+
+  mod::MemoryType type_;
+  u64 byte_limit_;
+  MemoryStrategy strategy_;
+  u8* base_ = nullptr;
+  u64 size_ = 0;      // bytes that guests may use
+  u64 capacity_ = 0;  // bytes that are readable and writable
+  u64 reserved_ = 0;  // bytes of address space
+};
+
+}  // namespace atollvm::runtime

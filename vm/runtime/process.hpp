@@ -1,0 +1,202 @@
+// A process: one isolated guest. Plain data at every safepoint (see "canonical frames").
+//
+// VM stack layout, from low to high: for each frame a header slot, then the frame's slots; a
+// callee's frame starts inside its caller's (the call window). The header of the frame at fp is
+// fp[-1] = {pc:32, kind:32}: where the frame below goes on, as a word index in Module::code.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vm/base/result.hpp"
+#include "vm/cap/handle_table.hpp"
+#include "vm/runtime/host.hpp"
+#include "vm/runtime/memory.hpp"
+#include "vm/runtime/program.hpp"
+
+namespace atollvm::runtime {
+
+// What stands in the upper half of a frame header.
+enum class FrameKind : u32 {
+  guest = 0,  // the frame below is a guest's, in the same instance
+  entry = 1,  // called from outside: returning ends the call
+};
+
+// Limits of one process. Reaching one is the guest's error, never the host's.
+struct Limits {
+  u64 memory_bytes = u64{1} << 32;  // all linear memories together
+  u64 stack_bytes = 1 << 20;        // VM stack
+  u64 table_elements = 10'000'000;  // all tables together
+  u32 handles = 1024;
+  std::optional<u64> fuel;  // exact; nothing: not counted
+};
+
+struct Options {
+  Limits limits;
+  MemoryStrategy memory = MemoryStrategy::checked;
+  // Functions that imports may name. Must outlive the process.
+  std::span<const HostFunction> host;
+};
+
+// One function on a process's stack.
+struct TraceFrame {
+  u32 function = 0;      // index
+  u32 pc = 0;            // word in Module::code: of the failing instruction, or of the call
+  std::string name;      // function name
+  std::string location;  // "file:line:column", or empty
+};
+
+// How a run ended.
+struct Outcome {
+  enum class Kind : u8 {
+    finished,     // the called function returned; results() holds its results
+    exited,       // the guest ended itself with exit_code
+    trapped,      // trap says why; the process can't go on
+    out_of_fuel,  // at a safepoint, can go on after add_fuel
+    preempted,    // at a safepoint, can go on
+    pending,      // parked in a host call; can go on once ready()
+  };
+  Kind kind = Kind::finished;
+  Trap trap = Trap::unreachable;
+  u32 exit_code = 0;
+};
+
+struct GlobalCell {
+  Slot low = 0;
+  Slot high = 0;  // upper half of a v128
+};
+
+// Elements are function references ((instance + 1) << 32 | function) or host references; 0 null.
+struct Table {
+  mod::TableType type;
+  std::vector<u64> elements;
+};
+
+// Type of a function reference in a slot.
+constexpr u64 function_reference(u32 instance, u32 function) {
+  return (u64{instance} + 1) << 32 | function;
+}
+
+// One module instantiated in a process.
+struct Instance {
+  u32 index = 0;
+  std::shared_ptr<const Program> program;
+  std::vector<GlobalCell> globals;            // own ones
+  std::vector<GlobalCell*> imported_globals;  // cells of other instances
+  std::vector<Memory*> memories;              // by memory index; owned by the process
+  std::vector<Table*> tables;                 // by table index; owned by the process
+  std::vector<const HostFunction*> imports;   // by function index of imported functions
+  std::vector<bool> elem_dropped;
+  std::vector<bool> data_dropped;
+};
+
+// What the code that runs a process needs at hand. One for each process until workers share them.
+// Its address is stable. Only `limit` and `preempt` may be touched by other threads.
+struct Worker {
+  std::atomic<Slot*> limit{nullptr};  // end of the stack in use; null makes every check fail
+  const isa::Word* code = nullptr;    // of the current instance
+  const FuncInfo* functions = nullptr;
+  Instance* instance = nullptr;
+  Process* process = nullptr;
+  std::atomic<bool> preempt{false};
+};
+
+class Process {
+ public:
+  // Instantiates a module: resolves imports, allocates and initialises memories, tables, globals
+  // and active segments. Errors: not_found (an import, with its name and type), limit, invalid (a
+  // segment out of bounds).
+  static base::Result<std::unique_ptr<Process>> create(std::shared_ptr<const Program> program,
+                                                       const Options& options);
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  [[nodiscard]] cap::HandleTable& handles() { return handles_; }
+  [[nodiscard]] Instance& instance() { return *instances_.front(); }
+  [[nodiscard]] const Program& program() const { return *instances_.front()->program; }
+  [[nodiscard]] const Limits& limits() const { return limits_; }
+
+  // Prepares the call of a function by its index; arguments are slots. `interp::run` runs it. Only
+  // while no call is under way. Errors: usage (argument count, call under way), limit (stack).
+  base::Status prepare(u32 function, std::span<const Slot> arguments);
+  // Results of the call that finished last.
+  [[nodiscard]] std::span<const Slot> results() const { return results_; }
+
+  // Asks the process to stop at its next safepoint. Any thread, async-signal-safe.
+  void preempt();
+  // Whether a parked call can go on. Thread-safe.
+  [[nodiscard]] bool ready() const;
+  // Called, on any thread, when a parked call has become ready. Set before running.
+  void on_ready(std::function<void()> wake);
+
+  // Fuel left; negative after stopping for lack of it.
+  [[nodiscard]] i64 fuel() const { return fuel_; }
+  [[nodiscard]] bool counts_fuel() const { return limits_.fuel.has_value(); }
+  void add_fuel(u64 amount);
+
+  // Ends a call under way with a trap from outside (time limit, interrupt). The trace stays.
+  Outcome stop(Trap why);
+  // The stack, innermost first, at most `max_frames` (then the outermost follow after a gap).
+  [[nodiscard]] std::vector<TraceFrame> trace(usize max_frames = 64) const;
+
+  // Bytes of linear memory, VM stack and tables now, and high-water mark of the stack.
+  struct Usage {
+    u64 memory_bytes = 0;
+    u64 stack_bytes = 0;
+    u64 stack_peak_bytes = 0;
+    u64 table_elements = 0;
+  };
+  [[nodiscard]] Usage usage() const;
+
+  // --- For tiers. ---
+  enum class State : u8 { idle, runnable, pending, done };
+  Worker worker;
+
+  struct Saved {   // where a stopped process goes on
+    u32 pc = 0;    // word in the current instance's code
+    u64 fp = 0;    // slot index of the frame in the stack
+    u64 bulk = 0;  // elements or bytes done of the bulk operation at pc
+  };
+  Saved saved;
+  State state = State::idle;
+
+  [[nodiscard]] Slot* stack() { return stack_.get(); }
+  // Makes room up to `needed` slots (counted from the stack's start); false at the limit. The
+  // stack may move. Sets worker.limit.
+  bool ensure_stack(u64 needed);
+  // Puts worker.limit back after a preemption was taken.
+  void rearm();
+  void set_fuel(i64 fuel) { fuel_ = fuel; }
+  // Copies the finished call's results.
+  void finish(const Slot* results, u32 count);
+  // Runs the gate, then the function, with its window at `window`.
+  HostResult call_host(const HostFunction& function, Slot* window);
+  // For a parked process that is ready: runs the Finish.
+  HostResult complete(Slot* window);
+  i64 grow_memory(Memory& memory, u64 delta_pages);
+  i64 grow_table(Table& table, u64 value, u64 delta);
+
+ private:
+  friend class HostContext;
+  explicit Process(const Limits& limits);
+  base::Status instantiate(std::shared_ptr<const Program> program, const Options& options);
+
+  Limits limits_;
+  cap::HandleTable handles_;
+  std::unique_ptr<Slot[]> stack_;
+  u64 stack_capacity_ = 0;  // slots
+  u64 stack_max_ = 0;       // slots
+  i64 fuel_ = 0;
+  std::vector<Slot> results_;
+  std::vector<std::unique_ptr<Instance>> instances_;
+  std::vector<std::unique_ptr<Memory>> memories_;
+  std::vector<std::unique_ptr<Table>> tables_;
+  std::shared_ptr<CompletionPort> port_;
+};
+
+}  // namespace atollvm::runtime

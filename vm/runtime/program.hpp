@@ -1,0 +1,57 @@
+// A verified module made ready to run: derived tables that all its processes share.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "vm/verify/verify.hpp"
+
+namespace atollvm::runtime {
+
+// What a call needs to know of a function. Entries of imported functions have no code.
+struct FuncInfo {
+  const isa::Word* code = nullptr;
+  u16 param_slots = 0;
+  u16 local_slots = 0;   // parameters and zeroed slots
+  u16 window_slots = 0;  // max(frame, min_window): what the stack limit is checked against
+  u16 result_slots = 0;
+  u32 type = 0;  // index of the first equal type in the module, so equal types compare equal
+};
+
+// Every frame has at least this many slots of the stack to itself (for host calls).
+inline constexpr u32 min_window = 16;
+
+// Immutable, any thread.
+class Program {
+ public:
+  static std::shared_ptr<const Program> make(verify::VerifiedModule module);
+
+  [[nodiscard]] const mod::Module& module() const { return *module_; }
+  [[nodiscard]] const isa::Word* code() const { return module_->code.data(); }
+  // Indexed by the function index space: imports first.
+  [[nodiscard]] const std::vector<FuncInfo>& functions() const { return functions_; }
+  [[nodiscard]] u32 imported_functions() const { return imported_functions_; }
+  [[nodiscard]] u32 imported_globals() const { return imported_globals_; }
+  // Types as FuncInfo::type counts them, for each type index.
+  [[nodiscard]] const std::vector<u32>& canonical_types() const { return canonical_types_; }
+  // Type index of a function.
+  [[nodiscard]] u32 type_of(u32 function) const { return function_types_[function]; }
+  // Index in the function index space of the function whose code holds this word.
+  [[nodiscard]] u32 function_at(u32 pc) const;
+  // The exported thing, or nothing.
+  [[nodiscard]] std::optional<u32> find_export(std::string_view name, mod::ExternKind kind) const;
+  // "name" or "func[12]", for traces and messages.
+  [[nodiscard]] std::string function_name(u32 function) const;
+
+ private:
+  explicit Program(verify::VerifiedModule module) : module_(std::move(module)) {}
+
+  verify::VerifiedModule module_;
+  std::vector<FuncInfo> functions_;
+  std::vector<u32> function_types_;
+  std::vector<u32> canonical_types_;
+  u32 imported_functions_ = 0;
+  u32 imported_globals_ = 0;
+};
+
+}  // namespace atollvm::runtime
