@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# Every suite that a change must pass; called by `./dev test`, which documents the arguments.
+# A passing suite prints its summary, a failing one everything. The last line is the sum.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+long=0 seed=$((RANDOM * 32768 + RANDOM)) resume="" fuzz_seconds="" filter=""
+while (($#)); do
+  case $1 in
+    --long) long=1 ;;
+    --seed) seed=${2:?--seed needs a number} && shift ;;
+    --resume) resume=${2:?--resume needs NAME:K} && shift ;;
+    --fuzz-seconds) fuzz_seconds=${2:?--fuzz-seconds needs a number} && shift ;;
+    -*) echo "tests: unknown option $1" >&2 && exit 2 ;;
+    *) filter=$1 ;;
+  esac
+  shift
+done
+: "${fuzz_seconds:=$((long ? 300 : 5))}"
+
+passed=0 failed=0 skipped=0 matched=0
+failures=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export UBSAN_OPTIONS=print_stacktrace=1
+
+fail() { # LABEL COUNT REASON: shows the log of the suite that just ran
+  failed=$((failed + $2))
+  failures+=("$1: $3")
+  sed "s|^|$1: |" "$log"
+  echo "$1: FAILED: $3"
+}
+
+# True when the suites called LABEL are asked for.
+wanted() {
+  [[ $1 == *"$filter"* ]] || return 1
+  matched=1
+}
+
+# Runs COMMAND with its output in the log, for at most SECONDS.
+limited() { timeout --kill-after=10 "$@" >"$log" 2>&1 </dev/null; }
+
+# doctest_suite LABEL COMMAND...
+doctest_suite() {
+  local label=$1 status=0 line
+  shift
+  limited 900 "$@" --no-colors || status=$?
+  line=$(grep '^\[doctest\] test cases:' "$log" | tail -1)
+  local numbers
+  read -r -a numbers <<<"$(tr -cd '0-9 \n' <<<"$line")"
+  # The summary's numbers: all, passed, failed, skipped.
+  if [[ -z $line ]] || ((${#numbers[@]} < 4)); then
+    fail "$label" 1 "no summary, exit status $status"
+  elif ((status != 0 || numbers[2] > 0)); then
+    passed=$((passed + numbers[1]))
+    fail "$label" "$((numbers[2] > 0 ? numbers[2] : 1))" "exit status $status"
+  else
+    passed=$((passed + numbers[1]))
+    echo "$label: ${line#\[doctest\] }"
+    if ((numbers[3] > 0)); then
+      skipped=$((skipped + numbers[3]))
+      echo "$label: SKIPPED: ${numbers[3]} test cases marked so in the source"
+    fi
+  fi
+}
+
+# line_suite LABEL COMMAND...: counts lines 'ok', 'not ok' and 'skip'.
+line_suite() {
+  local label=$1 status=0 good bad left
+  shift
+  limited $((long ? 86400 : 900)) "$@" || status=$?
+  good=$(grep -c '^ok ' "$log")
+  bad=$(grep -c '^not ok ' "$log")
+  left=$(grep -c '^skip ' "$log")
+  passed=$((passed + good))
+  skipped=$((skipped + left))
+  if ((bad > 0)); then
+    fail "$label" "$bad" "$bad checks"
+  elif ((status != 0)); then
+    fail "$label" 1 "exit status $status after $good checks"
+  elif ((good + left == 0)); then
+    fail "$label" 1 "nothing was checked"
+  else
+    echo "$label: $good ok"
+    grep '^skip ' "$log" | sed "s|^skip|$label: SKIPPED:|"
+  fi
+}
+
+# Builds PRESET once; a failed build fails once and its suites are left out.
+declare -A built=()
+build() {
+  local preset=$1 start=$SECONDS
+  if [[ -z ${built[$preset]:-} ]]; then
+    built[$preset]=yes
+    if ./dev build "$preset" >"$log" 2>&1; then
+      echo "$preset: built in $((SECONDS - start)) s"
+    else
+      built[$preset]=failed
+      fail "$preset/build" 1 "does not build; its suites did not run"
+    fi
+  fi
+  [[ ${built[$preset]} == yes ]]
+}
+
+# doctest_suites PRESET [COMMAND-PREFIX...]: every program that the test folders give.
+doctest_suites() {
+  local preset=$1 suite
+  shift
+  for suite in unit isa verify link asm diff; do
+    compgen -G "tests/$suite/*.cpp" >/dev/null || continue
+    wanted "$preset/$suite" && build "$preset" || continue
+    doctest_suite "$preset/$suite" "$@" "build/$preset/bin/${suite}_tests"
+  done
+}
+
+# shell_suites PRESET ATOLL FOLDER...
+shell_suites() {
+  local preset=$1 atoll=$2 folder script label
+  for folder in "${@:3}"; do
+    for script in tests/"$folder"/*.sh; do
+      label=$preset/$folder/$(basename "$script" .sh)
+      [[ -x $script ]] && wanted "$label" && build "$preset" || continue
+      ATOLL=$atoll ATOLL_PRESET=$preset line_suite "$label" "$script"
+    done
+  done
+}
+
+echo "seed $seed"
+
+doctest_suites release
+shell_suites release "$PWD/build/release/atoll" house docs cli samples
+
+doctest_suites asan
+shell_suites asan "$PWD/build/asan/atoll" cli samples
+for source in tests/fuzz/*_fuzz.cpp; do
+  name=$(basename "$source" _fuzz.cpp)
+  [[ -e $source ]] && wanted "asan/fuzz/$name" && build asan || continue
+  if limited $((fuzz_seconds + 300)) tests/fuzz.sh "$name" "$fuzz_seconds" "$seed"; then
+    passed=$((passed + 1))
+    echo "asan/fuzz/$name: $(grep -a '^Done' "$log" || echo "ran $fuzz_seconds s")"
+  else
+    fail "asan/fuzz/$name" 1 "see the input that it names"
+  fi
+done
+
+doctest_suites gcc
+
+doctest_suites aarch64 qemu-aarch64 -L /usr/aarch64-linux-gnu
+if [[ -e build/aarch64/atoll ]]; then
+  # A program of its own, as suites call $ATOLL by name.
+  printf '#!/bin/sh\nexec qemu-aarch64 -L /usr/aarch64-linux-gnu %q "$@"\n' \
+    "$PWD/build/aarch64/atoll" >build/aarch64/atoll-emulated
+  chmod +x build/aarch64/atoll-emulated
+  shell_suites aarch64 "$PWD/build/aarch64/atoll-emulated" samples
+fi
+
+if wanted format; then
+  if ./dev fmt --check >"$log" 2>&1; then
+    passed=$((passed + 1))
+    echo "format: ok"
+  else
+    fail format 1 "run ./dev fmt"
+  fi
+fi
+
+if ((long)); then
+  for script in tests/long/*.sh; do
+    name=$(basename "$script" .sh)
+    [[ -x $script ]] && wanted "long/$name" && build release || continue
+    # --resume NAME:K goes on inside NAME and leaves out what ran before it.
+    point=0
+    if [[ -n $resume ]]; then
+      [[ $name == "${resume%%:*}" ]] || continue
+      point=${resume#*:} resume=""
+    fi
+    ATOLL=$PWD/build/release/atoll line_suite "long/$name" "$script" --seed "$seed" --resume "$point"
+  done
+fi
+
+if ((!matched)); then
+  echo "no suite has '$filter' in its label"
+  failed=1
+fi
+echo
+for failure in "${failures[@]}"; do echo "FAILED $failure"; done
+summary="$passed passed, $failed failed"
+((skipped)) && summary+=", $skipped skipped"
+echo "$summary"
+((failed == 0))
