@@ -39,7 +39,7 @@ def programs(bench):
 
 
 def start(bench):
-    module = bench.assemble("samples/hello/hello.atoll")
+    module = bench.assemble("tests/bench/atoll/hello.atoll")
     lines = bench.output([bench.program("start_cost"), str(STARTS), bench.atoll(), "run", module])
     costs = [line.split() for line in lines.splitlines()]
     bench.figure("hello, whole process", median([float(ms) for ms, _ in costs]), "ms",
