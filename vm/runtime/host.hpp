@@ -97,7 +97,7 @@ class HostContext {
   Completion suspend(std::function<void()> cancel = {}) const;
 
  private:
-  friend struct Gate;
+  friend class Process;
   HostResult set(Slot value) const {
     window_[0] = value;
     return HostResult::value();

@@ -94,6 +94,9 @@ struct Instance {
   std::vector<bool> data_dropped;
 };
 
+// The value of a verified constant expression.
+Slot evaluate(const mod::ConstExpr& expression, const Instance& instance);
+
 // What the code that runs a process needs at hand. One for each process until workers share them.
 // Its address is stable. Only `limit` and `preempt` may be touched by other threads.
 struct Worker {
@@ -144,11 +147,10 @@ class Process {
   // The stack, innermost first, at most `max_frames` (then the outermost follow after a gap).
   [[nodiscard]] std::vector<TraceFrame> trace(usize max_frames = 64) const;
 
-  // Bytes of linear memory, VM stack and tables now, and high-water mark of the stack.
+  // Bytes of linear memory, VM stack and tables now.
   struct Usage {
     u64 memory_bytes = 0;
     u64 stack_bytes = 0;
-    u64 stack_peak_bytes = 0;
     u64 table_elements = 0;
   };
   [[nodiscard]] Usage usage() const;
@@ -164,6 +166,10 @@ class Process {
   };
   Saved saved;
   State state = State::idle;
+  // Whether saved.pc is the address after a host call under way, and if that was a tail call (its
+  // window is the frame, and completing it returns from the frame).
+  enum class Parked : u8 { no, call, tail_call };
+  Parked parked = Parked::no;
 
   [[nodiscard]] Slot* stack() { return stack_.get(); }
   // Makes room up to `needed` slots (counted from the stack's start); false at the limit. The
@@ -171,7 +177,7 @@ class Process {
   bool ensure_stack(u64 needed);
   // Puts worker.limit back after a preemption was taken.
   void rearm();
-  void set_fuel(i64 fuel) { fuel_ = fuel; }
+  void set_fuel(i64 fuel) { fuel_ = fuel; }  // may go below zero
   // Copies the finished call's results.
   void finish(const Slot* results, u32 count);
   // Runs the gate, then the function, with its window at `window`.
@@ -183,6 +189,9 @@ class Process {
 
  private:
   friend class HostContext;
+  template <class Function>
+  HostResult guarded_call(HostContext& context, const Function& function);
+  void arm();
   explicit Process(const Limits& limits);
   base::Status instantiate(std::shared_ptr<const Program> program, const Options& options);
 
@@ -197,6 +206,7 @@ class Process {
   std::vector<std::unique_ptr<Memory>> memories_;
   std::vector<std::unique_ptr<Table>> tables_;
   std::shared_ptr<CompletionPort> port_;
+  bool suspended_ = false;  // the host call under way asked for a ticket
 };
 
 }  // namespace atollvm::runtime

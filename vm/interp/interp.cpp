@@ -1,0 +1,106 @@
+#include "vm/interp/interp.hpp"
+
+#include <cfenv>
+
+#include "vm/interp/shell.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace atollvm::interp {
+
+using runtime::HostResult;
+using runtime::Process;
+
+Outcome leave_trap(Worker* worker, const Word* pc, Slot* fp, i64 fuel, Trap trap) {
+  save(State{pc, fp, nullptr, 0, fuel, worker}, pc);
+  worker->process->state = Process::State::done;
+  return {Outcome::Kind::trapped, trap, 0};
+}
+
+Outcome leave_safepoint(Worker* worker, const Word* pc, Slot* fp, i64 fuel) {
+  Process& process = *worker->process;
+  save(State{pc, fp, nullptr, 0, fuel, worker}, pc);
+  if (process.counts_fuel() && fuel < 0) {
+    return {Outcome::Kind::out_of_fuel, Trap::out_of_fuel, 0};
+  }
+  process.rearm();
+  return {Outcome::Kind::preempted, Trap::unreachable, 0};
+}
+
+namespace {
+
+// Guests run with the default floating-point environment, whatever the host's thread has set.
+class FloatEnvironment {
+ public:
+#if defined(__x86_64__)
+  FloatEnvironment() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
+  ~FloatEnvironment() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#else
+  FloatEnvironment() {
+    std::fegetenv(&saved_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~FloatEnvironment() { std::fesetenv(&saved_); }
+
+ private:
+  std::fenv_t saved_;
+#endif
+};
+
+State load(Process& process) {
+  Worker& worker = process.worker;
+  State s{worker.code + process.saved.pc,
+          process.stack() + process.saved.fp,
+          nullptr,
+          0,
+          process.fuel(),
+          &worker};
+  reload_memory(s);
+  return s;
+}
+
+// Completes the host call that the process is parked in. The state goes on after it.
+template <bool exact>
+Flow complete(Process& process, State& s) {
+  const Word* const next = s.pc;
+  const bool tail = process.parked == Process::Parked::tail_call;
+  Slot* const window = tail ? s.fp : s.fp + field_a(next[-1]);
+  process.state = Process::State::runnable;
+  process.parked = Process::Parked::no;
+  s.pc = next - 1;
+  return after_host<exact>(s, process.complete(window), next, tail);
+}
+
+template <class Shell>
+Outcome run_with(Process& process, const Shell& shell) {
+  const FloatEnvironment environment;
+  const bool exact = process.counts_fuel();
+  if (process.state == Process::State::pending) {
+    if (!process.ready()) return {Outcome::Kind::pending, Trap::unreachable, 0};
+    State s = load(process);
+    const Flow flow = exact ? complete<true>(process, s) : complete<false>(process, s);
+    if (!flow.go) return flow.outcome;
+    return shell(s, exact);
+  }
+  if (process.state != Process::State::runnable) {
+    return {Outcome::Kind::trapped, Trap::host_error, 0};
+  }
+  return shell(load(process), exact);
+}
+
+}  // namespace
+
+Outcome run(Process& process) {
+  return run_with(process, [](State s, bool exact) { return run_shell(s, exact); });
+}
+
+Outcome step(Process& process, u64 count) {
+  return run_with(process, [count](State s, bool exact) { return run_steps(s, exact, count); });
+}
+
+}  // namespace atollvm::interp

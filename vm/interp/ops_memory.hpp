@@ -1,0 +1,121 @@
+// Bodies of loads and stores.
+#pragma once
+
+#include "vm/interp/state.hpp"
+
+namespace atollvm::interp {
+
+// Addressing: where an access goes, before the bounds check. No sum can overflow 64 bits: register
+// and offset are below 2^32 each (the verifier bounds long offsets).
+struct Access {
+  u8* memory;
+  u64 size;
+  u64 address;
+};
+template <class T>
+struct ShortLoad {
+  ATOLL_INLINE static Access at(const State& s, Word w) {
+    return {s.memory, s.memory_size, u64{get<u32>(s, field_b(w))} + field_c(w)};
+  }
+};
+template <class T>
+struct ShortStore {
+  ATOLL_INLINE static Access at(const State& s, Word w) {
+    return {s.memory, s.memory_size, u64{get<u32>(s, field_a(w))} + field_c(w)};
+  }
+  static u16 value(Word w) { return field_b(w); }
+};
+ATOLL_INLINE Access long_access(const State& s, Word w, u16 base) {
+  const runtime::Memory& memory = *s.worker->instance->memories[field_c(w)];
+  return {memory.base(), memory.size(), u64{get<u32>(s, base)} + s.pc[1]};
+}
+template <class T>
+struct LongLoad {
+  ATOLL_INLINE static Access at(const State& s, Word w) { return long_access(s, w, field_b(w)); }
+};
+template <class T>
+struct LongStore {
+  ATOLL_INLINE static Access at(const State& s, Word w) { return long_access(s, w, field_a(w)); }
+  static u16 value(Word w) { return field_b(w); }
+};
+template <class T>
+ATOLL_INLINE u32 scaled(u32 base, u32 index) {
+  return base + index * static_cast<u32>(sizeof(T));
+}
+template <class T>
+struct IndexedLoad {
+  ATOLL_INLINE static Access at(const State& s, Word w) {
+    return {s.memory, s.memory_size, scaled<T>(get<u32>(s, field_b(w)), get<u32>(s, field_c(w)))};
+  }
+};
+template <class T>
+struct IndexedStore {
+  ATOLL_INLINE static Access at(const State& s, Word w) {
+    return {s.memory, s.memory_size, scaled<T>(get<u32>(s, field_a(w)), get<u32>(s, field_b(w)))};
+  }
+  static u16 value(Word w) { return field_c(w); }
+};
+
+// Loads a T and extends it to R (with T's signedness), stores R zero-extended to the slot.
+template <template <class> class Addressing, class T, class R>
+struct Load {
+  template <bool exact>
+  ATOLL_INLINE static Check run(State& s, Word w) {
+    const Access access = Addressing<T>::at(s, w);
+    if (access.address + sizeof(T) > access.size) [[unlikely]]
+      return Trap::memory_bounds;
+    T value;
+    std::memcpy(&value, access.memory + access.address, sizeof(T));
+    s.fp[field_a(w)] = static_cast<R>(value);
+    return {};
+  }
+};
+template <template <class> class Addressing, class T>
+struct Store {
+  template <bool exact>
+  ATOLL_INLINE static Check run(State& s, Word w) {
+    const Access access = Addressing<T>::at(s, w);
+    if (access.address + sizeof(T) > access.size) [[unlikely]]
+      return Trap::memory_bounds;
+    const T value = static_cast<T>(s.fp[Addressing<T>::value(w)]);
+    std::memcpy(access.memory + access.address, &value, sizeof(T));
+    return {};
+  }
+};
+
+#define MEMORY_BODY(op, ...) \
+  template <>                \
+  struct Body<Op::op> : __VA_ARGS__ {};
+#define LOAD_BODIES(suffix, addressing)                         \
+  MEMORY_BODY(i32_load##suffix, Load<addressing, u32, u32>)     \
+  MEMORY_BODY(i64_load##suffix, Load<addressing, u64, u64>)     \
+  MEMORY_BODY(f32_load##suffix, Load<addressing, u32, u32>)     \
+  MEMORY_BODY(f64_load##suffix, Load<addressing, u64, u64>)     \
+  MEMORY_BODY(i32_load8_s##suffix, Load<addressing, i8, u32>)   \
+  MEMORY_BODY(i32_load8_u##suffix, Load<addressing, u8, u32>)   \
+  MEMORY_BODY(i32_load16_s##suffix, Load<addressing, i16, u32>) \
+  MEMORY_BODY(i32_load16_u##suffix, Load<addressing, u16, u32>) \
+  MEMORY_BODY(i64_load8_s##suffix, Load<addressing, i8, u64>)   \
+  MEMORY_BODY(i64_load8_u##suffix, Load<addressing, u8, u64>)   \
+  MEMORY_BODY(i64_load16_s##suffix, Load<addressing, i16, u64>) \
+  MEMORY_BODY(i64_load16_u##suffix, Load<addressing, u16, u64>) \
+  MEMORY_BODY(i64_load32_s##suffix, Load<addressing, i32, u64>) \
+  MEMORY_BODY(i64_load32_u##suffix, Load<addressing, u32, u64>)
+#define STORE_BODIES(suffix, addressing)                   \
+  MEMORY_BODY(i32_store##suffix, Store<addressing, u32>)   \
+  MEMORY_BODY(i64_store##suffix, Store<addressing, u64>)   \
+  MEMORY_BODY(f32_store##suffix, Store<addressing, u32>)   \
+  MEMORY_BODY(f64_store##suffix, Store<addressing, u64>)   \
+  MEMORY_BODY(i32_store8##suffix, Store<addressing, u8>)   \
+  MEMORY_BODY(i32_store16##suffix, Store<addressing, u16>) \
+  MEMORY_BODY(i64_store8##suffix, Store<addressing, u8>)   \
+  MEMORY_BODY(i64_store16##suffix, Store<addressing, u16>) \
+  MEMORY_BODY(i64_store32##suffix, Store<addressing, u32>)
+LOAD_BODIES(, ShortLoad)
+LOAD_BODIES(_long, LongLoad)
+LOAD_BODIES(_x, IndexedLoad)
+STORE_BODIES(, ShortStore)
+STORE_BODIES(_long, LongStore)
+STORE_BODIES(_x, IndexedStore)
+
+}  // namespace atollvm::interp

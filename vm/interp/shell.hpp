@@ -1,0 +1,95 @@
+// What the shells share: the tables of operations as types, and leaving.
+#pragma once
+
+#include "vm/interp/ops_branch.hpp"
+#include "vm/interp/ops_bulk.hpp"
+#include "vm/interp/ops_call.hpp"
+#include "vm/interp/ops_memory.hpp"
+#include "vm/interp/ops_numeric.hpp"
+
+namespace atollvm::interp {
+
+inline constexpr u8 op_fuel[] = {
+#define OP(number, id, name, format, signature, flags, fuel, semantics) fuel,
+#include "vm/isa/opcodes.def"
+#undef OP
+};
+inline constexpr isa::Format op_format[] = {
+#define OP(number, id, name, format, ...) isa::Format::format,
+#include "vm/isa/opcodes.def"
+#undef OP
+};
+inline constexpr u8 format_words[] = {
+#define FORMAT(name, words, ...) words,
+#include "vm/isa/formats.def"
+#undef FORMAT
+};
+
+template <Op op>
+inline constexpr u8 words_of = format_words[static_cast<u8>(op_format[static_cast<u16>(op)])];
+
+template <Op op>
+inline constexpr bool goes_back = op_format[static_cast<u16>(op)] == isa::Format::ssb ||
+                                  op_format[static_cast<u16>(op)] == isa::Format::sib ||
+                                  op_format[static_cast<u16>(op)] == isa::Format::xsb ||
+                                  op_format[static_cast<u16>(op)] == isa::Format::xssb;
+
+// Where a taken conditional branch goes.
+template <Op op>
+ATOLL_INLINE const Word* target_of(const Word* pc, Word w) {
+  if constexpr (op_format[static_cast<u16>(op)] == isa::Format::xssb) {
+    return pc - static_cast<u32>(pc[1] >> 32);
+  } else if constexpr (goes_back<op>) {
+    return pc - field_c(w);
+  } else {
+    return pc + field_c(w);
+  }
+}
+
+template <Op op, bool exact>
+using BodyResult = decltype(Body<op>::template run<exact>(std::declval<State&>(), Word{}));
+
+// One instruction: true with s.pc at the next one, false with the outcome to leave with.
+template <Op op, bool exact>
+ATOLL_INLINE bool execute(State& s, Word w, Outcome& outcome) {
+  if constexpr (exact) s.fuel -= op_fuel[static_cast<u16>(op)];
+  using Result = BodyResult<op, exact>;
+  if constexpr (std::is_void_v<Result>) {
+    Body<op>::template run<exact>(s, w);
+    s.pc += words_of<op>;
+  } else if constexpr (std::is_same_v<Result, Check>) {
+    const Check check = Body<op>::template run<exact>(s, w);
+    if (!check.ok()) [[unlikely]] {
+      outcome = leave_trap(s.worker, s.pc, s.fp, s.fuel, check.trap());
+      return false;
+    }
+    s.pc += words_of<op>;
+  } else if constexpr (std::is_same_v<Result, bool>) {
+    if (Body<op>::template run<exact>(s, w)) {
+      s.pc = target_of<op>(s.pc, w);
+      if constexpr (goes_back<op>) {
+        if (must_stop<exact>(s)) [[unlikely]] {
+          outcome = leave_safepoint(s.worker, s.pc, s.fp, s.fuel);
+          return false;
+        }
+      }
+    } else {
+      s.pc += words_of<op>;
+    }
+  } else {
+    const Flow flow = Body<op>::template run<exact>(s, w);
+    if (!flow.go) [[unlikely]] {
+      outcome = flow.outcome;
+      return false;
+    }
+  }
+  return true;
+}
+
+// Runs from the process's saved state; the shell of this build (tail calls where the compiler
+// guarantees them, computed goto elsewhere).
+Outcome run_shell(State state, bool exact);
+// The same, at most `count` instructions; then the process is preempted.
+Outcome run_steps(State state, bool exact, u64 count);
+
+}  // namespace atollvm::interp

@@ -1,0 +1,35 @@
+// The shell of computed goto, for compilers without guaranteed tail calls.
+#include "vm/interp/shell.hpp"
+
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpedantic"  // labels as values
+
+namespace atollvm::interp {
+
+namespace {
+
+template <bool exact>
+Outcome loop(State s) {
+  static const void* const labels[] = {
+#define OP(number, id, ...) &&label_##id,
+#include "vm/isa/opcodes.def"
+#undef OP
+  };
+  Outcome outcome;
+  Word w = *s.pc;
+  goto* labels[isa::raw_op(w)];
+#define OP(number, id, ...)                                                \
+  label_##id : if (!execute<Op::id, exact>(s, w, outcome)) return outcome; \
+  w = *s.pc;                                                               \
+  goto* labels[isa::raw_op(w)];
+#include "vm/isa/opcodes.def"
+#undef OP
+}
+
+}  // namespace
+
+Outcome run_shell(State s, bool exact) { return exact ? loop<true>(s) : loop<false>(s); }
+
+}  // namespace atollvm::interp
+
+#endif

@@ -1,0 +1,35 @@
+// The shell that runs a counted number of instructions, for debuggers and comparisons.
+#include "vm/interp/shell.hpp"
+
+namespace atollvm::interp {
+
+namespace {
+
+using StepFn = bool (*)(State&, Word, Outcome&);
+
+template <Op op, bool exact>
+bool step_one(State& s, Word w, Outcome& outcome) {
+  return execute<op, exact>(s, w, outcome);
+}
+
+template <bool exact>
+constexpr StepFn steps[] = {
+#define OP(number, id, ...) &step_one<Op::id, exact>,
+#include "vm/isa/opcodes.def"
+#undef OP
+};
+
+}  // namespace
+
+Outcome run_steps(State s, bool exact, u64 count) {
+  const StepFn* table = exact ? steps<true> : steps<false>;
+  Outcome outcome;
+  for (; count != 0; --count) {
+    const Word w = *s.pc;
+    if (!table[isa::raw_op(w)](s, w, outcome)) return outcome;
+  }
+  save(s, s.pc);
+  return {Outcome::Kind::preempted, Trap::unreachable, 0};
+}
+
+}  // namespace atollvm::interp

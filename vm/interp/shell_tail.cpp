@@ -1,0 +1,80 @@
+// The shell of tail calls: each operation is a function whose arguments are the State, kept in
+// CPU registers by the preserve_none convention, and which ends by jumping to the next one.
+#include "vm/interp/shell.hpp"
+
+#if defined(__clang__)
+
+namespace atollvm::interp {
+
+namespace {
+
+using Handler = void (*)();  // really HandlerFn; a function type can't name itself
+#define ATOLL_HANDLER_PARAMS                                                                \
+  [[maybe_unused]] Word w, const Word *pc, Slot *fp, u8 *memory, u64 memory_size, i64 fuel, \
+      Worker *worker, const Handler *table
+typedef Outcome (*HandlerFn)(Word, const Word*, Slot*, u8*, u64, i64, Worker*, const Handler*)
+    __attribute__((preserve_none));
+
+// Goes to the instruction at s.pc. A macro because a guaranteed tail call must be written in the
+// function that makes it.
+#define ATOLL_NEXT(s)                                                                  \
+  [[clang::musttail]] return reinterpret_cast<HandlerFn>(table[isa::raw_op(*(s).pc)])( \
+      *(s).pc, (s).pc, (s).fp, (s).memory, (s).memory_size, (s).fuel, worker, table)
+
+template <Op op, bool exact>
+__attribute__((preserve_none)) Outcome handle(ATOLL_HANDLER_PARAMS) {
+  State s{pc, fp, memory, memory_size, fuel, worker};
+  if constexpr (exact) s.fuel -= op_fuel[static_cast<u16>(op)];
+  using Result = BodyResult<op, exact>;
+  if constexpr (std::is_void_v<Result>) {
+    Body<op>::template run<exact>(s, w);
+    s.pc += words_of<op>;
+    ATOLL_NEXT(s);
+  } else if constexpr (std::is_same_v<Result, Check>) {
+    const Check check = Body<op>::template run<exact>(s, w);
+    if (!check.ok()) [[unlikely]]
+      return leave_trap(worker, s.pc, s.fp, s.fuel, check.trap());
+    s.pc += words_of<op>;
+    ATOLL_NEXT(s);
+  } else if constexpr (std::is_same_v<Result, bool>) {
+    // Each arm dispatches: a shared dispatch would make the guest's pc a conditional move.
+    if (Body<op>::template run<exact>(s, w)) {
+      s.pc = target_of<op>(s.pc, w);
+      if constexpr (goes_back<op>) {
+        if (must_stop<exact>(s)) [[unlikely]] {
+          return leave_safepoint(worker, s.pc, s.fp, s.fuel);
+        }
+      }
+      ATOLL_NEXT(s);
+    }
+    s.pc += words_of<op>;
+    ATOLL_NEXT(s);
+  } else {
+    static_assert(std::is_same_v<Result, Flow>);
+    const Flow flow = Body<op>::template run<exact>(s, w);
+    if (!flow.go) [[unlikely]]
+      return flow.outcome;
+    ATOLL_NEXT(s);
+  }
+}
+
+template <bool exact>
+const Handler handlers[] = {
+#define OP(number, id, ...) reinterpret_cast<Handler>(&handle<Op::id, exact>),
+#include "vm/isa/opcodes.def"
+#undef OP
+};
+
+}  // namespace
+
+// A function of its own: a preserve_none chain must not be entered from a frame with
+// address-taken arrays (clang 19 crashes on that under the sanitizers).
+[[gnu::noinline]] Outcome run_shell(State s, bool exact) {
+  const Handler* table = exact ? handlers<true> : handlers<false>;
+  return reinterpret_cast<HandlerFn>(table[isa::raw_op(*s.pc)])(
+      *s.pc, s.pc, s.fp, s.memory, s.memory_size, s.fuel, s.worker, table);
+}
+
+}  // namespace atollvm::interp
+
+#endif

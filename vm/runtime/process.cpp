@@ -1,0 +1,248 @@
+#include "vm/runtime/process.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <new>
+
+#include "vm/runtime/completion.hpp"
+
+namespace atollvm::runtime {
+
+namespace {
+
+constexpr u64 first_stack_slots = 128;
+constexpr u64 no_fuel_limit = static_cast<u64>(std::numeric_limits<i64>::max());
+
+Slot entry_header() { return Slot{static_cast<u32>(FrameKind::entry)} << 32; }
+
+}  // namespace
+
+Process::Process(const Limits& limits)
+    : limits_(limits),
+      handles_(limits.handles),
+      stack_max_(std::max<u64>(limits.stack_bytes / sizeof(Slot), min_window + 1)),
+      fuel_(static_cast<i64>(std::min(limits.fuel.value_or(0), no_fuel_limit))),
+      port_(std::make_shared<CompletionPort>()) {
+  worker.process = this;
+}
+
+Process::~Process() { port_->abandon(); }
+
+base::Status Process::prepare(u32 function, std::span<const Slot> arguments) {
+  using base::Error;
+  using base::ErrorCode;
+  if (state == State::runnable || state == State::pending) {
+    return Error{ErrorCode::usage, "", "a call is under way"};
+  }
+  const Program& code = program();
+  if (function >= code.functions().size() || function < code.imported_functions()) {
+    return Error{ErrorCode::usage, "", "no such function in the module"};
+  }
+  const FuncInfo& info = code.functions()[function];
+  if (arguments.size() != info.param_slots) {
+    return Error{ErrorCode::usage, code.function_name(function),
+                 "takes " + std::to_string(info.param_slots) + " argument slots, not " +
+                     std::to_string(arguments.size())};
+  }
+  if (!ensure_stack(1 + u64{std::max(info.window_slots, info.result_slots)})) {
+    return Error{ErrorCode::limit, code.function_name(function),
+                 "its frame is larger than the stack limit"};
+  }
+  Slot* const fp = stack() + 1;
+  fp[-1] = entry_header();
+  std::copy(arguments.begin(), arguments.end(), fp);
+  std::fill(fp + info.param_slots, fp + info.local_slots, Slot{0});
+  saved = {static_cast<u32>(info.code - code.code()), 1, 0};
+  worker.code = code.code();
+  worker.functions = code.functions().data();
+  worker.instance = instances_.front().get();
+  results_.clear();
+  parked = Parked::no;
+  state = State::runnable;
+  return {};
+}
+
+void Process::preempt() {
+  worker.preempt.store(true);
+  worker.limit.store(nullptr);
+}
+
+// The limit is written before the flag is read, and preempt() does it the other way round, so
+// that no request is lost whichever comes first.
+void Process::rearm() {
+  worker.preempt.store(false);
+  arm();
+}
+
+void Process::arm() {
+  worker.limit.store(stack_.get() + stack_capacity_);
+  if (worker.preempt.load()) worker.limit.store(nullptr);
+}
+
+bool Process::ready() const { return port_->ready(); }
+void Process::on_ready(std::function<void()> wake) { port_->on_ready(std::move(wake)); }
+
+void Process::add_fuel(u64 amount) {
+  const u64 room = no_fuel_limit - static_cast<u64>(std::max<i64>(fuel_, 0));
+  fuel_ += static_cast<i64>(std::min(amount, room));
+}
+
+bool Process::ensure_stack(u64 needed) {
+  if (needed > stack_max_) return false;
+  if (needed > stack_capacity_) {
+    const u64 capacity =
+        std::min(std::max({needed, stack_capacity_ * 2, first_stack_slots}), stack_max_);
+    std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
+    if (larger == nullptr) return false;
+    if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
+    stack_ = std::move(larger);
+    stack_capacity_ = capacity;
+  }
+  arm();
+  return true;
+}
+
+void Process::finish(const Slot* results, u32 count) {
+  results_.assign(results, results + count);
+  state = State::idle;
+}
+
+HostResult Process::call_host(const HostFunction& function, Slot* window) {
+  HostContext context(*this, window);
+  if (function.takes_handle) {
+    const auto found = handles_.find(context.arg_u32(0), function.kind, function.rights);
+    if (const auto* error = std::get_if<cap::Errno>(&found)) {
+      const bool wide =
+          !function.type.results.empty() && function.type.results[0] == mod::ValType::i64;
+      return wide ? context.error64(*error) : context.error32(*error);
+    }
+    context.capability_ = *std::get<cap::Capability*>(found);
+  }
+  return guarded_call(context, function.call);
+}
+
+HostResult Process::complete(Slot* window) {
+  std::optional<Finish> finish = port_->take();
+  if (!finish) return HostResult::pending();
+  HostContext context(*this, window);
+  return guarded_call(context, *finish);
+}
+
+// Exceptions of host functions end here; a ticket that was opened but not used is void.
+template <class Function>
+HostResult Process::guarded_call(HostContext& context, const Function& function) {
+  suspended_ = false;
+  HostResult result;
+  try {
+    result = function(context);
+  } catch (const std::bad_alloc&) {
+    result = HostResult::trapped(Trap::out_of_memory);
+  } catch (const std::exception&) {
+    result = HostResult::trapped(Trap::host_error);
+  }
+  const bool pending = result.status == HostResult::Status::pending;
+  if (pending && !suspended_) return HostResult::trapped(Trap::host_error);
+  if (!pending && suspended_) port_->abandon();
+  return result;
+}
+
+i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
+  u64 others = 0;
+  for (const auto& each : memories_) {
+    if (each.get() != &memory) others += each->size();
+  }
+  const u64 allowed = (limits_.memory_bytes - others) >> memory.type().page_shift;
+  if (delta_pages > allowed || memory.pages() > allowed - delta_pages) return -1;
+  return memory.grow(delta_pages);
+}
+
+i64 Process::grow_table(Table& table, u64 value, u64 delta) {
+  u64 total = 0;
+  for (const auto& each : tables_) total += each->elements.size();
+  const u64 old_size = table.elements.size();
+  const u64 maximum = table.type.size.max.value_or(std::numeric_limits<u32>::max());
+  if (delta > limits_.table_elements - std::min(total, limits_.table_elements)) return -1;
+  if (old_size > maximum || delta > maximum - old_size) return -1;
+  try {
+    table.elements.resize(old_size + delta, value);
+  } catch (const std::bad_alloc&) {
+    return -1;
+  }
+  return static_cast<i64>(old_size);
+}
+
+Outcome Process::stop(Trap why) {
+  port_->abandon();
+  state = State::done;
+  return {Outcome::Kind::trapped, why, 0};
+}
+
+Process::Usage Process::usage() const {
+  Usage usage;
+  for (const auto& memory : memories_) usage.memory_bytes += memory->size();
+  for (const auto& table : tables_) usage.table_elements += table->elements.size();
+  usage.stack_bytes = stack_capacity_ * sizeof(Slot);
+  return usage;
+}
+
+std::vector<TraceFrame> Process::trace(usize max_frames) const {
+  std::vector<TraceFrame> inner;
+  std::vector<TraceFrame> outer;  // a ring of the last max_frames / 2
+  if (state == State::idle || stack_ == nullptr || instances_.empty()) return inner;
+  const Program& code = program();
+  const usize half = std::max<usize>(max_frames / 2, 1);
+  u64 fp = saved.fp;
+  // A parked call's address is the one after it, like a caller's.
+  u32 pc = saved.pc - (parked == Parked::no ? 0 : 1);
+  usize count = 0;
+  while (true) {
+    TraceFrame frame;
+    frame.pc = pc;
+    frame.function = code.function_at(pc);
+    if (inner.size() < max_frames - half) {
+      inner.push_back(frame);
+    } else if (outer.size() < half) {
+      outer.push_back(frame);
+    } else {
+      outer[count % half] = frame;
+    }
+    ++count;
+    const Slot header = stack_[fp - 1];
+    if (header >> 32 == static_cast<u32>(FrameKind::entry)) break;
+    pc = static_cast<u32>(header) - 1;
+    fp -= isa::field_a(code.code()[pc]);
+  }
+  std::rotate(outer.begin(),
+              outer.begin() + static_cast<std::ptrdiff_t>(outer.size() < half ? 0 : count % half),
+              outer.end());
+  inner.insert(inner.end(), outer.begin(), outer.end());
+  for (TraceFrame& frame : inner) {
+    frame.name = code.function_name(frame.function);
+    const mod::Line* line = code.module().line_at(frame.pc);
+    const mod::Function& function =
+        code.module().functions[frame.function - code.imported_functions()];
+    if (line == nullptr || line->pc < function.code_begin) continue;
+    frame.location = code.module().files[line->file] + ":" + std::to_string(line->line);
+    if (line->column != 0) frame.location += ":" + std::to_string(line->column);
+  }
+  return inner;
+}
+
+cap::HandleTable& HostContext::handles() const { return process_.handles(); }
+
+std::optional<std::span<u8>> HostContext::memory(u32 address, u32 length) const {
+  const Instance& instance = *process_.worker.instance;
+  if (instance.memories.empty()) return std::nullopt;
+  Memory& memory = *instance.memories.front();
+  if (u64{address} + length > memory.size()) return std::nullopt;
+  return std::span<u8>(memory.base() + address, length);
+}
+
+Completion HostContext::suspend(std::function<void()> cancel) const {
+  process_.suspended_ = true;
+  return process_.port_->open(std::move(cancel));
+}
+
+}  // namespace atollvm::runtime
