@@ -31,7 +31,7 @@ while IFS=: read -r folder targets; do
     awk -F'"' -v own="$folder" -v targets="$targets" '
       BEGIN { n = split(own targets, allowed, " ") }
       {
-        if (own == "atoll/cli" && $2 !~ "/") next
+        if (own == "atoll/cli" && $2 ~ "^cli/") next
         for (i = 1; i <= n; i++) if (index($2, allowed[i] "/") == 1) next
         print
       }')
