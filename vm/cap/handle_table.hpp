@@ -15,27 +15,36 @@ class HandleTable {
   // At most `limit` handles may be open at once.
   explicit HandleTable(u32 limit) : limit_(limit) {}
 
-  // Gives the capability the lowest free number. Errors: mfile at the limit.
+  // Gives the capability the lowest free number; its object must not be null. Constant time.
+  // Errors: mfile at the limit.
   std::variant<Handle, Errno> insert(Capability capability);
 
-  // The capability, if it has all of `needed`. Errors: badf when there is no such handle or its
-  // object is of another kind, notcapable when a right is missing or it was revoked.
+  // The capability, if its object is of (one of) `kind` and it has all of `needed`. Valid until the
+  // next insert or close. Errors: badf when there is no such handle or its object is of another
+  // kind, notcapable when a right is missing or it was revoked.
   std::variant<Capability*, Errno> find(Handle handle, Kind kind, Rights needed);
-  // The same for any kind and no right.
+  // The capability, whatever its kind, and revoked or not; null: no such handle. Valid as above.
   Capability* find(Handle handle);
 
   // Forgets a handle. Errors: badf.
   Errno close(Handle handle);
-  // A new handle to the same object with `rights`, which must be a subset (else notcapable).
+  // A new handle to the same object with `rights`, which must be a subset (else notcapable). It is
+  // revoked together with the old one. Errors: also badf, mfile.
   std::variant<Handle, Errno> attenuate(Handle handle, Rights rights);
 
   [[nodiscard]] u32 open_count() const { return open_; }
 
  private:
+  // Each level has a bit for each word (each slot, at the bottom) below it: set when that is full.
+  using Level = std::vector<u64>;
+
+  [[nodiscard]] u32 lowest_free() const;
+  void mark(u32 slot, bool used);
+
   std::vector<Capability> slots_;  // a null object is a free slot
+  std::vector<Level> levels_;      // from the slots up to a single word
   u32 limit_;
   u32 open_ = 0;
-  u32 first_free_ = 0;  // no free slot below
 };
 
 }  // namespace atollvm::cap

@@ -7,14 +7,21 @@
 
 namespace atollvm::cap {
 
-// What an object is; a host call names the kind that it works on.
+// What an object is: one bit. A host call names the kind that it works on, or a set of kinds.
 enum class Kind : u8 {
-  stream,      // standard input and output, pipes
-  file,        // an open regular file
-  directory,   // an open directory
-  name_space,  // a process's mount table
-  host,        // an embedder's own object
+  stream = 1 << 0,      // standard input and output, pipes
+  file = 1 << 1,        // an open regular file
+  directory = 1 << 2,   // an open directory
+  name_space = 1 << 3,  // a process's mount table
+  host = 1 << 4,        // an embedder's own object
 };
+constexpr Kind operator|(Kind a, Kind b) {
+  return static_cast<Kind>(static_cast<u8>(a) | static_cast<u8>(b));
+}
+// Whether `kind` is in `set`.
+constexpr bool is_one_of(Kind kind, Kind set) {
+  return (static_cast<u8>(kind) & static_cast<u8>(set)) != 0;
+}
 
 // Rights to an object: a set of bits that can only shrink. The numbers are part of the guest
 // interface (append-only).

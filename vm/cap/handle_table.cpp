@@ -1,0 +1,88 @@
+#include "vm/cap/handle_table.hpp"
+
+#include <bit>
+#include <utility>
+
+namespace atollvm::cap {
+namespace {
+
+constexpr u32 word_bits = 64;
+
+bool is_revoked(const Capability& capability) {
+  return capability.revoked != nullptr && *capability.revoked;
+}
+
+}  // namespace
+
+// The bits of slots and words that do not exist are clear, so a path of clear bits from the top
+// always leads to the lowest free slot, which may be one past the end.
+u32 HandleTable::lowest_free() const {
+  u32 index = 0;
+  for (usize level = levels_.size(); level-- > 0;) {
+    const u64 word = index < levels_[level].size() ? levels_[level][index] : 0;
+    index = index * word_bits + static_cast<u32>(std::countr_one(word));
+  }
+  return index;
+}
+
+void HandleTable::mark(u32 slot, bool used) {
+  u32 index = slot;
+  bool full = used;
+  for (usize level = 0;; ++level) {
+    const u32 word = index / word_bits;
+    if (level == levels_.size()) {
+      levels_.emplace_back();
+      // What is below was a single word until now.
+      if (level > 0) levels_[level].push_back(levels_[level - 1][0] == ~u64{0} ? 1 : 0);
+    }
+    Level& bits = levels_[level];
+    if (word >= bits.size()) bits.resize(word + 1);
+    const u64 bit = u64{1} << (index % word_bits);
+    bits[word] = full ? bits[word] | bit : bits[word] & ~bit;
+    full = bits[word] == ~u64{0};
+    // A new level is needed only when this one has no free bit left in its single word.
+    if (level + 1 == levels_.size() && bits.size() == 1 && !full) return;
+    index = word;
+  }
+}
+
+std::variant<Handle, Errno> HandleTable::insert(Capability capability) {
+  if (open_ >= limit_) return Errno::mfile;
+  const u32 slot = lowest_free();
+  if (slot >= slots_.size()) slots_.resize(slot + 1);
+  slots_[slot] = std::move(capability);
+  mark(slot, true);
+  ++open_;
+  return slot;
+}
+
+Capability* HandleTable::find(Handle handle) {
+  if (handle >= slots_.size() || slots_[handle].object == nullptr) return nullptr;
+  return &slots_[handle];
+}
+
+std::variant<Capability*, Errno> HandleTable::find(Handle handle, Kind kind, Rights needed) {
+  Capability* const capability = find(handle);
+  if (capability == nullptr || !is_one_of(capability->object->kind(), kind)) return Errno::badf;
+  if (is_revoked(*capability) || (capability->rights & needed) != needed) return Errno::notcapable;
+  return capability;
+}
+
+Errno HandleTable::close(Handle handle) {
+  Capability* const capability = find(handle);
+  if (capability == nullptr) return Errno::badf;
+  // Freed first: the object's destructor is the last thing that runs.
+  const Capability closed = std::exchange(*capability, {});
+  mark(handle, false);
+  --open_;
+  return Errno::success;
+}
+
+std::variant<Handle, Errno> HandleTable::attenuate(Handle handle, Rights rights) {
+  const Capability* const capability = find(handle);
+  if (capability == nullptr) return Errno::badf;
+  if (is_revoked(*capability) || (capability->rights & rights) != rights) return Errno::notcapable;
+  return insert({capability->object, rights, capability->revoked});
+}
+
+}  // namespace atollvm::cap
