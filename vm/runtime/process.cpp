@@ -199,6 +199,7 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
   usize count = 0;
   while (true) {
     TraceFrame frame;
+    frame.depth = count;
     frame.pc = pc;
     frame.function = code.function_at(pc);
     if (inner.size() < max_frames - half) {

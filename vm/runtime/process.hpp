@@ -44,6 +44,7 @@ struct Options {
 
 // One function on a process's stack.
 struct TraceFrame {
+  u64 depth = 0;         // 0: the innermost; a gap in the numbers is a gap in the trace
   u32 function = 0;      // index
   u32 pc = 0;            // word in Module::code: of the failing instruction, or of the call
   std::string name;      // function name

@@ -1,0 +1,143 @@
+// Processes: isolated guests. A process can compute, and nothing else but what its options grant.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <atoll/engine.hpp>
+#include <atoll/module.hpp>
+#include <atoll/result.hpp>
+
+namespace atollvm {
+
+// A directory of the host that a guest may use, with all that is below it. No path of the guest
+// leaves it: not by "..", absolute paths, symbolic links or renames.
+struct DirectoryGrant {
+  std::string host;       // path on the host; opened when the process is created
+  std::string guest;      // path by which the guest names it
+  bool writable = false;  // else the guest can only read
+};
+
+// Limits of one process. Reaching one is the guest's error, never the host's.
+struct Limits {
+  std::uint64_t memory_bytes = std::uint64_t{1} << 32;  // linear memories together
+  std::uint64_t stack_bytes = std::uint64_t{1} << 20;   // VM stack
+  std::uint64_t table_elements = 10'000'000;            // all tables together
+  std::uint32_t handles = 1024;                         // open at once
+  // Exact units of work (docs/isa.md gives each operation's); without it nothing is counted.
+  std::optional<std::uint64_t> fuel;
+  // Wall time of each run().
+  std::optional<std::chrono::milliseconds> time;
+};
+
+struct ProcessOptions {
+  std::vector<std::string> arguments;  // the first is the program's name, by custom
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<DirectoryGrant> directories;
+  // File descriptors of the host for the guest's standard streams; -1: the guest has none. They
+  // stay the caller's, and must stay open while the process lives.
+  int input = -1;
+  int output = -1;
+  int error = -1;
+  Limits limits;
+};
+
+// Why guest code was stopped.
+enum class Trap : std::uint8_t {
+  unreachable,
+  divide_by_zero,
+  integer_overflow,
+  invalid_conversion,
+  memory_bounds,
+  table_bounds,
+  undefined_element,
+  null_reference,
+  type_mismatch,
+  invalid_reference,
+  stack_overflow,
+  out_of_fuel,
+  time_limit,
+  interrupted,
+  out_of_memory,
+  host_error,
+};
+// A short text for people, e.g. "integer divide by zero". Any thread.
+std::string_view to_text(Trap trap) noexcept;
+
+// One function on a guest's stack.
+struct TraceFrame {
+  std::uint64_t depth = 0;     // 0: the innermost; where frames are left out, numbers are too
+  std::uint32_t function = 0;  // index
+  std::uint32_t word = 0;      // in the module's code: of the failing instruction, or of the call
+  std::string name;            // function name, "func[12]" when it has none
+  std::string location;        // "file:line:column", or empty
+};
+
+// How a run ended.
+struct Outcome {
+  enum class Kind : std::uint8_t {
+    exited,       // main returned, or the guest ended itself: exit_code
+    trapped,      // `trap` says why
+    out_of_fuel,  // run() goes on after add_fuel()
+    time_limit,   // Limits::time passed
+    interrupted,  // by interrupt()
+  };
+  Kind kind = Kind::exited;
+  std::uint32_t exit_code = 0;
+  Trap trap = Trap::unreachable;  // for all kinds but exited
+  // The stack at that moment, innermost first; empty for exited. Of a very deep one, some frames
+  // in the middle are left out.
+  std::vector<TraceFrame> trace;
+};
+
+// What a process has used.
+struct Stats {
+  std::chrono::nanoseconds run_time{0};  // wall time in run(), all together
+  std::uint64_t memory_bytes = 0;        // linear memories; they never shrink
+  std::uint64_t stack_bytes = 0;         // of the VM stack; it grows by doubling
+  std::uint64_t table_elements = 0;
+  std::optional<std::uint64_t> fuel_used;  // when Limits::fuel counts it
+};
+
+// One isolated guest. Threads: one at a time (not always the same), but for interrupt().
+class Process {
+ public:
+  // Makes a process of a module: finds its imports, opens the granted directories, sets memories
+  // and tables up. Runs nothing. Errors: not_found (an import, or a directory), io, denied, limit
+  // (memory, tables, handles), invalid (a data or element segment outside its memory or table),
+  // usage (two grants of one guest path, a bad descriptor).
+  static Result<Process> create(const Engine& engine, const Module& module,
+                                const ProcessOptions& options = {});
+  ~Process();
+  Process(Process&& other) noexcept;
+  Process& operator=(Process&& other) noexcept;
+
+  // Runs the module's start function, if it has one, then its export `main`, of type () -> i32
+  // (the exit code) or () (exit code 0). Blocks until the guest ends or reaches a limit. Again
+  // after out_of_fuel: goes on. Errors: not_found (no `main` of such a type), usage (it has ended
+  // already), io (no event loop could be made).
+  Result<Outcome> run();
+
+  // More fuel for a process whose fuel is counted; else nothing.
+  void add_fuel(std::uint64_t amount);
+
+  // Makes a run() under way, or the next one, end as interrupted: within milliseconds, whatever
+  // the guest does or waits for. Any thread, and async-signal-safe; the process must not be moved
+  // or destroyed meanwhile.
+  void interrupt() noexcept;
+
+  [[nodiscard]] Stats stats() const;
+
+ private:
+  struct Impl;
+  explicit Process(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace atollvm

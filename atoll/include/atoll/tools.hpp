@@ -1,0 +1,59 @@
+// Tools on source texts and module files: what the `atoll` command offers, as functions.
+// Threads: any, at once.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <atoll/diagnostic.hpp>
+#include <atoll/result.hpp>
+
+namespace atollvm::tools {
+
+struct AssembleOptions {
+  bool object = false;      // keep `extern` items for link()
+  bool line_table = true;   // put source lines in, for traces
+  bool local_names = true;  // put register names in
+  FileReader reader = read_source_file;
+};
+
+struct Assembly {
+  std::string bytes;  // the module file; empty when there are diagnostics
+  std::vector<Diagnostic> diagnostics;
+
+  [[nodiscard]] bool ok() const noexcept { return diagnostics.empty(); }
+};
+
+// Assembles a source text and verifies the result. Every failure is a diagnostic; at most 100 of
+// them.
+Assembly assemble(const Source& source, const AssembleOptions& options = {});
+
+// The text of a module file; assemble() makes the same bytes of it again.
+// Errors: malformed, unsupported, invalid, with the place in the file.
+Result<std::string> disassemble(std::string_view bytes);
+
+// A source text in the standard layout, comments kept. Formatting a formatted text changes
+// nothing.
+struct Formatted {
+  std::string text;  // empty when there are diagnostics
+  std::vector<Diagnostic> diagnostics;
+
+  [[nodiscard]] bool ok() const noexcept { return diagnostics.empty(); }
+};
+Formatted format(const Source& source);
+
+// A module file to link.
+struct LinkInput {
+  std::string name;  // for messages
+  std::string bytes;
+};
+
+// Joins modules to one: resolves `extern` items by exports, drops functions that nothing uses.
+// Gives the module file. Errors: malformed, unsupported or invalid (an input), not_found (missing
+// symbols, all of them named), invalid (a symbol defined twice).
+Result<std::string> link(std::span<const LinkInput> inputs);
+
+}  // namespace atollvm::tools
