@@ -56,7 +56,7 @@ angle "only vm/jit includes AsmJit" 'asmjit/' vm/jit
 angle "only the command and the face include the public headers" 'atoll/' atoll
 angle "only the command includes CLI11" 'CLI/' atoll/cli
 
-allowed='atoll/|CLI/|fmt/|nlohmann/|[a-z_]+>|unistd\.h|signal\.h|sys/'
+allowed='atoll/|CLI/|fmt/|nlohmann/|[a-z_]+>|[a-z]+\.h|sys/'
 check "atoll/cli includes public headers and libraries only" "" \
   "$(grep -rnE '^ *# *include *<' atoll/cli | grep -vE "include *<($allowed)")"
 check "public headers include the standard library and each other only" "" \
