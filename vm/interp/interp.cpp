@@ -13,20 +13,20 @@ namespace atollvm::interp {
 using runtime::HostResult;
 using runtime::Process;
 
-Outcome leave_trap(Worker* worker, const Word* pc, Slot* fp, i64 fuel, Trap trap) {
+Flow leave_trap(Worker* worker, const Word* pc, Slot* fp, i64 fuel, Trap trap) {
   save(State{pc, fp, nullptr, 0, fuel, worker}, pc);
   worker->process->state = Process::State::done;
-  return {Outcome::Kind::trapped, trap, 0};
+  return Flow::stop(Outcome::Kind::trapped, trap);
 }
 
-Outcome leave_safepoint(Worker* worker, const Word* pc, Slot* fp, i64 fuel) {
+Flow leave_safepoint(Worker* worker, const Word* pc, Slot* fp, i64 fuel) {
   Process& process = *worker->process;
   save(State{pc, fp, nullptr, 0, fuel, worker}, pc);
   if (process.counts_fuel() && fuel < 0) {
-    return {Outcome::Kind::out_of_fuel, Trap::out_of_fuel, 0};
+    return Flow::stop(Outcome::Kind::out_of_fuel, Trap::out_of_fuel);
   }
   process.rearm();
-  return {Outcome::Kind::preempted, Trap::unreachable, 0};
+  return Flow::stop(Outcome::Kind::preempted);
 }
 
 namespace {
@@ -84,7 +84,7 @@ Outcome run_with(Process& process, const Shell& shell) {
     if (!process.ready()) return {Outcome::Kind::pending, Trap::unreachable, 0};
     State s = load(process);
     const Flow flow = exact ? complete<true>(process, s) : complete<false>(process, s);
-    if (!flow.go) return flow.outcome;
+    if (!flow.goes_on()) return flow.outcome();
     return shell(s, exact);
   }
   if (process.state != Process::State::runnable) {

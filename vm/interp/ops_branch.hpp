@@ -9,14 +9,14 @@ namespace atollvm::interp {
 template <auto fn, class T>
 struct Branch {
   template <bool exact>
-  ATOLL_INLINE static bool run(State& s, Word w) {
+  ATOLL_INLINE static bool run(State& s, Insn w) {
     return fn(get<T>(s, field_a(w)), get<T>(s, field_b(w)));
   }
 };
 template <auto fn, class T>
 struct BranchImm {
   template <bool exact>
-  ATOLL_INLINE static bool run(State& s, Word w) {
+  ATOLL_INLINE static bool run(State& s, Insn w) {
     return fn(get<T>(s, field_a(w)), static_cast<T>(imm_b(w)));
   }
 };
@@ -24,7 +24,7 @@ struct BranchImm {
 template <class U, class I>
 struct CountUp {
   template <bool exact>
-  ATOLL_INLINE static bool run(State& s, Word w) {
+  ATOLL_INLINE static bool run(State& s, Insn w) {
     const U next = get<U>(s, field_a(w)) + 1;
     set_bits(s, field_a(w), next);
     return static_cast<I>(next) < get<I>(s, field_b(w));
@@ -33,7 +33,7 @@ struct CountUp {
 template <class U, class I>
 struct CountBy {
   template <bool exact>
-  ATOLL_INLINE static bool run(State& s, Word w) {
+  ATOLL_INLINE static bool run(State& s, Insn w) {
     const U next = get<U>(s, field_a(w)) + get<U>(s, field_b(w));
     set_bits(s, field_a(w), next);
     return static_cast<I>(next) < get<I>(s, field_c(w));
@@ -43,7 +43,7 @@ struct CountBy {
 template <>
 struct Body<Op::br> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     s.pc += field_bc(w);
     return Flow::on();
   }
@@ -51,18 +51,17 @@ struct Body<Op::br> {
 template <>
 struct Body<Op::back> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     s.pc -= field_bc(w);
-    if (must_stop<exact>(s)) [[unlikely]] {
-      return Flow::stop(leave_safepoint(s.worker, s.pc, s.fp, s.fuel));
-    }
+    if (must_stop<exact>(s)) [[unlikely]]
+      return stop_here(s);
     return Flow::on();
   }
 };
 template <>
 struct Body<Op::br_table> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     const u32 last = field_bc(w) - 1;
     const u32 index = get<u32>(s, field_a(w));
     s.pc += isa::table_target(s.pc, index < last ? index : last);

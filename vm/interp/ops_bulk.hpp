@@ -11,7 +11,7 @@ namespace atollvm::interp {
 template <>
 struct Body<Op::global_get> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     const runtime::Instance& instance = *s.worker->instance;
     s.fp[field_a(w)] = instance.globals[field_bc(w) - instance.imported_globals.size()].low;
   }
@@ -19,7 +19,7 @@ struct Body<Op::global_get> {
 template <>
 struct Body<Op::global_set> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     runtime::Instance& instance = *s.worker->instance;
     instance.globals[field_bc(w) - instance.imported_globals.size()].low = s.fp[field_a(w)];
   }
@@ -27,35 +27,35 @@ struct Body<Op::global_set> {
 template <>
 struct Body<Op::global_get_import> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = s.worker->instance->imported_globals[field_bc(w)]->low;
   }
 };
 template <>
 struct Body<Op::global_set_import> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.worker->instance->imported_globals[field_bc(w)]->low = s.fp[field_a(w)];
   }
 };
 template <>
 struct Body<Op::ref_func> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = runtime::function_reference(s.worker->instance->index, field_bc(w));
   }
 };
 template <>
 struct Body<Op::ref_is_null> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = s.fp[field_b(w)] == 0;
   }
 };
 template <>
 struct Body<Op::table_get> {
   template <bool exact>
-  ATOLL_INLINE static Check run(State& s, Word w) {
+  ATOLL_INLINE static Check run(State& s, Insn w) {
     const auto& elements = s.worker->instance->tables[field_c(w)]->elements;
     const u32 index = get<u32>(s, field_b(w));
     if (index >= elements.size()) return Trap::table_bounds;
@@ -66,7 +66,7 @@ struct Body<Op::table_get> {
 template <>
 struct Body<Op::table_set> {
   template <bool exact>
-  ATOLL_INLINE static Check run(State& s, Word w) {
+  ATOLL_INLINE static Check run(State& s, Insn w) {
     auto& elements = s.worker->instance->tables[field_c(w)]->elements;
     const u32 index = get<u32>(s, field_a(w));
     if (index >= elements.size()) return Trap::table_bounds;
@@ -77,14 +77,14 @@ struct Body<Op::table_set> {
 template <>
 struct Body<Op::table_size> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = static_cast<u32>(s.worker->instance->tables[field_b(w)]->elements.size());
   }
 };
 template <>
 struct Body<Op::table_grow> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     runtime::Table& table = *s.worker->instance->tables[static_cast<u16>(s.pc[1])];
     const i64 old_size =
         s.worker->process->grow_table(table, s.fp[field_b(w)], get<u32>(s, field_c(w)));
@@ -94,28 +94,28 @@ struct Body<Op::table_grow> {
 template <>
 struct Body<Op::elem_drop> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.worker->instance->elem_dropped[field_bc(w)] = true;
   }
 };
 template <>
 struct Body<Op::data_drop> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.worker->instance->data_dropped[field_bc(w)] = true;
   }
 };
 template <>
 struct Body<Op::memory_size> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = static_cast<u32>(s.worker->instance->memories[field_b(w)]->pages());
   }
 };
 template <>
 struct Body<Op::memory_grow> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     runtime::Memory& memory = *s.worker->instance->memories[field_c(w)];
     const i64 old_pages = s.worker->process->grow_memory(memory, get<u32>(s, field_b(w)));
     s.fp[field_a(w)] = static_cast<u32>(old_pages);
@@ -137,7 +137,7 @@ ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const 
       // Not enough: stop before the work; the instruction starts again once there is fuel.
       s.fuel += own_cost;
       save(s, s.pc);
-      return Flow::stop({Outcome::Kind::out_of_fuel, Trap::out_of_fuel, 0});
+      return Flow::stop(Outcome::Kind::out_of_fuel, Trap::out_of_fuel);
     }
     if (done == 0) s.fuel -= cost;
   }
@@ -149,7 +149,7 @@ ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const 
     if (s.worker->limit.load(std::memory_order_relaxed) == nullptr) [[unlikely]] {
       process.saved.bulk = done;
       if constexpr (exact) s.fuel += own_cost;
-      return Flow::stop(leave_safepoint(s.worker, s.pc, s.fp, s.fuel));
+      return stop_here(s);
     }
   }
   process.saved.bulk = 0;
@@ -175,7 +175,7 @@ struct Range3 {
   u64 second;
   u64 count;
 };
-ATOLL_INLINE Range3 ranges(const State& s, Word w) {
+ATOLL_INLINE Range3 ranges(const State& s, Insn w) {
   return {get<u32>(s, field_a(w)), get<u32>(s, field_b(w)), get<u32>(s, field_c(w))};
 }
 ATOLL_INLINE u16 ext_low(const State& s) { return static_cast<u16>(s.pc[1]); }
@@ -183,7 +183,7 @@ ATOLL_INLINE u16 ext_low(const State& s) { return static_cast<u16>(s.pc[1]); }
 template <>
 struct Body<Op::memory_fill> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     runtime::Memory& memory = *s.worker->instance->memories[ext_low(s)];
     const Range3 r = ranges(s, w);
     if (r.first + r.count > memory.size()) return trap_here(s, Trap::memory_bounds);
@@ -197,7 +197,7 @@ struct Body<Op::memory_fill> {
 template <>
 struct Body<Op::memory_copy> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     runtime::Memory& target = *s.worker->instance->memories[ext_low(s)];
     runtime::Memory& source = *s.worker->instance->memories[field_a(s.pc[1])];
     const Range3 r = ranges(s, w);
@@ -215,7 +215,7 @@ struct Body<Op::memory_copy> {
 template <>
 struct Body<Op::memory_init> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     const runtime::Instance& instance = *s.worker->instance;
     runtime::Memory& memory = *instance.memories[ext_low(s)];
     const u32 segment = field_bc(s.pc[1]);
@@ -236,7 +236,7 @@ struct Body<Op::memory_init> {
 template <>
 struct Body<Op::table_fill> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     auto& elements = s.worker->instance->tables[ext_low(s)]->elements;
     const Range3 r = ranges(s, w);
     const u64 value = s.fp[field_b(w)];
@@ -250,7 +250,7 @@ struct Body<Op::table_fill> {
 template <>
 struct Body<Op::table_copy> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     auto& target = s.worker->instance->tables[ext_low(s)]->elements;
     const auto& source = s.worker->instance->tables[field_a(s.pc[1])]->elements;
     const Range3 r = ranges(s, w);
@@ -268,7 +268,7 @@ struct Body<Op::table_copy> {
 template <>
 struct Body<Op::table_init> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Word w) {
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
     runtime::Instance& instance = *s.worker->instance;
     auto& elements = instance.tables[ext_low(s)]->elements;
     const u32 segment = field_bc(s.pc[1]);

@@ -14,29 +14,29 @@ struct Access {
 };
 template <class T>
 struct ShortLoad {
-  ATOLL_INLINE static Access at(const State& s, Word w) {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
     return {s.memory, s.memory_size, u64{get<u32>(s, field_b(w))} + field_c(w)};
   }
 };
 template <class T>
 struct ShortStore {
-  ATOLL_INLINE static Access at(const State& s, Word w) {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
     return {s.memory, s.memory_size, u64{get<u32>(s, field_a(w))} + field_c(w)};
   }
-  static u16 value(Word w) { return field_b(w); }
+  static u16 value(Insn w) { return field_b(w); }
 };
-ATOLL_INLINE Access long_access(const State& s, Word w, u16 base) {
+ATOLL_INLINE Access long_access(const State& s, Insn w, u16 base) {
   const runtime::Memory& memory = *s.worker->instance->memories[field_c(w)];
   return {memory.base(), memory.size(), u64{get<u32>(s, base)} + s.pc[1]};
 }
 template <class T>
 struct LongLoad {
-  ATOLL_INLINE static Access at(const State& s, Word w) { return long_access(s, w, field_b(w)); }
+  ATOLL_INLINE static Access at(const State& s, Insn w) { return long_access(s, w, field_b(w)); }
 };
 template <class T>
 struct LongStore {
-  ATOLL_INLINE static Access at(const State& s, Word w) { return long_access(s, w, field_a(w)); }
-  static u16 value(Word w) { return field_b(w); }
+  ATOLL_INLINE static Access at(const State& s, Insn w) { return long_access(s, w, field_a(w)); }
+  static u16 value(Insn w) { return field_b(w); }
 };
 template <class T>
 ATOLL_INLINE u32 scaled(u32 base, u32 index) {
@@ -44,23 +44,23 @@ ATOLL_INLINE u32 scaled(u32 base, u32 index) {
 }
 template <class T>
 struct IndexedLoad {
-  ATOLL_INLINE static Access at(const State& s, Word w) {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
     return {s.memory, s.memory_size, scaled<T>(get<u32>(s, field_b(w)), get<u32>(s, field_c(w)))};
   }
 };
 template <class T>
 struct IndexedStore {
-  ATOLL_INLINE static Access at(const State& s, Word w) {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
     return {s.memory, s.memory_size, scaled<T>(get<u32>(s, field_a(w)), get<u32>(s, field_b(w)))};
   }
-  static u16 value(Word w) { return field_c(w); }
+  static u16 value(Insn w) { return field_c(w); }
 };
 
 // Loads a T and extends it to R (with T's signedness), stores R zero-extended to the slot.
 template <template <class> class Addressing, class T, class R>
 struct Load {
   template <bool exact>
-  ATOLL_INLINE static Check run(State& s, Word w) {
+  ATOLL_INLINE static Check run(State& s, Insn w) {
     const Access access = Addressing<T>::at(s, w);
     if (access.address + sizeof(T) > access.size) [[unlikely]]
       return Trap::memory_bounds;
@@ -73,7 +73,7 @@ struct Load {
 template <template <class> class Addressing, class T>
 struct Store {
   template <bool exact>
-  ATOLL_INLINE static Check run(State& s, Word w) {
+  ATOLL_INLINE static Check run(State& s, Insn w) {
     const Access access = Addressing<T>::at(s, w);
     if (access.address + sizeof(T) > access.size) [[unlikely]]
       return Trap::memory_bounds;

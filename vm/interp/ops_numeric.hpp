@@ -9,35 +9,35 @@ namespace atollvm::interp {
 template <auto fn, class T>
 struct Unary {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     set<exact>(s, field_a(w), fn(get<T>(s, field_b(w))));
   }
 };
 template <auto fn, class T>
 struct Binary {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     set<exact>(s, field_a(w), fn(get<T>(s, field_b(w)), get<T>(s, field_c(w))));
   }
 };
 template <auto fn, class T>
 struct BinaryImm {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     set_bits(s, field_a(w), fn(get<T>(s, field_b(w)), static_cast<T>(imm_c(w))));
   }
 };
 template <auto fn, class T>
 struct Compare {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = fn(get<T>(s, field_b(w)), get<T>(s, field_c(w)));
   }
 };
 template <auto fn, class T>
 struct CompareImm {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = fn(get<T>(s, field_b(w)), static_cast<T>(imm_c(w)));
   }
 };
@@ -45,21 +45,21 @@ struct CompareImm {
 template <auto fn, class T>
 struct SignUnary {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     set_bits(s, field_a(w), fn(get<T>(s, field_b(w))));
   }
 };
 template <auto fn, class T>
 struct SignBinary {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     set_bits(s, field_a(w), fn(get<T>(s, field_b(w)), get<T>(s, field_c(w))));
   }
 };
 template <auto fn, class T, bool overflows>
 struct Divide {
   template <bool exact>
-  ATOLL_INLINE static Check run(State& s, Word w) {
+  ATOLL_INLINE static Check run(State& s, Insn w) {
     const T a = get<T>(s, field_b(w));
     const T b = get<T>(s, field_c(w));
     if (b == 0) [[unlikely]]
@@ -75,7 +75,7 @@ struct Divide {
 template <class I, class F>
 struct Truncate {
   template <bool exact>
-  ATOLL_INLINE static Check run(State& s, Word w) {
+  ATOLL_INLINE static Check run(State& s, Insn w) {
     const F a = get<F>(s, field_b(w));
     if (!num::truncates<I>(a)) [[unlikely]] {
       return a != a ? Trap::invalid_conversion : Trap::integer_overflow;
@@ -88,7 +88,7 @@ struct Truncate {
 template <auto fn, class T>
 struct Ternary {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     const u16 third = static_cast<u16>(s.pc[1]);
     set<exact>(s, field_a(w), fn(get<T>(s, field_b(w)), get<T>(s, field_c(w)), get<T>(s, third)));
   }
@@ -96,7 +96,7 @@ struct Ternary {
 template <auto fn, class T>
 struct Accumulate {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     const T d = get<T>(s, field_a(w));
     set<exact>(s, field_a(w), fn(get<T>(s, field_b(w)), get<T>(s, field_c(w)), d));
   }
@@ -105,40 +105,40 @@ struct Accumulate {
 template <>
 struct Body<Op::unreachable> {
   template <bool exact>
-  ATOLL_INLINE static Check run(State&, Word) {
+  ATOLL_INLINE static Check run(State&, Insn) {
     return Trap::unreachable;
   }
 };
 template <>
 struct Body<Op::nop> {
   template <bool exact>
-  ATOLL_INLINE static void run(State&, Word) {}
+  ATOLL_INLINE static void run(State&, Insn) {}
 };
 template <>
 struct Body<Op::mov> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = s.fp[field_b(w)];
   }
 };
 template <>
 struct Body<Op::mov_n> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     std::memmove(s.fp + field_a(w), s.fp + field_b(w), field_c(w) * sizeof(Slot));
   }
 };
 template <>
 struct Body<Op::i32_const> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = field_bc(w);
   }
 };
 template <>
 struct Body<Op::i64_const> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = num::extend_i32_s(field_bc(w));
   }
 };
@@ -147,7 +147,7 @@ struct Body<Op::f32_const> : Body<Op::i32_const> {};
 template <>
 struct Body<Op::i64_const_long> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = s.pc[1];
   }
 };
@@ -156,7 +156,7 @@ struct Body<Op::f64_const> : Body<Op::i64_const_long> {};
 template <>
 struct Body<Op::select> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     const bool first = get<u32>(s, static_cast<u16>(s.pc[1])) != 0;
     s.fp[field_a(w)] = first ? s.fp[field_b(w)] : s.fp[field_c(w)];
   }
@@ -164,7 +164,7 @@ struct Body<Op::select> {
 template <>
 struct Body<Op::mov_if> {
   template <bool exact>
-  ATOLL_INLINE static void run(State& s, Word w) {
+  ATOLL_INLINE static void run(State& s, Insn w) {
     const u16 d = field_a(w);
     s.fp[d] = get<u32>(s, field_c(w)) != 0 ? s.fp[field_b(w)] : s.fp[d];
   }

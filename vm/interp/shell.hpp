@@ -36,7 +36,7 @@ inline constexpr bool goes_back = op_format[static_cast<u16>(op)] == isa::Format
 
 // Where a taken conditional branch goes.
 template <Op op>
-ATOLL_INLINE const Word* target_of(const Word* pc, Word w) {
+ATOLL_INLINE const Word* target_of(const Word* pc, Insn w) {
   if constexpr (op_format[static_cast<u16>(op)] == isa::Format::xssb) {
     return pc - static_cast<u32>(pc[1] >> 32);
   } else if constexpr (goes_back<op>) {
@@ -47,11 +47,15 @@ ATOLL_INLINE const Word* target_of(const Word* pc, Word w) {
 }
 
 template <Op op, bool exact>
-using BodyResult = decltype(Body<op>::template run<exact>(std::declval<State&>(), Word{}));
+using BodyResult = decltype(Body<op>::template run<exact>(std::declval<State&>(), Insn(nullptr)));
+
+template <Op op>
+inline constexpr bool has_slow =
+    requires(State& s) { Body<op>::template run_slow<false>(s, Insn(nullptr)); };
 
 // One instruction: true with s.pc at the next one, false with the outcome to leave with.
 template <Op op, bool exact>
-ATOLL_INLINE bool execute(State& s, Word w, Outcome& outcome) {
+ATOLL_INLINE bool execute(State& s, Insn w, Outcome& outcome) {
   if constexpr (exact) s.fuel -= op_fuel[static_cast<u16>(op)];
   using Result = BodyResult<op, exact>;
   if constexpr (std::is_void_v<Result>) {
@@ -59,29 +63,27 @@ ATOLL_INLINE bool execute(State& s, Word w, Outcome& outcome) {
     s.pc += words_of<op>;
   } else if constexpr (std::is_same_v<Result, Check>) {
     const Check check = Body<op>::template run<exact>(s, w);
-    if (!check.ok()) [[unlikely]] {
-      outcome = leave_trap(s.worker, s.pc, s.fp, s.fuel, check.trap());
-      return false;
-    }
+    if (!check.ok()) [[unlikely]]
+      return outcome = trap_here(s, check.trap()).outcome(), false;
     s.pc += words_of<op>;
   } else if constexpr (std::is_same_v<Result, bool>) {
     if (Body<op>::template run<exact>(s, w)) {
       s.pc = target_of<op>(s.pc, w);
       if constexpr (goes_back<op>) {
-        if (must_stop<exact>(s)) [[unlikely]] {
-          outcome = leave_safepoint(s.worker, s.pc, s.fp, s.fuel);
-          return false;
-        }
+        if (must_stop<exact>(s)) [[unlikely]]
+          return outcome = stop_here(s).outcome(), false;
       }
     } else {
       s.pc += words_of<op>;
     }
   } else {
-    const Flow flow = Body<op>::template run<exact>(s, w);
-    if (!flow.go) [[unlikely]] {
-      outcome = flow.outcome;
-      return false;
+    Flow flow = Body<op>::template run<exact>(s, w);
+    if constexpr (has_slow<op>) {
+      if (flow.is_slow()) [[unlikely]]
+        flow = Body<op>::template run_slow<exact>(s, w);
     }
+    if (!flow.goes_on()) [[unlikely]]
+      return outcome = flow.outcome(), false;
   }
   return true;
 }

@@ -16,12 +16,12 @@ Outcome loop(State s) {
 #undef OP
   };
   Outcome outcome;
-  Word w = *s.pc;
-  goto* labels[isa::raw_op(w)];
+  Insn w(s.pc);
+  goto* labels[opcode(w)];
 #define OP(number, id, ...)                                                \
   label_##id : if (!execute<Op::id, exact>(s, w, outcome)) return outcome; \
-  w = *s.pc;                                                               \
-  goto* labels[isa::raw_op(w)];
+  w = Insn(s.pc);                                                          \
+  goto* labels[opcode(w)];
 #include "vm/isa/opcodes.def"
 #undef OP
 }

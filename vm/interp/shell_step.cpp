@@ -5,10 +5,10 @@ namespace atollvm::interp {
 
 namespace {
 
-using StepFn = bool (*)(State&, Word, Outcome&);
+using StepFn = bool (*)(State&, Insn, Outcome&);
 
 template <Op op, bool exact>
-bool step_one(State& s, Word w, Outcome& outcome) {
+bool step_one(State& s, Insn w, Outcome& outcome) {
   return execute<op, exact>(s, w, outcome);
 }
 
@@ -25,8 +25,8 @@ Outcome run_steps(State s, bool exact, u64 count) {
   const StepFn* table = exact ? steps<true> : steps<false>;
   Outcome outcome;
   for (; count != 0; --count) {
-    const Word w = *s.pc;
-    if (!table[isa::raw_op(w)](s, w, outcome)) return outcome;
+    const Insn w(s.pc);
+    if (!table[opcode(w)](s, w, outcome)) return outcome;
   }
   save(s, s.pc);
   return {Outcome::Kind::preempted, Trap::unreachable, 0};

@@ -9,21 +9,32 @@ namespace atollvm::interp {
 namespace {
 
 using Handler = void (*)();  // really HandlerFn; a function type can't name itself
-#define ATOLL_HANDLER_PARAMS                                                                \
-  [[maybe_unused]] Word w, const Word *pc, Slot *fp, u8 *memory, u64 memory_size, i64 fuel, \
-      Worker *worker, const Handler *table
-typedef Outcome (*HandlerFn)(Word, const Word*, Slot*, u8*, u64, i64, Worker*, const Handler*)
+#define ATOLL_HANDLER_PARAMS                                                       \
+  const Word *pc, Slot *fp, u8 *memory, u64 memory_size, i64 fuel, Worker *worker, \
+      const Handler *table
+typedef Flow (*HandlerFn)(const Word*, Slot*, u8*, u64, i64, Worker*, const Handler*)
     __attribute__((preserve_none));
 
 // Goes to the instruction at s.pc. A macro because a guaranteed tail call must be written in the
 // function that makes it.
 #define ATOLL_NEXT(s)                                                                  \
-  [[clang::musttail]] return reinterpret_cast<HandlerFn>(table[isa::raw_op(*(s).pc)])( \
-      *(s).pc, (s).pc, (s).fp, (s).memory, (s).memory_size, (s).fuel, worker, table)
+  [[clang::musttail]] return reinterpret_cast<HandlerFn>(table[opcode(Insn((s).pc))])( \
+      (s).pc, (s).fp, (s).memory, (s).memory_size, (s).fuel, worker, table)
+
+// The slow paths, apart so that the fast ones need no stack frame. The fuel is debited already.
+template <Op op, bool exact>
+[[gnu::cold, gnu::noinline]] __attribute__((preserve_none)) Flow slow(ATOLL_HANDLER_PARAMS) {
+  State s{pc, fp, memory, memory_size, fuel, worker};
+  [[maybe_unused]] const Insn w(pc);
+  const Flow flow = Body<op>::template run_slow<exact>(s, w);
+  if (!flow.goes_on()) return flow;
+  ATOLL_NEXT(s);
+}
 
 template <Op op, bool exact>
-__attribute__((preserve_none)) Outcome handle(ATOLL_HANDLER_PARAMS) {
+__attribute__((preserve_none)) Flow handle(ATOLL_HANDLER_PARAMS) {
   State s{pc, fp, memory, memory_size, fuel, worker};
+  [[maybe_unused]] const Insn w(pc);
   if constexpr (exact) s.fuel -= op_fuel[static_cast<u16>(op)];
   using Result = BodyResult<op, exact>;
   if constexpr (std::is_void_v<Result>) {
@@ -33,7 +44,7 @@ __attribute__((preserve_none)) Outcome handle(ATOLL_HANDLER_PARAMS) {
   } else if constexpr (std::is_same_v<Result, Check>) {
     const Check check = Body<op>::template run<exact>(s, w);
     if (!check.ok()) [[unlikely]]
-      return leave_trap(worker, s.pc, s.fp, s.fuel, check.trap());
+      return trap_here(s, check.trap());
     s.pc += words_of<op>;
     ATOLL_NEXT(s);
   } else if constexpr (std::is_same_v<Result, bool>) {
@@ -41,9 +52,8 @@ __attribute__((preserve_none)) Outcome handle(ATOLL_HANDLER_PARAMS) {
     if (Body<op>::template run<exact>(s, w)) {
       s.pc = target_of<op>(s.pc, w);
       if constexpr (goes_back<op>) {
-        if (must_stop<exact>(s)) [[unlikely]] {
-          return leave_safepoint(worker, s.pc, s.fp, s.fuel);
-        }
+        if (must_stop<exact>(s)) [[unlikely]]
+          return stop_here(s);
       }
       ATOLL_NEXT(s);
     }
@@ -52,8 +62,14 @@ __attribute__((preserve_none)) Outcome handle(ATOLL_HANDLER_PARAMS) {
   } else {
     static_assert(std::is_same_v<Result, Flow>);
     const Flow flow = Body<op>::template run<exact>(s, w);
-    if (!flow.go) [[unlikely]]
-      return flow.outcome;
+    if constexpr (has_slow<op>) {
+      if (flow.is_slow()) [[unlikely]] {
+        [[clang::musttail]] return slow<op, exact>(s.pc, s.fp, s.memory, s.memory_size, s.fuel,
+                                                   worker, table);
+      }
+    }
+    if (!flow.goes_on()) [[unlikely]]
+      return flow;
     ATOLL_NEXT(s);
   }
 }
@@ -71,8 +87,9 @@ const Handler handlers[] = {
 // address-taken arrays (clang 19 crashes on that under the sanitizers).
 [[gnu::noinline]] Outcome run_shell(State s, bool exact) {
   const Handler* table = exact ? handlers<true> : handlers<false>;
-  return reinterpret_cast<HandlerFn>(table[isa::raw_op(*s.pc)])(
-      *s.pc, s.pc, s.fp, s.memory, s.memory_size, s.fuel, s.worker, table);
+  return reinterpret_cast<HandlerFn>(table[opcode(Insn(s.pc))])(s.pc, s.fp, s.memory, s.memory_size,
+                                                                s.fuel, s.worker, table)
+      .outcome();
 }
 
 }  // namespace atollvm::interp

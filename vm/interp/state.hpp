@@ -1,12 +1,12 @@
 // What handlers work on. A State lives in CPU registers: it is built from a handler's arguments,
 // its address never escapes, and it goes back into the next handler's arguments.
 //
-// Every operation has a Body: a struct with one static function template `run<exact>(State&, Word)`
+// Every operation has a Body: a struct with one static function template `run<exact>(State&, Insn)`
 // (exact: fuel is counted and NaN bits are canonical). Its result type says how control goes on:
 //   void    to the next instruction
 //   Check   to the next instruction, or a trap
 //   bool    a conditional branch: whether it is taken
-//   Flow    the body has set State::pc, or has stopped
+//   Flow    the body has set State::pc, or has stopped, or wants its run_slow
 // The shells (shell_tail.cpp, shell_goto.cpp, shell_step.cpp) find the next instruction.
 #pragma once
 
@@ -23,15 +23,35 @@
 namespace atollvm::interp {
 
 using isa::field_a;
-using isa::field_b;
 using isa::field_bc;
-using isa::field_c;
 using isa::Op;
 using isa::Word;
 using runtime::Outcome;
 using runtime::Slot;
 using runtime::Trap;
 using runtime::Worker;
+
+// An instruction by its address. Fields are read from memory one by one when they are needed: fewer
+// CPU instructions than to load the word and take it apart (3 % of fib's time).
+class Insn {
+ public:
+  explicit constexpr Insn(const Word* at) : at_(at) {}
+  [[nodiscard]] const Word* at() const { return at_; }
+  template <class T, int byte>
+  ATOLL_INLINE T field() const {
+    T bits;
+    std::memcpy(&bits, reinterpret_cast<const char*>(at_) + byte, sizeof bits);
+    return bits;
+  }
+
+ private:
+  const Word* at_;
+};
+ATOLL_INLINE u16 opcode(Insn w) { return w.field<u16, 0>(); }
+ATOLL_INLINE u16 field_a(Insn w) { return w.field<u16, 2>(); }
+ATOLL_INLINE u16 field_b(Insn w) { return w.field<u16, 4>(); }
+ATOLL_INLINE u16 field_c(Insn w) { return w.field<u16, 6>(); }
+ATOLL_INLINE u32 field_bc(Insn w) { return w.field<u32, 4>(); }
 
 struct State {
   const Word* pc;
@@ -54,13 +74,32 @@ class Check {
   u32 code_ = 0;
 };
 
-// `go`: on at State::pc. Otherwise the outcome with which to leave; the body has saved the state.
-struct Flow {
-  bool go = true;
-  Outcome outcome;
+// How control goes on after a body, in one register so that shells can test it at no cost.
+class Flow {
+ public:
+  static constexpr Flow on() { return Flow(0); }  // at State::pc
+  // Do the body's run_slow instead: it handles every case, out of the fast path's way.
+  static constexpr Flow slow() { return Flow(1); }
+  // Leave; the state is saved.
+  static constexpr Flow stop(Outcome::Kind kind, Trap trap = Trap::unreachable, u32 exit_code = 0) {
+    return Flow(stop_bit | u64{static_cast<u8>(kind)} << 8 | u64{static_cast<u8>(trap)} << 16 |
+                u64{exit_code} << 32);
+  }
 
-  static Flow on() { return {}; }
-  static Flow stop(Outcome why) { return {false, why}; }
+  [[nodiscard]] constexpr bool goes_on() const { return bits_ == 0; }
+  [[nodiscard]] constexpr bool is_slow() const { return bits_ == 1; }
+  // Of a stop.
+  [[nodiscard]] constexpr Outcome outcome() const {
+    return {static_cast<Outcome::Kind>(bits_ >> 8 & 0xff), static_cast<Trap>(bits_ >> 16 & 0xff),
+            static_cast<u32>(bits_ >> 32)};
+  }
+  // The same, for results of calls of which the compiler can't see that they are stops.
+  [[nodiscard]] constexpr Flow as_stop() const { return Flow(bits_ | stop_bit); }
+
+ private:
+  static constexpr u64 stop_bit = 2;
+  explicit constexpr Flow(u64 bits) : bits_(bits) {}
+  u64 bits_;
 };
 
 template <class T>
@@ -92,8 +131,8 @@ ATOLL_INLINE void set_bits(State& s, u16 reg, T value) {
   set<false>(s, reg, value);
 }
 
-ATOLL_INLINE i32 imm_b(Word w) { return static_cast<i16>(field_b(w)); }
-ATOLL_INLINE i32 imm_c(Word w) { return static_cast<i16>(field_c(w)); }
+ATOLL_INLINE i32 imm_b(Insn w) { return static_cast<i16>(field_b(w)); }
+ATOLL_INLINE i32 imm_c(Insn w) { return static_cast<i16>(field_c(w)); }
 
 // Stores where the process is, so that others (and a later run) find it.
 ATOLL_INLINE void save(const State& s, const Word* pc) {
@@ -112,8 +151,8 @@ ATOLL_INLINE void reload_memory(State& s) {
 }
 
 // Leaves with a trap of the instruction at pc.
-[[gnu::noinline, gnu::cold]] Outcome leave_trap(Worker* worker, const Word* pc, Slot* fp, i64 fuel,
-                                                Trap trap);
+[[gnu::noinline, gnu::cold]] Flow leave_trap(Worker* worker, const Word* pc, Slot* fp, i64 fuel,
+                                             Trap trap);
 
 // At a safepoint (state complete, the next instruction at pc): whether to stop there.
 template <bool exact>
@@ -124,8 +163,15 @@ ATOLL_INLINE bool must_stop(const State& s) {
   return s.fp > s.worker->limit.load(std::memory_order_relaxed);
 }
 // Why, with the state saved.
-[[gnu::noinline, gnu::cold]] Outcome leave_safepoint(Worker* worker, const Word* pc, Slot* fp,
-                                                     i64 fuel);
+[[gnu::noinline, gnu::cold]] Flow leave_safepoint(Worker* worker, const Word* pc, Slot* fp,
+                                                  i64 fuel);
+
+ATOLL_INLINE Flow trap_here(const State& s, Trap trap) {
+  return leave_trap(s.worker, s.pc, s.fp, s.fuel, trap).as_stop();
+}
+ATOLL_INLINE Flow stop_here(const State& s) {
+  return leave_safepoint(s.worker, s.pc, s.fp, s.fuel).as_stop();
+}
 
 template <Op op>
 struct Body;

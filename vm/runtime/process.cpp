@@ -15,8 +15,6 @@ namespace {
 constexpr u64 first_stack_slots = 128;
 constexpr u64 no_fuel_limit = static_cast<u64>(std::numeric_limits<i64>::max());
 
-Slot entry_header() { return Slot{static_cast<u32>(FrameKind::entry)} << 32; }
-
 }  // namespace
 
 Process::Process(const Limits& limits)
@@ -51,7 +49,7 @@ base::Status Process::prepare(u32 function, std::span<const Slot> arguments) {
                  "its frame is larger than the stack limit"};
   }
   Slot* const fp = stack() + 1;
-  fp[-1] = entry_header();
+  fp[-1] = frame_header(0, 0, FrameKind::entry);
   std::copy(arguments.begin(), arguments.end(), fp);
   std::fill(fp + info.param_slots, fp + info.local_slots, Slot{0});
   saved = {static_cast<u32>(info.code - code.code()), 1, 0};
@@ -211,9 +209,9 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
     }
     ++count;
     const Slot header = stack_[fp - 1];
-    if (header >> 32 == static_cast<u32>(FrameKind::entry)) break;
-    pc = static_cast<u32>(header) - 1;
-    fp -= isa::field_a(code.code()[pc]);
+    if (header_kind(header) == FrameKind::entry) break;
+    pc = header_pc(header) - 1;
+    fp -= header_window(header);
   }
   std::rotate(outer.begin(),
               outer.begin() + static_cast<std::ptrdiff_t>(outer.size() < half ? 0 : count % half),

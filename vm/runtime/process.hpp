@@ -2,7 +2,8 @@
 //
 // VM stack layout, from low to high: for each frame a header slot, then the frame's slots; a
 // callee's frame starts inside its caller's (the call window). The header of the frame at fp is
-// fp[-1] = {pc:32, kind:32}: where the frame below goes on, as a word index in Module::code.
+// fp[-1] = {pc:32, window:16, kind:16} from the low end: where the frame below goes on, as a word
+// index in Module::code, and how many slots below its frame starts (the call's window operand).
 #pragma once
 
 #include <atomic>
@@ -20,11 +21,18 @@
 
 namespace atollvm::runtime {
 
-// What stands in the upper half of a frame header.
-enum class FrameKind : u32 {
+// What a frame header's kind says.
+enum class FrameKind : u16 {
   guest = 0,  // the frame below is a guest's, in the same instance
   entry = 1,  // called from outside: returning ends the call
 };
+
+constexpr Slot frame_header(u32 pc, u16 window, FrameKind kind) {
+  return Slot{pc} | Slot{window} << 32 | Slot{static_cast<u16>(kind)} << 48;
+}
+constexpr u32 header_pc(Slot header) { return static_cast<u32>(header); }
+constexpr u16 header_window(Slot header) { return static_cast<u16>(header >> 32); }
+constexpr FrameKind header_kind(Slot header) { return static_cast<FrameKind>(header >> 48); }
 
 // Limits of one process. Reaching one is the guest's error, never the host's.
 struct Limits {
