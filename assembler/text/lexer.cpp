@@ -185,7 +185,7 @@ class Lexer {
     for (;;) {
       do hash = Names::step(hash, *at_++);
       while (at_ != end_ && is_word(*at_));
-      if (peek() != '.' || class_of(peek(1)) != letter) break;
+      if (peek() != '.' || !is_word(peek(1))) break;
       hash = Names::step(hash, *at_++);
     }
     const std::string_view text(begin, static_cast<usize>(at_ - begin));
