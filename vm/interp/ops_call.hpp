@@ -22,10 +22,14 @@ ATOLL_INLINE bool grow_stack(State& s, u64 window, u32 slots) {
 // Writes the frame of `callee` at `fp`, with room for it, and goes to its start. `next` is where
 // the caller goes on.
 ATOLL_INLINE void start_frame(State& s, const FuncInfo& callee, Slot* fp) {
-  for (Slot *slot = fp + callee.param_slots, *end = fp + callee.local_slots; slot < end; ++slot) {
-    // Usually none to a few slots: keep the compiler from making it a call of memset.
-    asm volatile("" : "+r"(slot));
-    *slot = 0;
+  if (callee.zeroed_slots != 0) {
+    Slot* slot = fp + callee.param_slots;
+    Slot* const end = slot + callee.zeroed_slots;
+    do {
+      // Usually a few slots: keep the compiler from making it a call of memset.
+      asm volatile("" : "+r"(slot));
+      *slot++ = 0;
+    } while (slot != end);
   }
   s.fp = fp;
   s.pc = callee.code;

@@ -51,7 +51,7 @@ base::Status Process::prepare(u32 function, std::span<const Slot> arguments) {
   Slot* const fp = stack() + 1;
   fp[-1] = frame_header(0, 0, FrameKind::entry);
   std::copy(arguments.begin(), arguments.end(), fp);
-  std::fill(fp + info.param_slots, fp + info.local_slots, Slot{0});
+  std::fill_n(fp + info.param_slots, info.zeroed_slots, Slot{0});
   saved = {static_cast<u32>(info.code - code.code()), 1, 0};
   worker.code = code.code();
   worker.functions = code.functions().data();

@@ -34,7 +34,6 @@ std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified) {
     const mod::FuncType& type = module.types[type_index];
     FuncInfo& info = program->functions_.emplace_back();
     info.param_slots = static_cast<u16>(type.param_slots());
-    info.local_slots = info.param_slots;
     info.result_slots = static_cast<u16>(type.result_slots());
     info.window_slots = static_cast<u16>(min_window);
     info.type = program->canonical_types_[type_index];
@@ -49,7 +48,7 @@ std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified) {
   for (const mod::Function& function : module.functions) {
     FuncInfo& info = add(function.type);
     info.code = module.code.data() + function.code_begin;
-    info.local_slots = function.local_slots;
+    info.zeroed_slots = static_cast<u16>(function.local_slots - info.param_slots);
     info.window_slots = static_cast<u16>(std::max<u32>(function.frame_slots, min_window));
   }
   return program;

@@ -12,7 +12,7 @@ namespace atollvm::runtime {
 struct FuncInfo {
   const isa::Word* code = nullptr;
   u16 param_slots = 0;
-  u16 local_slots = 0;   // parameters and zeroed slots
+  u16 zeroed_slots = 0;  // locals after the parameters
   u16 window_slots = 0;  // max(frame, min_window): what the stack limit is checked against
   u16 result_slots = 0;
   u32 type = 0;  // index of the first equal type in the module, so equal types compare equal
