@@ -22,13 +22,14 @@ struct EngineOptions {
 // Threads: any, at once.
 class Engine {
  public:
+  struct Impl;  // opaque
+
   explicit Engine(const EngineOptions& options = {});
 
   [[nodiscard]] const EngineOptions& options() const noexcept;
 
  private:
   friend struct Access;
-  struct Impl;
   std::shared_ptr<Impl> impl_;
 };
 

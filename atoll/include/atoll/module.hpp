@@ -80,6 +80,8 @@ struct ModuleInfo {
 // Threads: any, at once.
 class Module {
  public:
+  struct Impl;  // opaque
+
   // Reads and verifies a module file. The bytes are copied. Uses at most 64 MiB + 4 x the input.
   // Errors: malformed, unsupported, invalid, limit; with the place in the file.
   static Result<Module> load(const Engine& engine, std::string_view bytes);
@@ -98,7 +100,6 @@ class Module {
 
  private:
   friend struct Access;
-  struct Impl;
   explicit Module(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };

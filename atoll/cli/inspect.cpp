@@ -1,0 +1,119 @@
+// `atoll inspect`.
+#include "cli/inspect.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <map>
+#include <set>
+
+#include "cli/command.hpp"
+
+namespace atollvm::cli {
+
+namespace {
+
+std::string join(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string import_line(const ImportInfo& import) {
+  std::string line = fmt::format("  {} {}.{} {}", to_text(import.kind), printable(import.module),
+                                 printable(import.name), import.type);
+  if (import.kind == ExternKind::function && !import.is_host_call) line += "  [not a host call]";
+  return line + "\n";
+}
+
+// What the host calls that it imports need of a process: objects and rights.
+std::string capability_lines(const ModuleInfo& info) {
+  std::map<std::string, std::set<std::string>> needed;
+  for (const ImportInfo& import : info.imports) {
+    if (!import.object.empty()) {
+      needed[import.object].insert(import.rights.begin(), import.rights.end());
+    }
+  }
+  std::string text;
+  for (const auto& [object, rights] : needed) {
+    text += fmt::format("  {}: {}\n", object, fmt::join(rights, ", "));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string inspect_text(const ModuleInfo& info) {
+  std::string text = fmt::format("module {}: {} bytes, {} of code, {} of data\n",
+                                 info.name.empty() ? "(no name)" : printable(info.name),
+                                 info.file_bytes, info.code_bytes, info.data_bytes);
+  const auto part = [&text](std::string_view title, const std::string& lines) {
+    if (!lines.empty()) text.append("\n").append(title).append(":\n").append(lines);
+  };
+  std::string lines;
+  for (const SectionInfo& each : info.sections) {
+    lines +=
+        fmt::format("  {:<12} {:>10} bytes at {}\n", printable(each.name), each.size, each.offset);
+  }
+  part("sections", lines);
+  lines.clear();
+  for (const ImportInfo& each : info.imports) lines += import_line(each);
+  part("imports", lines);
+  part("capabilities that its host calls work on", capability_lines(info));
+  lines.clear();
+  for (const ExportInfo& each : info.exports) {
+    lines += fmt::format("  {} {} {}\n", to_text(each.kind), printable(each.name), each.type);
+  }
+  part("exports", lines);
+  lines.clear();
+  for (const MemoryInfo& each : info.memories) {
+    lines += fmt::format("  {} bytes, at most {}\n", each.min_bytes,
+                         each.max_bytes ? fmt::format("{}", *each.max_bytes) : "the limit");
+  }
+  part("memories", lines);
+  lines.clear();
+  for (const FunctionInfo& each : info.functions) {
+    lines += fmt::format("  {:>5} {} {}: {} bytes, {} slots{}{}\n", each.index,
+                         printable(each.name), each.type, each.code_bytes, each.frame_slots,
+                         each.location.empty() ? "" : ", ", printable(each.location));
+  }
+  part("functions", lines);
+  if (!info.sources.empty()) part("sources", "  " + printable(join(info.sources)) + "\n");
+  return text;
+}
+
+int inspect_command(int argc, char** argv) {
+  CLI::App app;
+  describe(app, {"inspect", "[--json] FILE", "Shows what a module holds and needs.",
+                 "  atoll inspect wc.atb\n"
+                 "  atoll inspect wc.atoll             what its module would hold\n"
+                 "  atoll inspect --json wc.atb | jq '.imports[].name'"});
+  std::string path;
+  bool json = false;
+  app.add_option("FILE", path, "Module file or source, or `-`")->required()->type_name("");
+  app.add_flag("--json", json, "As JSON, for tools (docs/cli.md has the fields)");
+  if (const auto code = parse(app, argc, argv)) return *code;
+  const Result<std::string> bytes = read_input(path);
+  if (!bytes) {
+    complain(bytes.error().text());
+    return exit_failure;
+  }
+  const Engine engine;
+  std::vector<Diagnostic> diagnostics;
+  const Result<Module> module =
+      is_module_file(*bytes)
+          ? Module::load(engine, *bytes)
+          : Module::assemble(engine, {display_name(path), *bytes}, read_source_file, &diagnostics);
+  if (!module) {
+    if (diagnostics.empty()) {
+      complain(printable(display_name(path) + ": " + module.error().text()));
+    } else {
+      show(diagnostics);
+    }
+    return exit_failure;
+  }
+  const ModuleInfo info = module->info();
+  return write_output("-", json ? inspect_json(info) : inspect_text(info));
+}
+
+}  // namespace atollvm::cli

@@ -1,0 +1,308 @@
+// `atoll run`.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+
+#include <atoll/process.hpp>
+
+#include "cli/command.hpp"
+
+namespace atollvm::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr AppText about = {
+    "run", "[OPTIONS] FILE [ARGUMENTS...]",
+    "Runs a program: source (.atoll), a module file (.atb), or `-` for standard input; which of "
+    "them "
+    "it is shows in the bytes.\nAll that follows FILE belongs to the program.",
+    "  atoll run hello.atoll\n"
+    "  atoll run --dir-ro . wc.atb README.md        it may read what is below here\n"
+    "  atoll run --dir out::/out make.atb /out/x    it sees out as /out, and may write\n"
+    "  atoll run --time 2s --memory 64M plugin.atb  with limits\n"
+    "  atoll asm -o - a.atoll | atoll run - x y     the module from a pipe\n"
+    "\nExit codes: the program's own; 2 wrong command line, 124 time limit, 126 can't be run,\n"
+    "127 no such file, 130 interrupted, 134 trap, 152 out of fuel."};
+
+struct Options {
+  EngineOptions engine;
+  ProcessOptions process;
+  bool stats = false;
+  std::string file;
+};
+
+// An option that may be given several times, each with one value.
+void add_list(CLI::App& app, const std::string& name, const std::string& value,
+              const std::string& help, const std::function<void(const std::string&)>& take) {
+  app.add_option_function<std::vector<std::string>>(
+         name,
+         [take](const std::vector<std::string>& values) {
+           for (const std::string& each : values) take(each);
+         },
+         help)
+      ->allow_extra_args(false)
+      ->type_name(value);
+}
+
+void add_value(CLI::App& app, const std::string& name, const std::string& value,
+               const std::string& help, const std::function<void(const std::string&)>& take) {
+  app.add_option_function<std::string>(name, take, help)->type_name(value);
+}
+
+void add_size(CLI::App& app, const std::string& name, const std::string& help,
+              std::uint64_t& size) {
+  add_value(app, name, "SIZE", help, [name, &size](const std::string& text) {
+    const auto parsed = parse_size(text);
+    if (!parsed) {
+      throw CLI::ValidationError(name,
+                                 "'" + text + "' is not a size (bytes, or like 64k, 16M, 2G)");
+    }
+    size = *parsed;
+  });
+}
+
+DirectoryGrant parse_grant(const std::string& option, const std::string& text, bool writable) {
+  const size_t colons = text.find("::");
+  DirectoryGrant grant{text.substr(0, colons), colons == text.npos ? text : text.substr(colons + 2),
+                       writable};
+  if (grant.host.empty() || grant.guest.empty()) {
+    throw CLI::ValidationError(option, "'" + text + "' is not HOST or HOST::GUEST");
+  }
+  return grant;
+}
+
+void add_environment(const std::string& text, ProcessOptions& process) {
+  const size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  if (key.empty()) throw CLI::ValidationError("--env", "'" + text + "' has no name");
+  if (equals != text.npos) {
+    process.environment.emplace_back(key, text.substr(equals + 1));
+  } else if (const char* const value = std::getenv(key.c_str())) {
+    process.environment.emplace_back(key, value);
+  }
+}
+
+void add_options(CLI::App& app, Options& options) {
+  ProcessOptions& process = options.process;
+  const auto grant = [&process](const char* name, bool writable) {
+    return [&process, name, writable](const std::string& text) {
+      process.directories.push_back(parse_grant(name, text, writable));
+    };
+  };
+  add_list(app, "--dir", "HOST[::GUEST]", "Grant a directory, to read and write",
+           grant("--dir", true));
+  add_list(app, "--dir-ro", "HOST[::GUEST]", "Grant a directory, to read",
+           grant("--dir-ro", false));
+  add_list(app, "--env", "NAME[=VALUE]", "Set a variable of its environment, or pass it on",
+           [&process](const std::string& text) { add_environment(text, process); });
+  add_size(app, "--memory", "Limit of its memory (4G)", process.limits.memory_bytes);
+  add_size(app, "--stack", "Limit of its stack (1M)", process.limits.stack_bytes);
+  app.add_option("--handles", process.limits.handles, "Limit of its open handles (1024)")
+      ->type_name("N");
+  add_value(app, "--time", "DURATION", "Limit of the time it takes, like 100ms, 2s, 5m",
+            [&process](const std::string& text) {
+              process.limits.time = parse_duration(text);
+              if (!process.limits.time) {
+                throw CLI::ValidationError("--time",
+                                           "'" + text + "' is not a duration (like 100ms, 2s, 5m)");
+              }
+            });
+  app.add_option_function<std::uint64_t>(
+         "--fuel", [&process](const std::uint64_t& fuel) { process.limits.fuel = fuel; },
+         "Limit of its work, counted exactly")
+      ->type_name("N");
+  add_value(app, "--memory-strategy", "checked|guarded", "How memory accesses are kept inside",
+            [&options](const std::string& text) {
+              if (text == "guarded") {
+                options.engine.memory = MemoryStrategy::guarded;
+              } else if (text != "checked") {
+                throw CLI::ValidationError("--memory-strategy", "checked or guarded");
+              }
+            });
+  app.add_flag("--stats", options.stats, "Print times and memory to standard error at the end");
+}
+
+// --- Interruption ---
+
+std::atomic<Process*> running{nullptr};
+std::atomic<int> caught_signal{0};
+
+void on_signal(int number) {
+  caught_signal.store(number);
+  if (Process* const process = running.load()) process->interrupt();
+}
+
+// The first signal ends the guest, the second one the command. A signal that was ignored when the
+// command started (nohup) stays ignored.
+void catch_signals(Process& process) {
+  running.store(&process);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction old = {};
+    if (sigaction(number, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+    struct sigaction action = {};
+    action.sa_handler = on_signal;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(number, &action, nullptr);
+  }
+}
+
+// Ends by the signal, so that shells and their loops see what happened.
+int die_by(int number) {
+  std::signal(number, SIG_DFL);
+  std::raise(number);
+  return 128 + number;
+}
+
+// --- The end ---
+
+std::string frame_text(const TraceFrame& frame) {
+  return frame.location.empty()
+             ? fmt::format("{} (word {})", printable(frame.name), frame.word)
+             : fmt::format("{} ({})", printable(frame.name), printable(frame.location));
+}
+
+// One line for each call; calls that repeat are counted.
+std::string trace_text(const std::vector<TraceFrame>& trace) {
+  std::string text;
+  for (size_t i = 0; i < trace.size();) {
+    size_t same = i + 1;
+    while (same < trace.size() && trace[same].word == trace[i].word &&
+           trace[same].depth == trace[same - 1].depth + 1) {
+      ++same;
+    }
+    text += "  at " + frame_text(trace[i]) + "\n";
+    if (same - i > 1) text += fmt::format("     and {} more of the same\n", same - i - 1);
+    if (same < trace.size() && trace[same].depth > trace[same - 1].depth + 1) {
+      text += fmt::format("  ... {} calls\n", trace[same].depth - trace[same - 1].depth - 1);
+    }
+    i = same;
+  }
+  return text;
+}
+
+void complain_stopped(std::string_view why, const std::vector<TraceFrame>& trace) {
+  const bool color = color_on_error();
+  complain(fmt::format("{}{}{}\n{}", color ? "\x1b[1;31m" : "", why, color ? "\x1b[0m" : "",
+                       trace_text(trace)));
+}
+
+int finish(const Outcome& outcome) {
+  switch (outcome.kind) {
+    case Outcome::Kind::exited:
+      return static_cast<int>(outcome.exit_code & 0xff);
+    case Outcome::Kind::trapped:
+      complain_stopped(fmt::format("trap: {}", to_text(outcome.trap)), outcome.trace);
+      return exit_trap;
+    case Outcome::Kind::out_of_fuel:
+      complain_stopped(to_text(outcome.trap), outcome.trace);
+      return exit_out_of_fuel;
+    case Outcome::Kind::time_limit:
+      complain_stopped(to_text(outcome.trap), outcome.trace);
+      return exit_time_limit;
+    case Outcome::Kind::interrupted:
+      complain(to_text(outcome.trap));
+      return die_by(caught_signal.load());
+  }
+  return exit_trap;
+}
+
+std::string milliseconds(std::chrono::nanoseconds time) {
+  return fmt::format("{:.3f} ms", static_cast<double>(time.count()) / 1e6);
+}
+
+void print_stats(const Process& process, Clock::duration start_up) {
+  const Stats stats = process.stats();
+  std::string text = "atoll: stats\n";
+  const auto line = [&text](std::string_view name, const std::string& value) {
+    text += fmt::format("  {:<13} {}\n", name, value);
+  };
+  line("start-up", milliseconds(start_up));
+  line("run", milliseconds(stats.run_time));
+  if (stats.fuel_used) line("fuel", fmt::format("{}", *stats.fuel_used));
+  line("memory", fmt::format("{} bytes", stats.memory_bytes));
+  line("stack", fmt::format("{} bytes", stats.stack_bytes));
+  struct rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  line("peak resident", fmt::format("{} KiB", usage.ru_maxrss));
+  write_all(2, text);
+}
+
+Result<Module> load(const Engine& engine, const std::string& path, const std::string& bytes,
+                    std::vector<Diagnostic>& diagnostics) {
+  if (is_module_file(bytes)) {
+    Result<Module> module = Module::load(engine, bytes);
+    if (module) return module;
+    Error error = std::move(module).error();
+    error.place = display_name(path) + (error.place.empty() ? "" : ": " + error.place);
+    return error;
+  }
+  return Module::assemble(engine, {display_name(path), bytes}, read_source_file, &diagnostics);
+}
+
+}  // namespace
+
+int run_command(int argc, char** argv) {
+  const Clock::time_point begin = Clock::now();
+  Options options;
+  CLI::App app;
+  describe(app, about);
+  app.prefix_command();
+  add_options(app, options);
+  if (const auto code = parse(app, argc, argv)) return *code;
+  const std::vector<std::string> rest = app.remaining();
+  if (rest.empty()) {
+    complain("run: no FILE; see `atoll run --help`");
+    return exit_usage;
+  }
+  if (rest[0].size() > 1 && rest[0][0] == '-') {
+    complain("run: no option `" + printable(rest[0]) + "`; see `atoll run --help`");
+    return exit_usage;
+  }
+  options.file = rest[0];
+  options.process.arguments = rest;
+  options.process.input = 0;
+  options.process.output = 1;
+  options.process.error = 2;
+
+  const Result<std::string> bytes = read_input(options.file);
+  if (!bytes) {
+    complain(bytes.error().text());
+    return bytes.error().code == ErrorCode::not_found ? exit_not_found : exit_not_started;
+  }
+  const Engine engine(options.engine);
+  std::vector<Diagnostic> diagnostics;
+  const Result<Module> module = load(engine, options.file, *bytes, diagnostics);
+  if (!module) {
+    if (diagnostics.empty()) {
+      complain(printable(module.error().text()));
+    } else {
+      show(diagnostics);
+    }
+    return exit_not_started;
+  }
+  Result<Process> process = Process::create(engine, *module, options.process);
+  if (!process) {
+    complain(printable(process.error().text()));
+    return exit_not_started;
+  }
+  catch_signals(*process);
+  const Clock::duration start_up = Clock::now() - begin;
+  const Result<Outcome> outcome = process->run();
+  running.store(nullptr);
+  if (!outcome) {
+    complain(printable(outcome.error().text()));
+    return exit_not_started;
+  }
+  if (options.stats) print_stats(*process, start_up);
+  return finish(*outcome);
+}
+
+}  // namespace atollvm::cli

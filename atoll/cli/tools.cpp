@@ -1,0 +1,231 @@
+// `atoll asm`, `dis`, `check`, `link` and `fmt`.
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <atoll/module.hpp>
+#include <atoll/tools.hpp>
+
+#include "cli/command.hpp"
+
+namespace atollvm::cli {
+
+namespace {
+
+// Reads an input, or complains.
+std::optional<std::string> input(const std::string& path) {
+  Result<std::string> bytes = read_input(path);
+  if (bytes) return *std::move(bytes);
+  complain(bytes.error().text());
+  return std::nullopt;
+}
+
+int fail(const std::string& path, const Error& error) {
+  complain(printable(path + ": " + error.text()));
+  return exit_failure;
+}
+
+// "dir/wc.atoll" with `extension` in place of its own; "-" stays.
+std::string with_extension(const std::string& path, std::string_view extension) {
+  if (path == "-") return path;
+  const size_t slash = path.rfind('/');
+  const size_t dot = path.rfind('.');
+  const bool has_dot = dot != path.npos && (slash == path.npos || dot > slash + 1) && dot > 0;
+  return path.substr(0, has_dot ? dot : path.npos) + std::string(extension);
+}
+
+// A module file is no text: it does not go to a terminal.
+int write_module(const std::string& path, std::string_view bytes) {
+  if (path == "-" && isatty(1) != 0) {
+    complain("standard output is a terminal; use -o FILE for a module");
+    return exit_usage;
+  }
+  return write_output(path, bytes);
+}
+
+}  // namespace
+
+int asm_command(int argc, char** argv) {
+  CLI::App app;
+  describe(app, {"asm", "[OPTIONS] IN... [-o OUT]",
+                 "Assembles sources to a module file; several are linked to one.",
+                 "  atoll asm hello.atoll                    writes hello.atb\n"
+                 "  atoll asm main.atoll util.atoll -o p.atb  assembles both, links them\n"
+                 "  atoll asm -c util.atoll -o util.atb      for linking later\n"
+                 "  atoll asm - -o - <hello.atoll >x.atb     standard input and output"});
+  std::vector<std::string> inputs;
+  std::string output;
+  bool object = false;
+  bool strip = false;
+  app.add_option("IN", inputs, "Source files, or `-`")->required()->type_name("");
+  app.add_option("-o,--output", output, "Module file to write, or `-`")->type_name("OUT");
+  app.add_flag("-c,--object", object, "Keep `extern` items open, for `atoll link`");
+  app.add_flag("--strip", strip, "Without line table and register names");
+  if (const auto code = parse(app, argc, argv)) return *code;
+  if (output.empty()) {
+    if (inputs.size() > 1) {
+      complain("asm: several sources need -o OUT");
+      return exit_usage;
+    }
+    output = with_extension(inputs[0], ".atb");
+  }
+  if (object && inputs.size() > 1) {
+    complain("asm: -c takes one source");
+    return exit_usage;
+  }
+
+  tools::AssembleOptions options;
+  options.object = object || inputs.size() > 1;
+  options.line_table = options.local_names = !strip;
+  std::vector<tools::LinkInput> modules;
+  std::vector<Diagnostic> diagnostics;
+  bool readable = true;
+  for (const std::string& path : inputs) {
+    std::optional<std::string> text = input(path);
+    if (!text) {
+      readable = false;
+      continue;
+    }
+    tools::Assembly assembly = tools::assemble({display_name(path), *std::move(text)}, options);
+    diagnostics.insert(diagnostics.end(), assembly.diagnostics.begin(), assembly.diagnostics.end());
+    modules.push_back({display_name(path), std::move(assembly.bytes)});
+  }
+  if (!diagnostics.empty()) show(diagnostics);
+  if (!readable || !diagnostics.empty()) return exit_failure;
+  if (modules.size() == 1) return write_module(output, modules[0].bytes);
+  const Result<std::string> linked = tools::link(modules);
+  return linked ? write_module(output, *linked) : fail(output, linked.error());
+}
+
+int dis_command(int argc, char** argv) {
+  CLI::App app;
+  describe(app, {"dis", "FILE [-o OUT]",
+                 "Prints a module file as source that assembles to the same bytes.",
+                 "  atoll dis hello.atb\n"
+                 "  atoll dis hello.atb -o hello.atoll\n"
+                 "  atoll asm hello.atoll -o - | atoll dis -"});
+  std::string path;
+  std::string output = "-";
+  app.add_option("FILE", path, "Module file, or `-`")->required()->type_name("");
+  app.add_option("-o,--output", output, "File to write (standard output)")->type_name("OUT");
+  if (const auto code = parse(app, argc, argv)) return *code;
+  const std::optional<std::string> bytes = input(path);
+  if (!bytes) return exit_failure;
+  const Result<std::string> text = tools::disassemble(*bytes);
+  return text ? write_output(output, *text) : fail(display_name(path), text.error());
+}
+
+int check_command(int argc, char** argv) {
+  CLI::App app;
+  describe(app, {"check", "FILE...",
+                 "Assembles or reads, and verifies, each file, and reports all mistakes. Writes "
+                 "nothing.\nExit code 1 when there is a mistake.",
+                 "  atoll check hello.atoll\n"
+                 "  atoll check src/*.atoll built/*.atb"});
+  std::vector<std::string> paths;
+  app.add_option("FILE", paths, "Sources and module files, or `-`")->required()->type_name("");
+  if (const auto code = parse(app, argc, argv)) return *code;
+  const Engine engine;
+  tools::AssembleOptions options;
+  options.object = true;
+  std::vector<Diagnostic> diagnostics;
+  int code = exit_ok;
+  for (const std::string& path : paths) {
+    std::optional<std::string> bytes = input(path);
+    if (!bytes) {
+      code = exit_failure;
+    } else if (is_module_file(*bytes)) {
+      const Result<Module> module = Module::load(engine, *bytes);
+      if (!module) code = fail(display_name(path), module.error());
+    } else {
+      const auto assembly = tools::assemble({display_name(path), *std::move(bytes)}, options);
+      diagnostics.insert(diagnostics.end(), assembly.diagnostics.begin(),
+                         assembly.diagnostics.end());
+    }
+  }
+  if (diagnostics.empty()) return code;
+  show(diagnostics);
+  return exit_failure;
+}
+
+int link_command(int argc, char** argv) {
+  CLI::App app;
+  describe(app, {"link", "IN... -o OUT",
+                 "Joins modules made by `atoll asm -c` to one; drops unused functions.",
+                 "  atoll asm -c main.atoll\n"
+                 "  atoll asm -c util.atoll\n"
+                 "  atoll link main.atb util.atb -o program.atb"});
+  std::vector<std::string> paths;
+  std::string output;
+  app.add_option("IN", paths, "Module files")->required()->type_name("");
+  app.add_option("-o,--output", output, "Module file to write, or `-`")
+      ->required()
+      ->type_name("OUT");
+  if (const auto code = parse(app, argc, argv)) return *code;
+  std::vector<tools::LinkInput> inputs;
+  for (const std::string& path : paths) {
+    std::optional<std::string> bytes = input(path);
+    if (!bytes) return exit_failure;
+    if (!is_module_file(*bytes)) {
+      complain(printable(display_name(path)) +
+               ": not a module file; `atoll asm -c` makes one of a source");
+      return exit_failure;
+    }
+    inputs.push_back({display_name(path), *std::move(bytes)});
+  }
+  const Result<std::string> linked = tools::link(inputs);
+  return linked ? write_module(output, *linked) : fail(output, linked.error());
+}
+
+int fmt_command(int argc, char** argv) {
+  CLI::App app;
+  describe(app, {"fmt", "[--check | --write] FILE...",
+                 "Puts sources into the standard layout, comments kept. Prints the result unless "
+                 "--write or --check is given.",
+                 "  atoll fmt hello.atoll\n"
+                 "  atoll fmt --write src/*.atoll\n"
+                 "  atoll fmt --check src/*.atoll   exit code 1 and a list, if any would change"});
+  std::vector<std::string> paths;
+  bool check = false;
+  bool rewrite = false;
+  app.add_option("FILE", paths, "Sources, or `-`")->required()->type_name("");
+  CLI::Option* const check_flag =
+      app.add_flag("--check", check, "Only list the files that would change");
+  app.add_flag("--write", rewrite, "Change the files")->excludes(check_flag);
+  if (const auto code = parse(app, argc, argv)) return *code;
+  int result = exit_ok;
+  std::vector<Diagnostic> diagnostics;
+  for (const std::string& path : paths) {
+    std::optional<std::string> text = input(path);
+    if (!text) {
+      result = exit_failure;
+      continue;
+    }
+    const tools::Formatted formatted = tools::format({display_name(path), *text});
+    if (!formatted.ok()) {
+      diagnostics.insert(diagnostics.end(), formatted.diagnostics.begin(),
+                         formatted.diagnostics.end());
+      continue;
+    }
+    int code = exit_ok;
+    if (check) {
+      if (formatted.text != *text) {
+        result = exit_failure;
+        code = write_output("-", display_name(path) + "\n");
+      }
+    } else if (!rewrite || path == "-") {
+      code = write_output("-", formatted.text);
+    } else if (formatted.text != *text) {
+      code = write_output(path, formatted.text);
+    }
+    if (code == exit_closed_pipe) return code;
+    if (code != exit_ok) result = code;
+  }
+  if (diagnostics.empty()) return result;
+  show(diagnostics);
+  return exit_failure;
+}
+
+}  // namespace atollvm::cli

@@ -1,0 +1,47 @@
+#include <atoll/module.hpp>
+
+#include <algorithm>
+#include <span>
+
+#include "assembler/text/assemble.hpp"
+#include "atoll/embed/impl.hpp"
+#include "atoll/embed/sources.hpp"
+#include "vm/module/codec.hpp"
+#include "vm/verify/verify.hpp"
+
+namespace atollvm {
+
+bool is_module_file(std::string_view bytes) noexcept {
+  return bytes.starts_with(std::string_view(mod::magic, sizeof mod::magic));
+}
+
+Result<Module> Module::load(const Engine& engine, std::string_view bytes) {
+  auto read = mod::read(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()));
+  if (!read) return to_public(std::move(read).error());
+  auto verified = verify::verify(*std::move(read));
+  if (!verified) return to_public(std::move(verified).error());
+  return Module(std::make_shared<const Impl>(
+      Impl{Access::impl(engine), runtime::Program::make(*std::move(verified))}));
+}
+
+Result<Module> Module::assemble(const Engine& engine, const Source& source,
+                                const FileReader& reader, std::vector<Diagnostic>* diagnostics) {
+  text::Assembly assembly = text::assemble({source.name, source.text}, make_resolver(reader));
+  if (!assembly.ok()) {
+    std::vector<Diagnostic> found = to_public(std::move(assembly.diagnostics));
+    const Diagnostic& first = found.front();
+    Error error{ErrorCode::invalid,
+                first.file + ":" + std::to_string(first.line) + ":" + std::to_string(first.column),
+                first.message};
+    if (diagnostics != nullptr) *diagnostics = std::move(found);
+    return error;
+  }
+  auto verified = verify::verify(std::move(assembly.module));
+  if (!verified) return to_public(std::move(verified).error());
+  return Module(std::make_shared<const Impl>(
+      Impl{Access::impl(engine), runtime::Program::make(*std::move(verified))}));
+}
+
+std::string Module::bytes() const { return mod::write(impl_->program->module()); }
+
+}  // namespace atollvm

@@ -1,0 +1,41 @@
+#include "scheduler/core/runner.hpp"
+
+namespace atollvm::sched {
+
+Runner::Runner(runtime::Process& process, loop::Loop& loop, Run run)
+    : process_(process), loop_(loop), run_(run) {
+  process_.on_ready([&loop] { loop.wake(); });
+}
+
+// The reason is stored before the process is told: who sees the flag sees the reason.
+void Runner::stop(runtime::Trap why) noexcept {
+  u32 expected = nothing;
+  stop_.compare_exchange_strong(expected, static_cast<u32>(why));
+  process_.preempt();
+  loop_.wake();
+}
+
+void Runner::withdraw(runtime::Trap why) noexcept {
+  u32 expected = static_cast<u32>(why);
+  stop_.compare_exchange_strong(expected, nothing);
+}
+
+runtime::Outcome Runner::run() {
+  while (true) {
+    if (const u32 why = stop_.exchange(nothing); why != nothing) {
+      return process_.stop(static_cast<runtime::Trap>(why));
+    }
+    const runtime::Outcome outcome = run_(process_);
+    switch (outcome.kind) {
+      case runtime::Outcome::Kind::preempted:
+        break;
+      case runtime::Outcome::Kind::pending:
+        while (!process_.ready() && stop_.load() == nothing) loop_.run_once(true);
+        break;
+      default:
+        return outcome;
+    }
+  }
+}
+
+}  // namespace atollvm::sched
