@@ -1,0 +1,338 @@
+// libuv runs the thread pool and the loop itself. Descriptors and deadlines are kept in an epoll
+// set of our own that libuv watches as one descriptor, for two reasons: uv_poll_init makes a
+// descriptor non-blocking, which would reach every program that shares an inherited one; and
+// uv_timer counts milliseconds, while a timerfd wakes a sleeper on time.
+#include "scheduler/loop/loop.hpp"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <map>
+#include <new>
+#include <stdexcept>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace atollvm::loop {
+
+using runtime::Completion;
+using runtime::Finish;
+using runtime::HostContext;
+using runtime::HostResult;
+
+namespace {
+
+using Ticket = u64;  // of one waiting call; never used twice
+
+struct Waiting {
+  Completion completion;
+  Finish finish;
+
+  void done() { completion.finish(std::move(finish)); }
+};
+
+// The calls that wait for one descriptor.
+struct Watch {
+  struct Waiter {
+    Ticket ticket;
+    u32 events;  // EPOLLIN or EPOLLOUT
+    Waiting waiting;
+  };
+  std::vector<Waiter> waiters;
+
+  [[nodiscard]] u32 events() const {
+    u32 all = 0;
+    for (const Waiter& each : waiters) all |= each.events;
+    return all;
+  }
+};
+
+// A job in the pool. Owned by libuv's queue until its after-work callback.
+struct Work {
+  uv_work_t request{};
+  Loop::Job job;
+  Finish finish;  // what the job gave
+  Completion completion;
+  Ticket ticket = 0;
+  std::unordered_map<Ticket, Work*>* works = nullptr;
+  bool dropped = false;
+};
+
+void fail(const char* what) { throw std::runtime_error(what); }
+
+}  // namespace
+
+u64 monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
+}
+
+struct Loop::Impl {
+  Impl();
+  ~Impl();
+
+  void watch_changed(int fd, const Watch& watch, bool is_new, Ticket ticket);
+  void cancel_watch(int fd, Ticket ticket);
+  void cancel_work(Ticket ticket);
+  void arm_timer();
+  void poll_set();
+  void finish_timers();
+  void finish_watch(int fd, u32 events);
+
+  uv_loop_t loop{};
+  uv_async_t wake_up{};
+  uv_poll_t set_ready{};
+  int set = -1;    // epoll
+  int timer = -1;  // timerfd, in `set`
+  u64 armed_ns = 0;
+  Ticket next = 1;
+  std::map<std::pair<u64, Ticket>, Waiting> timers;  // by deadline, then order of calls
+  std::unordered_map<int, Watch> watches;
+  std::unordered_map<Ticket, Work*> works;
+};
+
+Loop::Impl::Impl() {
+  if (uv_loop_init(&loop) != 0) fail("no event loop");
+  set = epoll_create1(EPOLL_CLOEXEC);
+  timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = timer;
+  const bool ready = set >= 0 && timer >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, timer, &event) == 0 &&
+                     uv_async_init(&loop, &wake_up, [](uv_async_t*) {}) == 0;
+  if (!ready || uv_poll_init(&loop, &set_ready, set) != 0) {
+    if (ready) uv_close(reinterpret_cast<uv_handle_t*>(&wake_up), nullptr);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_loop_close(&loop);
+    if (timer >= 0) close(timer);
+    if (set >= 0) close(set);
+    fail("no event loop");
+  }
+  set_ready.data = this;
+  uv_poll_start(&set_ready, UV_READABLE,
+                [](uv_poll_t* handle, int, int) { static_cast<Impl*>(handle->data)->poll_set(); });
+}
+
+Loop::Impl::~Impl() {
+  for (const auto& [ticket, work] : works) {
+    work->dropped = true;
+    work->works = nullptr;
+    uv_cancel(reinterpret_cast<uv_req_t*>(&work->request));
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(&wake_up), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&set_ready), nullptr);
+  while (uv_loop_close(&loop) == UV_EBUSY) uv_run(&loop, UV_RUN_ONCE);
+  close(timer);
+  close(set);
+}
+
+// --- Timers --------------------------------------------------------------------------------------
+
+// Sets the timerfd for the first deadline. An earlier setting than needed is left alone: it wakes
+// the loop once for nothing, which is cheaper than a system call at every cancelled timer.
+void Loop::Impl::arm_timer() {
+  if (timers.empty()) return;
+  const u64 first = timers.begin()->first.first;
+  if (armed_ns != 0 && armed_ns <= first) return;
+  armed_ns = first == 0 ? 1 : first;  // 0 would disarm
+  itimerspec at{};
+  at.it_value.tv_sec = static_cast<time_t>(armed_ns / 1'000'000'000);
+  at.it_value.tv_nsec = static_cast<long>(armed_ns % 1'000'000'000);
+  timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, nullptr);
+}
+
+void Loop::Impl::finish_timers() {
+  u64 expirations = 0;
+  if (read(timer, &expirations, sizeof expirations) > 0) armed_ns = 0;
+  const u64 now = monotonic_ns();
+  while (!timers.empty() && timers.begin()->first.first <= now) {
+    timers.extract(timers.begin()).mapped().done();
+  }
+  arm_timer();
+}
+
+// --- Descriptors ---------------------------------------------------------------------------------
+
+void Loop::Impl::poll_set() {
+  epoll_event events[64];
+  const int count = epoll_wait(set, events, 64, 0);
+  for (int i = 0; i < count; ++i) {
+    if (events[i].data.fd == timer) {
+      finish_timers();
+    } else {
+      finish_watch(events[i].data.fd, events[i].events);
+    }
+  }
+}
+
+void Loop::Impl::finish_watch(int fd, u32 events) {
+  const auto found = watches.find(fd);
+  if (found == watches.end()) return;
+  // An error or a hang-up is for everybody: their next try tells them.
+  const bool all = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  std::vector<Watch::Waiter> ready;
+  std::vector<Watch::Waiter> left;
+  for (Watch::Waiter& each : found->second.waiters) {
+    (all || (events & each.events) != 0 ? ready : left).push_back(std::move(each));
+  }
+  found->second.waiters = std::move(left);
+  if (found->second.waiters.empty()) {
+    epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr);
+    watches.erase(found);
+  } else {
+    epoll_event event{};
+    event.events = found->second.events();
+    event.data.fd = fd;
+    epoll_ctl(set, EPOLL_CTL_MOD, fd, &event);
+  }
+  for (Watch::Waiter& each : ready) each.waiting.done();
+}
+
+void Loop::Impl::watch_changed(int fd, const Watch& watch, bool is_new, Ticket ticket) {
+  epoll_event event{};
+  event.events = watch.events();
+  event.data.fd = fd;
+  if (epoll_ctl(set, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) == 0) return;
+  // EPERM: always ready. Other errors (closed, no memory): the next try tells.
+  std::vector<Watch::Waiter>& waiters = watches[fd].waiters;
+  for (usize i = 0; i < waiters.size(); ++i) {
+    if (waiters[i].ticket != ticket) continue;
+    Waiting waiting = std::move(waiters[i].waiting);
+    waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(i));
+    if (waiters.empty()) watches.erase(fd);
+    waiting.done();
+    return;
+  }
+}
+
+void Loop::Impl::cancel_watch(int fd, Ticket ticket) {
+  const auto found = watches.find(fd);
+  if (found == watches.end()) return;
+  std::vector<Watch::Waiter>& waiters = found->second.waiters;
+  for (usize i = 0; i < waiters.size(); ++i) {
+    if (waiters[i].ticket != ticket) continue;
+    const Watch::Waiter dropped = std::move(waiters[i]);  // may close fd: after the set forgot it
+    waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(i));
+    if (waiters.empty()) {
+      epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr);
+      watches.erase(found);
+    }
+    return;
+  }
+}
+
+// --- Jobs ----------------------------------------------------------------------------------------
+
+void Loop::Impl::cancel_work(Ticket ticket) {
+  const auto found = works.find(ticket);
+  if (found == works.end()) return;
+  found->second->dropped = true;
+  uv_cancel(reinterpret_cast<uv_req_t*>(&found->second->request));
+}
+
+// --- Loop ----------------------------------------------------------------------------------------
+
+Loop::Loop() = default;
+
+Loop::~Loop() { running_.store(nullptr); }
+
+Loop::Impl& Loop::impl() {
+  if (impl_ == nullptr) {
+    impl_ = std::make_unique<Impl>();
+    running_.store(impl_.get());
+  }
+  return *impl_;
+}
+
+HostResult Loop::after(HostContext& context, u64 deadline_ns, Finish finish) {
+  Impl& self = impl();
+  const std::pair key{deadline_ns, self.next++};
+  Completion completion = context.suspend([&self, key] { self.timers.erase(key); });
+  self.timers.emplace(key, Waiting{std::move(completion), std::move(finish)});
+  self.arm_timer();
+  return HostResult::pending();
+}
+
+HostResult Loop::when_readable(HostContext& context, int fd, Finish finish) {
+  return watch(context, fd, EPOLLIN, std::move(finish));
+}
+
+HostResult Loop::when_writable(HostContext& context, int fd, Finish finish) {
+  return watch(context, fd, EPOLLOUT, std::move(finish));
+}
+
+HostResult Loop::watch(HostContext& context, int fd, u32 events, Finish finish) {
+  Impl& self = impl();
+  const Ticket ticket = self.next++;
+  Completion completion = context.suspend([&self, fd, ticket] { self.cancel_watch(fd, ticket); });
+  const auto [at, is_new] = self.watches.try_emplace(fd);
+  at->second.waiters.push_back({ticket, events, {std::move(completion), std::move(finish)}});
+  self.watch_changed(fd, at->second, is_new, ticket);
+  return HostResult::pending();
+}
+
+HostResult Loop::work(HostContext& context, Job job) {
+  Impl& self = impl();
+  auto work = std::make_unique<Work>();
+  work->ticket = self.next++;
+  work->completion = context.suspend([&self, ticket = work->ticket] { self.cancel_work(ticket); });
+  work->job = std::move(job);
+  work->works = &self.works;
+  work->request.data = work.get();
+  const auto run = [](uv_work_t* request) {
+    Work& each = *static_cast<Work*>(request->data);
+    try {
+      each.finish = each.job();
+    } catch (const std::exception&) {
+      each.finish = nullptr;  // the call traps, see below
+    }
+  };
+  const auto after_run = [](uv_work_t* request, int status) {
+    const std::unique_ptr<Work> each(static_cast<Work*>(request->data));
+    if (each->works != nullptr) each->works->erase(each->ticket);
+    if (each->dropped || status != 0) return;
+    if (each->finish == nullptr) {
+      each->finish = [](HostContext&) { return HostResult::trapped(runtime::Trap::out_of_memory); };
+    }
+    each->completion.finish(std::move(each->finish));
+  };
+  self.works.emplace(work->ticket, work.get());
+  if (uv_queue_work(&self.loop, &work->request, run, after_run) != 0) {
+    self.works.erase(work->ticket);
+    return HostResult::trapped(runtime::Trap::host_error);
+  }
+  work.release();  // after_run takes it
+  return HostResult::pending();
+}
+
+// Either wake() sees the loop running, or run_once sees the flag: both orders are sequentially
+// consistent stores followed by loads.
+void Loop::wake() {
+  woken_.store(true);
+  if (Impl* const self = running_.load(); self != nullptr) uv_async_send(&self->wake_up);
+}
+
+void Loop::run_once(bool block) {
+  if (!block && impl_ == nullptr) {
+    woken_.store(false);
+    return;
+  }
+  Impl& self = impl();
+  const bool wait = !woken_.exchange(false) && block;
+  uv_run(&self.loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+usize Loop::waiting() const {
+  if (impl_ == nullptr) return 0;
+  usize count = impl_->timers.size() + impl_->works.size();
+  for (const auto& [fd, watch] : impl_->watches) count += watch.waiters.size();
+  return count;
+}
+
+}  // namespace atollvm::loop

@@ -1,0 +1,67 @@
+// The event loop of one worker thread: what parked host calls wait for. The only user of libuv.
+//
+// Threads: a Loop belongs to the thread that runs it; every function but wake() is called on that
+// thread, and completions of its calls are finished there. A Loop outlives the processes whose
+// calls wait in it: when a process ends, its waits are cancelled through the Loop.
+//
+// Nothing of libuv is created before the first wait, so that programs that never wait don't pay.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "vm/base/types.hpp"
+#include "vm/runtime/host.hpp"
+
+namespace atollvm::loop {
+
+// Nanoseconds of CLOCK_MONOTONIC: the clock of all deadlines.
+u64 monotonic_ns();
+
+class Loop {
+ public:
+  Loop();
+  // Cancels everything. Blocks until jobs that have already begun are done.
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // --- Parking a host call. Each suspends `context`'s call and gives the pending() to return;
+  // `finish` runs on the process's thread. If the process ends first, `finish` is dropped.
+
+  // At `deadline_ns` or as soon after as the thread is free. Equal deadlines: in order of calls.
+  runtime::HostResult after(runtime::HostContext& context, u64 deadline_ns, runtime::Finish finish);
+  // When reading from (writing to) `fd` would not block, or the other end is closed. At once for a
+  // descriptor that can't be waited for, such as a regular file. The descriptor must stay open
+  // until then: let `finish` hold its owner. Any number of calls may wait for one descriptor, whose
+  // flags are not touched.
+  runtime::HostResult when_readable(runtime::HostContext& context, int fd, runtime::Finish finish);
+  runtime::HostResult when_writable(runtime::HostContext& context, int fd, runtime::Finish finish);
+  // Runs `job` on a thread of the pool, then the Finish that it gives on the process's thread. The
+  // job must own all that it uses: no guest address, nothing that belongs to the process's thread.
+  using Job = std::function<runtime::Finish()>;
+  runtime::HostResult work(runtime::HostContext& context, Job job);
+
+  // --- Running.
+
+  // Makes run_once return (now, or the next time it would block). Any thread.
+  void wake();
+  // Finishes what is due. When nothing is and `block` is set, first waits for something to become
+  // due or for wake(). May return without having finished anything.
+  void run_once(bool block);
+  // Calls that wait now.
+  [[nodiscard]] usize waiting() const;
+
+ private:
+  struct Impl;
+  Impl& impl();
+  runtime::HostResult watch(runtime::HostContext& context, int fd, u32 events,
+                            runtime::Finish finish);
+
+  std::unique_ptr<Impl> impl_;
+  std::atomic<Impl*> running_{nullptr};  // impl_ once it can take wake-ups
+  std::atomic<bool> woken_{false};
+};
+
+}  // namespace atollvm::loop

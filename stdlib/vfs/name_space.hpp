@@ -1,0 +1,55 @@
+// A process's name space: which directory stands behind which path, and with which rights. The one
+// place where a guest's path is taken apart; what is left of it goes to one backend, once.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stdlib/vfs/vfs.hpp"
+#include "vm/base/result.hpp"
+
+namespace atollvm::vfs {
+
+// What a mount of each kind may grant at most.
+inline constexpr cap::Rights rights_read_only =
+    cap::right_read | cap::right_list | cap::right_stat | cap::right_open;
+inline constexpr cap::Rights rights_read_write = cap::rights_all;
+
+// Threads: mounting before the process runs, resolving afterwards.
+//
+// Names are resolved as they are written: ".." takes back the name before it, whatever that name
+// stands for, so which mount a path belongs to never depends on what the backends hold. Symbolic
+// links inside a backend are the backend's matter and don't lead into other mounts; a mount below
+// another one hides what is there by name only. The authority is each mount's whole directory.
+class NameSpace : public cap::Object {
+ public:
+  NameSpace() : Object(cap::Kind::name_space) {}
+
+  // `guest` is an absolute path ("/", "/data"), or a relative one ("." or "data") for paths that
+  // don't begin with a slash. Errors: usage (empty, NUL bytes, "..", or mounted already).
+  base::Status mount(std::string_view guest, std::shared_ptr<Directory> directory,
+                     cap::Rights rights);
+
+  struct Resolved {
+    std::shared_ptr<Directory> directory;
+    cap::Rights rights = cap::rights_none;
+    std::string path;  // for the directory; "." is itself
+  };
+  // The longest mount that a path begins with. A relative path is looked up among the relative
+  // mounts, and from "/" when there are none. Errors: noent (also: no mount there), nametoolong,
+  // inval (NUL bytes), notcapable (".." leads outside).
+  [[nodiscard]] Outcome<Resolved> resolve(std::string_view path) const;
+
+ private:
+  struct Mount {
+    bool absolute = true;
+    std::vector<std::string> names;
+    std::shared_ptr<Directory> directory;
+    cap::Rights rights = cap::rights_none;
+  };
+  std::vector<Mount> mounts_;  // longest first
+  bool has_relative_ = false;
+};
+
+}  // namespace atollvm::vfs

@@ -1,0 +1,30 @@
+// An implementation that does not have a function inherits its refusal from here.
+#include "stdlib/vfs/vfs.hpp"
+
+namespace atollvm::vfs {
+
+Outcome<u32> File::read(std::span<u8>, std::optional<u64>, Wait) { return Errno::notsup; }
+Outcome<u32> File::write(std::span<const u8>, std::optional<u64>, bool, Wait) {
+  return Errno::notsup;
+}
+Outcome<u64> File::seek(i64, u32) { return Errno::notsup; }
+Outcome<Stat> File::stat(Wait) { return Errno::notsup; }
+Errno File::truncate(u64, Wait) { return Errno::notsup; }
+Errno File::sync(Wait) { return Errno::notsup; }
+Errno File::set_times(const Times&, Wait) { return Errno::notsup; }
+
+Outcome<std::shared_ptr<cap::Object>> Directory::open(std::string_view, u32, Access, Wait) {
+  return Errno::notsup;
+}
+Outcome<Stat> Directory::stat(std::string_view, bool, Wait) { return Errno::notsup; }
+Errno Directory::set_times(std::string_view, bool, const Times&, Wait) { return Errno::notsup; }
+Outcome<std::vector<Entry>> Directory::list(u64, u32, Wait) { return Errno::notsup; }
+Errno Directory::make_directory(std::string_view, Wait) { return Errno::notsup; }
+Errno Directory::remove_file(std::string_view, Wait) { return Errno::notsup; }
+Errno Directory::remove_directory(std::string_view, Wait) { return Errno::notsup; }
+Errno Directory::rename(std::string_view, Directory&, std::string_view, Wait) {
+  return Errno::notsup;
+}
+Errno Directory::sync(Wait) { return Errno::notsup; }
+
+}  // namespace atollvm::vfs

@@ -1,0 +1,148 @@
+// What a file system gives: directories and files. Host directories, memory, overlays, archives and
+// volumes are implementations of these two classes; everything above works on them alone.
+//
+// Rights are not checked here: the gate, the name space and the host calls have done so before.
+// What an implementation must keep by itself is confinement: no path leaves the directory it is
+// given to.
+//
+// Blocking: each function takes a Wait. With Wait::never it must not block (on a disk, a network, a
+// lock held during either); what can't be done so gives `again`, without an effect, and is called
+// again with Wait::allowed on a thread of the pool. With Wait::allowed `again` is never given.
+// Functions without a Wait never block.
+//
+// Threads: any, at once. The host calls of one process come one after the other.
+//
+// Errors: those named at a function, and for all of them io, nomem, mfile and nfile (the host's own
+// limits), acces and perm (the host refuses), and notsup, which is also the default.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "vm/cap/object.hpp"
+
+namespace atollvm::vfs {
+
+using cap::Errno;
+
+template <class T>
+using Outcome = std::variant<T, Errno>;
+
+enum class Wait : u8 { never, allowed };
+
+// Numbers are WASI preview 1's filetype.
+enum class FileType : u8 {
+  unknown = 0,
+  block = 1,
+  character = 2,
+  directory = 3,
+  regular = 4,
+  socket = 6,
+  link = 7
+};
+
+struct Stat {
+  u64 device = 0;  // with inode: which file this is, while it exists
+  u64 inode = 0;
+  FileType type = FileType::unknown;
+  u64 links = 0;
+  u64 size = 0;         // bytes
+  i64 accessed_ns = 0;  // since 1970, UTC
+  i64 modified_ns = 0;
+  i64 changed_ns = 0;
+};
+
+// What to set; nothing: leave as it is. Nanoseconds since 1970, UTC.
+struct Times {
+  std::optional<i64> accessed_ns;
+  std::optional<i64> modified_ns;
+};
+
+struct Entry {
+  u64 next = 0;  // cookie of the entry after this one
+  u64 inode = 0;
+  FileType type = FileType::unknown;
+  std::string name;  // never "." or ".."
+};
+
+// How to open. The numbers are part of the guest interface (append-only).
+inline constexpr u32 open_create = 1u << 0;     // make an empty file when there is none
+inline constexpr u32 open_exclusive = 1u << 1;  // with create: fail when there is something
+inline constexpr u32 open_truncate = 1u << 2;   // set a file's size to 0
+inline constexpr u32 open_append = 1u << 3;     // each write without a position goes to the end
+inline constexpr u32 open_directory = 1u << 4;  // fail when it is not a directory
+inline constexpr u32 open_nofollow = 1u << 5;   // fail when it is a symbolic link
+inline constexpr u32 open_flags_all = (1u << 6) - 1;
+
+// What a file is opened for; a directory needs neither.
+struct Access {
+  bool read = false;
+  bool write = false;
+};
+
+// An open regular file with a position. The position is the file's: all handles to it share it.
+class File : public cap::Object {
+ public:
+  File() : Object(cap::Kind::file) {}
+
+  // At most bytes.size() bytes from `at`, or from the position, which advances. 0: the end. May
+  // give fewer than there are. Errors: badf (not open for reading), isdir.
+  virtual Outcome<u32> read(std::span<u8> bytes, std::optional<u64> at, Wait wait);
+  // The same for writing; past the end the file grows, with zeros between. `append` (without `at`)
+  // writes at the end in one step, as opening with open_append does for every such write; the
+  // position is then behind what was written. Errors: badf, fbig, nospc, rofs, txtbsy.
+  virtual Outcome<u32> write(std::span<const u8> bytes, std::optional<u64> at, bool append,
+                             Wait wait);
+  // The new position. `whence`: 0 from the start, 1 from the position, 2 from the end.
+  // Errors: inval (before the start, or no such whence).
+  virtual Outcome<u64> seek(i64 offset, u32 whence);
+  virtual Outcome<Stat> stat(Wait wait);
+  // Errors: badf (not open for writing), fbig, nospc, rofs.
+  virtual Errno truncate(u64 size, Wait wait);
+  // Returns when data and size are on the disk.
+  virtual Errno sync(Wait wait);
+  virtual Errno set_times(const Times& times, Wait wait);
+};
+
+// An open directory. Paths are relative to it and stay below it: names separated by '/', where "."
+// is the directory itself and ".." its parent after symbolic links have been followed. A trailing
+// '/' says that a directory is meant and follows a link. Errors of every path: noent (also the
+// empty path), notdir, nametoolong, loop (too many links, or a link that may not be followed),
+// inval (NUL bytes), notcapable (it leads outside, or is absolute).
+class Directory : public cap::Object {
+ public:
+  Directory() : Object(cap::Kind::directory) {}
+
+  // A File or a Directory, by flags. What is neither (devices, pipes, sockets) is refused with
+  // notsup and not waited for. Errors: exist, isdir (writing to a directory), nospc, rofs, txtbsy;
+  // inval for flags that contradict.
+  virtual Outcome<std::shared_ptr<cap::Object>> open(std::string_view path, u32 flags,
+                                                     Access access, Wait wait);
+  // Of what the path names; of the link itself when `follow` is not set.
+  virtual Outcome<Stat> stat(std::string_view path, bool follow, Wait wait);
+  virtual Errno set_times(std::string_view path, bool follow, const Times& times, Wait wait);
+  // Entries from `cookie` on (0: from the start), about `bytes` of them; none: the end. An entry
+  // that exists all the time is seen once, whatever happens to others. Errors: inval (a cookie that
+  // no entry gave, if noticed).
+  virtual Outcome<std::vector<Entry>> list(u64 cookie, u32 bytes, Wait wait);
+  // Errors: exist, nospc, rofs, mlink.
+  virtual Errno make_directory(std::string_view path, Wait wait);
+  // Anything but a directory; a link itself. Errors: isdir, rofs, busy.
+  virtual Errno remove_file(std::string_view path, Wait wait);
+  // Errors: notempty, rofs, busy.
+  virtual Errno remove_directory(std::string_view path, Wait wait);
+  // Also replaces what `to_path` names. Errors: xdev (another file system), isdir, notempty, rofs,
+  // inval (into itself), busy.
+  virtual Errno rename(std::string_view path, Directory& to, std::string_view to_path, Wait wait);
+  virtual Errno sync(Wait wait);
+
+  // Equal for directories of one implementation that can rename between each other.
+  [[nodiscard]] virtual const void* file_system() const { return this; }
+};
+
+}  // namespace atollvm::vfs
