@@ -10,6 +10,7 @@
 //   auto verified = verify::verify(m.module);
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -127,11 +128,10 @@ class CodeBuilder {
       }
     }
     for (usize i = 0; i < labels_.size(); ++i) {
-      if (!bound_[i]) continue;
-      auto at = built.labels.begin();
-      while (at != built.labels.end() && at->pc < labels_[i].pc) ++at;
-      built.labels.insert(at, labels_[i]);
+      if (bound_[i]) built.labels.push_back(labels_[i]);
     }
+    std::sort(built.labels.begin(), built.labels.end(),
+              [](const mod::Label& x, const mod::Label& y) { return x.pc < y.pc; });
     return built;
   }
 
