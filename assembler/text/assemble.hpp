@@ -34,8 +34,8 @@ struct Source {
 
 // Finds what `use` and `file` name. `from` is the name of the using source; `name` is as written:
 // "std.sys" (is_library) or "lib/util.atoll". Returns nothing when there is none.
-using Resolver =
-    std::function<std::optional<Source>(std::string_view from, std::string_view name, bool is_library)>;
+using Resolver = std::function<std::optional<Source>(std::string_view from, std::string_view name,
+                                                     bool is_library)>;
 
 struct Options {
   bool object = false;      // keep `extern`s and relocations for the linker

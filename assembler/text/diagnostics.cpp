@@ -44,9 +44,8 @@ u32 edit_distance(std::string_view x, std::string_view y) {
 }  // namespace
 
 u32 characters(std::string_view text) {
-  return static_cast<u32>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<u8>(c) & 0xc0) != 0x80;
-  }));
+  return static_cast<u32>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<u8>(c) & 0xc0) != 0x80; }));
 }
 
 std::string printable(std::string_view text) {

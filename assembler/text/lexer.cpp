@@ -35,23 +35,23 @@ int digit_value(char c) {
 
 // Words that begin an item or a statement: at the start of a line they end what was left open.
 bool begins_statement(Symbol symbol) {
-  switch (static_cast<Word>(symbol)) {
-    case Word::func:
-    case Word::var:
-    case Word::if_:
-    case Word::while_:
-    case Word::loop:
-    case Word::for_:
-    case Word::switch_:
-    case Word::break_:
-    case Word::continue_:
-    case Word::export_:
-    case Word::import_:
-    case Word::extern_:
-    case Word::macro:
-    case Word::struct_:
-    case Word::enum_:
-    case Word::const_:
+  switch (static_cast<Keyword>(symbol)) {
+    case Keyword::func:
+    case Keyword::var:
+    case Keyword::if_:
+    case Keyword::while_:
+    case Keyword::loop:
+    case Keyword::for_:
+    case Keyword::switch_:
+    case Keyword::break_:
+    case Keyword::continue_:
+    case Keyword::export_:
+    case Keyword::import_:
+    case Keyword::extern_:
+    case Keyword::macro:
+    case Keyword::struct_:
+    case Keyword::enum_:
+    case Keyword::const_:
       return true;
     default:
       return false;
@@ -59,12 +59,12 @@ bool begins_statement(Symbol symbol) {
 }
 
 bool begins_item(Symbol symbol) {
-  switch (static_cast<Word>(symbol)) {
-    case Word::func:
-    case Word::export_:
-    case Word::import_:
-    case Word::extern_:
-    case Word::macro:
+  switch (static_cast<Keyword>(symbol)) {
+    case Keyword::func:
+    case Keyword::export_:
+    case Keyword::import_:
+    case Keyword::extern_:
+    case Keyword::macro:
       return true;
     default:
       return false;
@@ -122,8 +122,8 @@ class Lexer {
     if (last_ >= Kind::arrow && last_ != Kind::bang) return true;
     if (last_ == Kind::comma) return true;
     if (last_ != Kind::name) return false;
-    const auto word = static_cast<Word>(file_.tokens.back().value);
-    return word == Word::and_ || word == Word::or_ || word == Word::not_;
+    const auto word = static_cast<Keyword>(file_.tokens.back().value);
+    return word == Keyword::and_ || word == Keyword::or_ || word == Keyword::not_;
   }
 
   void end_of_line() {
@@ -192,7 +192,7 @@ class Lexer {
     const Symbol symbol = names_.intern(text, hash);
     if (symbol >= uses_.size()) uses_.resize(symbol + symbol / 2 + 1024);
     ++uses_[symbol];
-    if (symbol == static_cast<Symbol>(Word::nan) && peek() == ':' && peek(1) == '0' &&
+    if (symbol == static_cast<Symbol>(Keyword::nan) && peek() == ':' && peek(1) == '0' &&
         (peek(2) == 'x' || peek(2) == 'X')) {
       at_ += 3;
       while (at_ != end_ && is_word(*at_)) ++at_;
@@ -330,7 +330,8 @@ class Lexer {
     const u8 first = static_cast<u8>(bytes[0]);
     if (bytes.size() == 1) return first;
     u32 value = first & (0x7fu >> bytes.size());
-    for (usize i = 1; i < bytes.size(); ++i) value = value << 6 | (static_cast<u8>(bytes[i]) & 0x3f);
+    for (usize i = 1; i < bytes.size(); ++i)
+      value = value << 6 | (static_cast<u8>(bytes[i]) & 0x3f);
     return value;
   }
 

@@ -27,10 +27,10 @@ enum class Kind : u8 {
   rbrace,  // value: index of the matching token
   comma,
   colon,
-  arrow,     // ->
-  dots,      // ..
-  becomes,   // =>
-  assign,    // =
+  arrow,    // ->
+  dots,     // ..
+  becomes,  // =>
+  assign,   // =
   question,
   bang,
   tilde,

@@ -28,12 +28,12 @@ struct Relation {
   std::string_view name;
   Rel rel;
 };
-constexpr Relation int_relations[] = {
-    {"eq", Rel::eq},     {"ne", Rel::ne},     {"lt_s", Rel::lt_s}, {"lt_u", Rel::lt_u},
-    {"gt_s", Rel::gt_s}, {"gt_u", Rel::gt_u}, {"le_s", Rel::le_s}, {"le_u", Rel::le_u},
-    {"ge_s", Rel::ge_s}, {"ge_u", Rel::ge_u}};
+constexpr Relation int_relations[] = {{"eq", Rel::eq},     {"ne", Rel::ne},     {"lt_s", Rel::lt_s},
+                                      {"lt_u", Rel::lt_u}, {"gt_s", Rel::gt_s}, {"gt_u", Rel::gt_u},
+                                      {"le_s", Rel::le_s}, {"le_u", Rel::le_u}, {"ge_s", Rel::ge_s},
+                                      {"ge_u", Rel::ge_u}};
 constexpr Relation float_relations[] = {
-    {"eq", Rel::eq}, {"ne", Rel::ne}, {"lt", Rel::lt},   {"gt", Rel::gt},   {"le", Rel::le},
+    {"eq", Rel::eq}, {"ne", Rel::ne},   {"lt", Rel::lt},   {"gt", Rel::gt},   {"le", Rel::le},
     {"ge", Rel::ge}, {"nlt", Rel::nlt}, {"nle", Rel::nle}, {"ngt", Rel::ngt}, {"nge", Rel::nge}};
 
 struct Numeric {
@@ -94,8 +94,7 @@ class Builder {
         const std::string name = std::string(numeric.name) + "." + std::string(relation.name);
         for (const char* prefix : {"", "br.", "back."}) {
           if (*prefix == 0 && relation.rel >= Rel::nlt) continue;
-          Mnemonic& made =
-              make(prefix + name, *prefix == 0 ? Shape::compare : Shape::jump_compare);
+          Mnemonic& made = make(prefix + name, *prefix == 0 ? Shape::compare : Shape::jump_compare);
           made.rel = relation.rel;
           made.type = numeric.type;
         }
@@ -207,9 +206,9 @@ class Builder {
     make("br.if", Shape::jump_if);
     make("br.ifz", Shape::jump_ifz);
     for (const auto& [to, from] : {std::pair(0, 2), {2, 0}, {1, 3}, {3, 1}}) {
-      Mnemonic& made = make(std::string(numerics[to].name) + ".reinterpret_" +
-                                std::string(numerics[from].name),
-                            Shape::reinterpret);
+      Mnemonic& made =
+          make(std::string(numerics[to].name) + ".reinterpret_" + std::string(numerics[from].name),
+               Shape::reinterpret);
       made.type = numerics[from].type;
       made.result = numerics[to].type;
     }

@@ -12,15 +12,15 @@
 namespace atollvm::text {
 
 enum class Shape : u8 {
-  generic,      // operands as format and signature say
-  arithmetic,   // d, a, b; perhaps with an immediate form
-  compare,      // d, a, b with a relation
-  jump_compare, // a, b, label with a relation
-  jump,         // label
-  jump_if,      // x, label: x is not 0
-  jump_ifz,     // x, label: x is 0
-  jump_table,   // x, [labels], label
-  count_back,   // counting loop ends
+  generic,       // operands as format and signature say
+  arithmetic,    // d, a, b; perhaps with an immediate form
+  compare,       // d, a, b with a relation
+  jump_compare,  // a, b, label with a relation
+  jump,          // label
+  jump_if,       // x, label: x is not 0
+  jump_ifz,      // x, label: x is 0
+  jump_table,    // x, [labels], label
+  count_back,    // counting loop ends
   load,
   store,
   constant,     // d, constant
@@ -35,14 +35,29 @@ enum class Shape : u8 {
   ret,
   global_get,
   global_set,
-  raw_only,     // can be written in raw functions only
+  raw_only,  // can be written in raw functions only
 };
 
 // Relations of comparisons. Float ones use lt, gt, le, ge and their negations.
 enum class Rel : u8 {
-  eq, ne, lt_s, lt_u, gt_s, gt_u, le_s, le_u, ge_s, ge_u,
-  nlt, nle, ngt, nge,
-  lt = lt_s, gt = gt_s, le = le_s, ge = ge_s,
+  eq,
+  ne,
+  lt_s,
+  lt_u,
+  gt_s,
+  gt_u,
+  le_s,
+  le_u,
+  ge_s,
+  ge_u,
+  nlt,
+  nle,
+  ngt,
+  nge,
+  lt = lt_s,
+  gt = gt_s,
+  le = le_s,
+  ge = ge_s,
 };
 
 struct Mnemonic {
