@@ -45,9 +45,8 @@ void bench_modules() {
     verify_seconds[run] = seconds_since(start);
     if (!verified.ok()) fail(verified.error());
   }
-  std::printf("module_size %.1f MB\n", megabytes);
-  std::printf("read %.1f MB/s\n", megabytes / median(read_seconds));
-  std::printf("verify %.1f MB/s\n", megabytes / median(verify_seconds));
+  std::printf("reader %.1f MB/s\n", megabytes / median(read_seconds));
+  std::printf("verifier %.1f MB/s\n", megabytes / median(verify_seconds));
 }
 
 }  // namespace
