@@ -313,7 +313,7 @@ HostResult Loop::work(HostContext& context, Job job) {
 
 // Either wake() sees the loop running, or run_once sees the flag: both orders are sequentially
 // consistent stores followed by loads.
-void Loop::wake() {
+void Loop::wake() noexcept {
   woken_.store(true);
   if (Impl* const self = running_.load(); self != nullptr) uv_async_send(&self->wake_up);
 }

@@ -45,10 +45,11 @@ class Loop {
 
   // --- Running.
 
-  // Makes run_once return (now, or the next time it would block). Any thread.
-  void wake();
+  // Makes run_once return (now, or the next time it would block). Any thread, async-signal-safe.
+  void wake() noexcept;
   // Finishes what is due. When nothing is and `block` is set, first waits for something to become
-  // due or for wake(). May return without having finished anything.
+  // due or for wake(). May return without having finished anything. Throws std::runtime_error when
+  // the system refuses an event loop (in a host call the same ends as Trap::host_error).
   void run_once(bool block);
   // Calls that wait now.
   [[nodiscard]] usize waiting() const;

@@ -16,8 +16,6 @@ enum class Resolver : u8 {
 // The best resolver that this system has.
 Resolver best_resolver();
 
-// Paths longer than this (bytes) are refused with nametoolong.
-inline constexpr usize max_path = 4095;
 // Symbolic links followed for one path.
 inline constexpr u32 max_links = 40;
 // Directories between the start and the end of a path, for Resolver::walk, which keeps each open.

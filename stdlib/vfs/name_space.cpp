@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "stdlib/vfs/beneath.hpp"
-
 namespace atollvm::vfs {
 namespace {
 

@@ -33,6 +33,9 @@ using cap::Errno;
 template <class T>
 using Outcome = std::variant<T, Errno>;
 
+// Paths longer than this (bytes) are refused with nametoolong.
+inline constexpr usize max_path = 4095;
+
 enum class Wait : u8 { never, allowed };
 
 // Numbers are WASI preview 1's filetype.

@@ -26,59 +26,22 @@ constexpr bool is_one_of(Kind kind, Kind set) {
 // Rights to an object: a set of bits that can only shrink. The numbers are part of the guest
 // interface (append-only).
 using Rights = u32;
-inline constexpr Rights right_read = 1u << 0;      // read bytes
-inline constexpr Rights right_write = 1u << 1;     // write bytes anywhere
-inline constexpr Rights right_append = 1u << 2;    // write bytes at the end only
-inline constexpr Rights right_create = 1u << 3;    // make new files and directories
-inline constexpr Rights right_remove = 1u << 4;    // remove and rename away
-inline constexpr Rights right_list = 1u << 5;      // read directory entries
-inline constexpr Rights right_stat = 1u << 6;      // read sizes, times, kinds
-inline constexpr Rights right_truncate = 1u << 7;  // set the size
-inline constexpr Rights right_times = 1u << 8;     // set times
-inline constexpr Rights right_link = 1u << 9;      // make and read links
-inline constexpr Rights right_open = 1u << 10;     // open what lies below
-inline constexpr Rights right_sync = 1u << 11;     // flush to the disk
+#define RIGHT(name, bit, text) inline constexpr Rights right_##name = 1u << (bit);
+#include "vm/cap/rights.def"
+#undef RIGHT
 inline constexpr Rights rights_none = 0;
-inline constexpr Rights rights_all = (1u << 12) - 1;
+inline constexpr Rights rights_all = rights_none
+#define RIGHT(name, bit, text) | right_##name
+#include "vm/cap/rights.def"
+#undef RIGHT
+    ;
 
 // Errors that host calls give guests, as negative results. Numbers are WASI preview 1's errno.
 enum class Errno : u16 {
   success = 0,
-  toobig = 1,
-  acces = 2,
-  again = 6,
-  badf = 8,
-  busy = 10,
-  canceled = 11,
-  exist = 20,
-  fault = 21,
-  fbig = 22,
-  ilseq = 25,
-  intr = 27,
-  inval = 28,
-  io = 29,
-  isdir = 31,
-  loop = 32,
-  mfile = 33,
-  mlink = 34,
-  nametoolong = 37,
-  nfile = 41,
-  noent = 44,
-  nomem = 48,
-  nospc = 51,
-  nosys = 52,
-  notdir = 54,
-  notempty = 55,
-  notsup = 58,
-  overflow = 61,
-  perm = 63,
-  pipe = 64,
-  range = 68,
-  rofs = 69,
-  spipe = 70,
-  txtbsy = 74,
-  xdev = 75,
-  notcapable = 76,
+#define ERRNO(name, number, text) name = number,
+#include "vm/cap/errnos.def"
+#undef ERRNO
 };
 
 // A thing that handles name. Shared between handles; the last one closes it.

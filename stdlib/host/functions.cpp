@@ -1,0 +1,133 @@
+// The table of host functions, made from hostcalls.def.
+#include <errno.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include <array>
+#include <iterator>
+
+#include "stdlib/host/support.hpp"
+
+namespace atollvm::host {
+namespace {
+
+i64 system_clock(Clock clock) {
+  timespec now{};
+  clock_gettime(clock == Clock::real ? CLOCK_REALTIME : CLOCK_MONOTONIC, &now);
+  return static_cast<i64>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+bool system_random(std::span<u8> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t size = getrandom(bytes.data(), bytes.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return false;
+    bytes = bytes.subspan(static_cast<usize>(size));
+  }
+  return true;
+}
+
+// The words that the columns of hostcalls.def are written in.
+namespace columns {
+constexpr Kind stream = Kind::stream;
+constexpr Kind file = Kind::file;
+constexpr Kind directory = Kind::directory;
+constexpr Kind name_space = Kind::name_space;
+constexpr bool again = true;
+constexpr bool canceled = false;
+constexpr cap::Rights right_none = cap::rights_none;
+using namespace cap;
+}  // namespace columns
+
+constexpr CallInfo make_info(std::string_view name, std::string_view parameters,
+                             std::string_view result, Kind kind, cap::Rights rights,
+                             bool restartable, std::string_view doc) {
+  return {{}, name, parameters, result, kind, rights, restartable, doc};
+}
+
+const std::vector<CallInfo>& table() {
+  using namespace columns;
+  static const std::vector<CallInfo> all = [] {
+    std::vector<CallInfo> rows;
+    std::string_view area;
+#define HOSTCALL_AREA(title) area = title;
+#define HOSTCALL(name, parameters, result, kinds, rights, restart, doc)                      \
+  rows.push_back(make_info(#name, parameters, result, kinds, right_##rights, restart, doc)); \
+  rows.back().area = area;
+#include "stdlib/host/hostcalls.def"
+    return rows;
+  }();
+  return all;
+}
+
+using Call = HostResult (*)(Environment&, HostContext&);
+
+// In the order of the table.
+constexpr Call implementations[] = {
+#define HOSTCALL_AREA(title)
+#define HOSTCALL(name, parameters, result, kinds, rights, restart, doc) call_##name,
+#include "stdlib/host/hostcalls.def"
+};
+
+// The value types that a list like "h: i32, at: i64" or "i32" names.
+std::vector<mod::ValType> value_types(std::string_view list) {
+  std::vector<mod::ValType> types;
+  for (usize at = 0; (at = list.find_first_of("36", at)) != list.npos; at += 2) {
+    types.push_back(list[at] == '3' ? mod::ValType::i32 : mod::ValType::i64);
+  }
+  return types;
+}
+
+}  // namespace
+
+Environment::Environment(loop::Loop& event_loop)
+    : loop(event_loop), clock(system_clock), random(system_random) {}
+
+std::span<const CallInfo> calls() { return table(); }
+
+std::vector<runtime::HostFunction> functions(Environment& environment) {
+  std::vector<runtime::HostFunction> result;
+  const std::span<const CallInfo> rows = calls();
+  result.reserve(rows.size());
+  for (usize i = 0; i < rows.size(); ++i) {
+    const CallInfo& row = rows[i];
+    runtime::HostFunction& function = result.emplace_back();
+    function.module = "atoll";
+    function.name = row.name;
+    function.type = {value_types(row.parameters), value_types(row.result)};
+    function.call = [call = implementations[i], &environment](HostContext& context) {
+      return call(environment, context);
+    };
+    function.takes_handle = row.kind != no_kind;
+    function.kind = row.kind;
+    function.rights = row.rights;
+    function.restartable = row.restartable;
+  }
+  return result;
+}
+
+std::string kind_names(Kind kind) {
+  constexpr std::pair<Kind, std::string_view> names[] = {{Kind::stream, "stream"},
+                                                         {Kind::file, "file"},
+                                                         {Kind::directory, "directory"},
+                                                         {Kind::name_space, "name space"},
+                                                         {Kind::host, "host object"}};
+  std::string text;
+  for (const auto& [each, name] : names) {
+    if (!cap::is_one_of(each, kind)) continue;
+    if (!text.empty()) text += " or ";
+    text += name;
+  }
+  return text;
+}
+
+std::vector<std::string> right_names(cap::Rights rights) {
+  std::vector<std::string> names;
+#define RIGHT(name, bit, text) \
+  if ((rights & cap::right_##name) != 0) names.emplace_back(#name);
+#include "vm/cap/rights.def"
+#undef RIGHT
+  return names;
+}
+
+}  // namespace atollvm::host

@@ -1,0 +1,64 @@
+// The host calls: what guests import from "atoll". See hostcalls.def for the list.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/loop/loop.hpp"
+#include "vm/runtime/host.hpp"
+
+namespace atollvm::host {
+
+enum class Clock : u32 { real = 0, monotonic = 1 };
+
+// What one process is given besides its handles. The functions keep a reference. Used on the
+// process's thread only.
+struct Environment {
+  explicit Environment(loop::Loop& event_loop);
+
+  loop::Loop& loop;
+  std::vector<std::string> arguments;
+  std::vector<std::string> variables;  // "NAME=VALUE"
+  // Sources that a replay puts its own in place of. The clock gives nanoseconds; sleeping goes by
+  // the loop's own clock. The random source fills all bytes; false: it can't.
+  std::function<i64(Clock)> clock;
+  std::function<bool(std::span<u8>)> random;
+};
+
+// The handles of a command, in the order in which they are inserted.
+enum class StandardHandle : u32 { input = 0, output = 1, error = 2, root = 3 };
+
+// All host calls, for one process. `environment` must outlive the process.
+std::vector<runtime::HostFunction> functions(Environment& environment);
+
+// The source text of a library module ("std.sys": declarations and constants of all host calls), or
+// nothing. The text lives for ever. Any thread.
+std::optional<std::string_view> library(std::string_view name);
+
+// A row of hostcalls.def, for people and tools.
+struct CallInfo {
+  std::string_view area;
+  std::string_view name;
+  std::string_view parameters;  // as in source: "h: i32, p: i32"
+  std::string_view result;      // "i32", "i64" or ""
+  cap::Kind kind{};             // of the handle; 0: the gate checks none
+  cap::Rights rights = cap::rights_none;
+  bool restartable = false;
+  std::string_view doc;
+};
+std::span<const CallInfo> calls();
+
+// "file", or "stream or file"; "" for none.
+std::string kind_names(cap::Kind kind);
+// {"read", "stat"}.
+std::vector<std::string> right_names(cap::Rights rights);
+
+// The text of std.sys and of docs/hostcalls.md, made from the tables.
+std::string guest_declarations();
+std::string reference_page();
+
+}  // namespace atollvm::host

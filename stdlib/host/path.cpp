@@ -1,0 +1,206 @@
+// Calls on paths. Each finds the directory behind the path, with the rights that the handle and the
+// mount both give, and leaves the rest of the path to it.
+#include <string.h>
+
+#include "stdlib/host/support.hpp"
+
+namespace atollvm::host {
+namespace {
+
+using vfs::Outcome;
+using vfs::Wait;
+
+struct Place {
+  std::shared_ptr<vfs::Directory> directory;
+  std::string path;
+  cap::Rights rights = cap::rights_none;
+};
+
+// The place that the path of `size` bytes at `address` names below a capability of the kinds
+// directory or name space. Errors: notcapable when it does not give all of `needed`.
+Outcome<Place> find(const HostContext& context, const cap::Capability& capability, u32 address,
+                    u32 size, cap::Rights needed) {
+  const auto bytes = context.memory(address, size);
+  if (!bytes) return Errno::fault;
+  const std::string_view path(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  Place place;
+  if (capability.object->kind() == Kind::name_space) {
+    Outcome<vfs::NameSpace::Resolved> resolved =
+        static_cast<const vfs::NameSpace&>(*capability.object).resolve(path);
+    if (const Errno* error = error_of(resolved)) return *error;
+    auto& found = std::get<vfs::NameSpace::Resolved>(resolved);
+    place = {std::move(found.directory), std::move(found.path), found.rights & capability.rights};
+  } else {
+    // Checked before copying: the backend does the rest.
+    if (path.size() > vfs::max_path) return Errno::nametoolong;
+    place = {std::static_pointer_cast<vfs::Directory>(capability.object), std::string(path),
+             capability.rights};
+  }
+  if ((place.rights & needed) != needed) return Errno::notcapable;
+  return place;
+}
+
+// The same for the handle of parameter 0 and the path of parameters 1 and 2.
+Outcome<Place> find(const HostContext& context, cap::Rights needed) {
+  return find(context, context.capability(), context.arg_u32(1), context.arg_u32(2), needed);
+}
+
+// Whether to follow a link at the end; nothing when there are other flags.
+std::optional<bool> follow_flag(u32 flags) {
+  if ((flags & ~vfs::open_nofollow) != 0) return std::nullopt;
+  return flags == 0;
+}
+
+// A call on one path that gives only an error.
+template <class Attempt>
+HostResult path_call(Environment& environment, HostContext& context, cap::Rights needed,
+                     Attempt attempt) {
+  Outcome<Place> found = find(context, needed);
+  if (const Errno* error = error_of(found)) return context.error32(*error);
+  return attempt_errno(environment, context,
+                       [place = std::get<Place>(std::move(found)), attempt](Wait wait) {
+                         return attempt(*place.directory, place.path, wait);
+                       });
+}
+
+// Entries as guests read them (see DirEntry in constants.cpp), as many as fit.
+HostResult put_entries(HostContext& context, u32 address, u32 size,
+                       const Outcome<std::vector<vfs::Entry>>& outcome) {
+  if (const Errno* error = error_of(outcome)) return context.error32(*error);
+  const auto to = context.memory(address, size);
+  if (!to) return context.error32(Errno::fault);
+  const auto& entries = std::get<std::vector<vfs::Entry>>(outcome);
+  constexpr usize header = 24;
+  usize used = 0;
+  for (const vfs::Entry& entry : entries) {
+    if (entry.name.size() > to->size() || to->size() - entry.name.size() < used + header) break;
+    u8* const at = to->data() + used;
+    const u32 name_size = static_cast<u32>(entry.name.size());
+    memset(at, 0, header);
+    memcpy(at, &entry.next, 8);
+    memcpy(at + 8, &entry.inode, 8);
+    memcpy(at + 16, &name_size, 4);
+    at[20] = static_cast<u8>(entry.type);
+    memcpy(at + header, entry.name.data(), name_size);
+    used += header + name_size;
+  }
+  if (used == 0 && !entries.empty()) return context.error32(Errno::range);
+  return context.result_i32(static_cast<i32>(used));
+}
+
+}  // namespace
+
+HostResult call_open(Environment& environment, HostContext& context) {
+  const u32 flags = context.arg_u32(3);
+  const cap::Rights rights = context.arg_u32(4);
+  cap::Rights needed = cap::right_open | rights;
+  if ((flags & vfs::open_create) != 0) needed |= cap::right_create;
+  if ((flags & vfs::open_truncate) != 0) needed |= cap::right_truncate;
+  Outcome<Place> found = find(context, needed);
+  if (const Errno* error = error_of(found)) return context.error32(*error);
+  vfs::Access access;
+  if ((flags & vfs::open_directory) == 0) {
+    access.read = (rights & cap::right_read) != 0;
+    access.write = (rights & (cap::right_write | cap::right_append | cap::right_truncate)) != 0;
+  }
+  using Opened = Outcome<std::shared_ptr<cap::Object>>;
+  const auto attempt = [place = std::get<Place>(std::move(found)), flags, access](Wait wait) {
+    return place.directory->open(place.path, flags, access, wait);
+  };
+  const auto done = [rights, revoked = context.capability().revoked](HostContext& later,
+                                                                     const Opened& opened) {
+    if (const Errno* error = error_of(opened)) return later.error32(*error);
+    const auto made =
+        later.handles().insert({std::get<std::shared_ptr<cap::Object>>(opened), rights, revoked});
+    if (const Errno* error = error_of(made)) return later.error32(*error);
+    return later.result_i32(static_cast<i32>(std::get<cap::Handle>(made)));
+  };
+  return attempt_or_work(environment, context, attempt, done);
+}
+
+HostResult call_stat_at(Environment& environment, HostContext& context) {
+  const u32 address = context.arg_u32(4);
+  if (!has_stat_room(context, address)) return context.error32(Errno::fault);
+  const std::optional<bool> follow = follow_flag(context.arg_u32(3));
+  if (!follow) return context.error32(Errno::inval);
+  Outcome<Place> found = find(context, cap::right_stat);
+  if (const Errno* error = error_of(found)) return context.error32(*error);
+  return attempt_or_work(
+      environment, context,
+      [place = std::get<Place>(std::move(found)), follow = *follow](Wait wait) {
+        return place.directory->stat(place.path, follow, wait);
+      },
+      [address](HostContext& later, const Outcome<vfs::Stat>& outcome) {
+        return put_stat(later, address, outcome);
+      });
+}
+
+HostResult call_set_times_at(Environment& environment, HostContext& context) {
+  const std::optional<bool> follow = follow_flag(context.arg_u32(3));
+  if (!follow) return context.error32(Errno::inval);
+  const vfs::Times times = times_from(context.arg_i64(4), context.arg_i64(5));
+  return path_call(
+      environment, context, cap::right_times,
+      [follow = *follow, times](vfs::Directory& directory, std::string_view path, Wait wait) {
+        return directory.set_times(path, follow, times, wait);
+      });
+}
+
+HostResult call_read_dir(Environment& environment, HostContext& context) {
+  const u32 address = context.arg_u32(2);
+  const u32 size = context.arg_u32(3);
+  if (!context.memory(address, size)) return context.error32(Errno::fault);
+  if (context.arg_i64(1) < 0) return context.error32(Errno::inval);
+  const auto directory = std::static_pointer_cast<vfs::Directory>(context.capability().object);
+  return attempt_or_work(
+      environment, context,
+      [directory, cookie = context.arg_u64(1), size](Wait wait) {
+        return directory->list(cookie, size, wait);
+      },
+      [address, size](HostContext& later, const Outcome<std::vector<vfs::Entry>>& outcome) {
+        return put_entries(later, address, size, outcome);
+      });
+}
+
+HostResult call_mkdir_at(Environment& environment, HostContext& context) {
+  return path_call(environment, context, cap::right_create,
+                   [](vfs::Directory& directory, std::string_view path, Wait wait) {
+                     return directory.make_directory(path, wait);
+                   });
+}
+
+HostResult call_remove_at(Environment& environment, HostContext& context) {
+  return path_call(environment, context, cap::right_remove,
+                   [](vfs::Directory& directory, std::string_view path, Wait wait) {
+                     return directory.remove_file(path, wait);
+                   });
+}
+
+HostResult call_rmdir_at(Environment& environment, HostContext& context) {
+  return path_call(environment, context, cap::right_remove,
+                   [](vfs::Directory& directory, std::string_view path, Wait wait) {
+                     return directory.remove_directory(path, wait);
+                   });
+}
+
+HostResult call_rename_at(Environment& environment, HostContext& context) {
+  Outcome<Place> from = find(context, cap::right_remove);
+  if (const Errno* error = error_of(from)) return context.error32(*error);
+  constexpr cap::Rights needed = cap::right_create | cap::right_remove;
+  const auto handle =
+      context.handles().find(context.arg_u32(3), Kind::name_space | Kind::directory, needed);
+  if (const Errno* error = std::get_if<Errno>(&handle)) return context.error32(*error);
+  Outcome<Place> to = find(context, *std::get<cap::Capability*>(handle), context.arg_u32(4),
+                           context.arg_u32(5), needed);
+  if (const Errno* error = error_of(to)) return context.error32(*error);
+  Place source = std::get<Place>(std::move(from));
+  Place target = std::get<Place>(std::move(to));
+  // Else a file could be moved to where more may be done with it.
+  if ((target.rights & ~source.rights) != 0) return context.error32(Errno::notcapable);
+  return attempt_errno(
+      environment, context, [source = std::move(source), target = std::move(target)](Wait wait) {
+        return source.directory->rename(source.path, *target.directory, target.path, wait);
+      });
+}
+
+}  // namespace atollvm::host

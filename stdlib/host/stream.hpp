@@ -1,0 +1,28 @@
+// Streams of bytes without a position: standard input and output, pipes, terminals, sockets.
+#pragma once
+
+#include "stdlib/vfs/vfs.hpp"
+
+namespace atollvm::host {
+
+// Reading and writing never block, except for one without a descriptor to wait for, with
+// Wait::allowed. Process's thread, or the pool with Wait::allowed.
+class Stream : public cap::Object {
+ public:
+  Stream() : Object(cap::Kind::stream) {}
+
+  // At least one byte, or 0 at the end. Errors: again (wait for wait_fd(); without one call again
+  // with Wait::allowed in the pool), badf (not open for it), io.
+  virtual vfs::Outcome<u32> read(std::span<u8> bytes, vfs::Wait wait);
+  // At least one byte of at least one. Errors: as read, pipe, nospc, fbig.
+  virtual vfs::Outcome<u32> write(std::span<const u8> bytes, vfs::Wait wait);
+  virtual vfs::Outcome<vfs::Stat> stat(vfs::Wait wait);
+  [[nodiscard]] virtual std::optional<int> wait_fd() const { return std::nullopt; }
+};
+
+// A stream over a descriptor of the host, which stays the caller's and must stay open as long. Its
+// flags are never changed: other programs share them. Writing to a closed pipe raises SIGPIPE,
+// which the program must ignore.
+std::shared_ptr<Stream> make_stream(int fd);
+
+}  // namespace atollvm::host
