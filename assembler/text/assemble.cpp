@@ -1,8 +1,10 @@
 #include "assembler/text/assemble.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "assembler/text/function.hpp"
+#include "assembler/text/raw.hpp"
 #include "vm/module/limits.hpp"
 
 namespace atollvm::text {
@@ -124,6 +126,11 @@ void check_limits(Unit& unit) {
 }
 
 void assemble_unit(Unit& unit) {
+  lex(*unit.files[0], 0, unit.names, unit.uses, unit.reporter);
+  if (is_raw_program(*unit.files[0])) {
+    unit.module = assemble_raw(*unit.files[0], 0, unit.reporter);
+    return;
+  }
   collect_items(unit, 0);
   number_items(unit);
   build_module(unit);
@@ -135,6 +142,7 @@ void assemble_unit(Unit& unit) {
   add_relocations(unit);
   if (unit.options.line_table) {
     for (const auto& file : unit.files) unit.module.files.push_back(file->name);
+    unit.module.files.insert(unit.module.files.end(), unit.raw_files.begin(), unit.raw_files.end());
   }
   check_limits(unit);
 }

@@ -140,7 +140,7 @@ void FunctionCompiler::branch_leaf(u32 label, bool sense) {
   Compare compare{ValType::i32, Rel::ne, true, 0, 0};
   if (is_operation_here()) {
     const Token& token = *at_;
-    const Mnemonic& mnemonic = mnemonics()[token.value - word_count];
+    const Mnemonic& mnemonic = mnemonics()[token.value - first_operation];
     if (mnemonic.shape == Shape::compare) {
       ++at_;
       const Rel rel = sense ? mnemonic.rel : inverse(mnemonic.rel, is_float(mnemonic.type));
@@ -165,7 +165,50 @@ void FunctionCompiler::branch_leaf(u32 label, bool sense) {
 
 // --- if -----------------------------------------------------------------------------------------
 
+// Whether the block that begins at `brace` is one jump without an `else` behind it; a condition
+// then branches to the jump's target itself.
+const Token* FunctionCompiler::lone_jump(const Token* brace) const {
+  if (brace->kind != Kind::lbrace) return nullptr;
+  const Token* token = brace + 1;
+  while (token->kind == Kind::newline) ++token;
+  if (token->kind != Kind::name) return nullptr;
+  const Token* statement = token++;
+  const Symbol symbol = statement->value;
+  const bool branch = is_operation(symbol, operation_count_) &&
+                      mnemonics()[symbol - first_operation].shape == Shape::jump;
+  const bool leaves = symbol == static_cast<Symbol>(Keyword::break_) ||
+                      symbol == static_cast<Symbol>(Keyword::continue_);
+  if (!branch && !leaves) return nullptr;
+  if (token->kind == Kind::name) ++token;
+  while (token->kind == Kind::newline) ++token;
+  if (token->kind != Kind::rbrace) return nullptr;
+  for (++token; token->kind == Kind::newline;) ++token;
+  return at_word(*token, Keyword::else_) ? nullptr : statement;
+}
+
+const Token* FunctionCompiler::condition_end() {
+  const usize mark = nodes_.size();
+  const Token* end = at_;
+  condition_tree(end);
+  nodes_.resize(mark);
+  return end;
+}
+
 void FunctionCompiler::if_statement() {
+  if (!is(Kind::lbrace) && !at_end()) {
+    const Token* head = at_;
+    const Token* brace = condition_end();
+    if (const Token* jump_token = lone_jump(brace)) {
+      at_ = jump_token + 1;
+      const u32 target = is_operation(jump_token->value, operation_count_)
+                             ? label_operand()
+                             : loop_target(at_word(*jump_token, Keyword::break_));
+      at_ = head;
+      condition(target, true);
+      at_ = file_->tokens.data() + brace->value + 1;
+      return;
+    }
+  }
   const u32 done = new_label();
   for (;;) {
     const u32 otherwise = new_label();
@@ -254,7 +297,10 @@ void FunctionCompiler::loop_statement(u32 loop_label) {
   if (labels_[done].used) bind_label(done);
 }
 
-void FunctionCompiler::leave_loop(bool is_break) {
+void FunctionCompiler::leave_loop(bool is_break) { jump(loop_target(is_break)); }
+
+// The label to which the `break` or `continue` before goes.
+u32 FunctionCompiler::loop_target(bool is_break) {
   const Token& word = at_[-1];
   const u32 around = static_cast<u32>(loops_.size());
   u32 found = around;
@@ -273,7 +319,7 @@ void FunctionCompiler::leave_loop(bool is_break) {
     }
     found = around - 1;
   }
-  jump(is_break ? loops_[found].done : loops_[found].again);
+  return is_break ? loops_[found].done : loops_[found].again;
 }
 
 void FunctionCompiler::for_statement(u32 loop_label) {

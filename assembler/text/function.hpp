@@ -208,6 +208,9 @@ class FunctionCompiler : public Parser {
   [[nodiscard]] static bool at_word(const Token& token, Keyword word);
   void switch_statement();
   void leave_loop(bool is_break);
+  u32 loop_target(bool is_break);
+  [[nodiscard]] const Token* lone_jump(const Token* brace) const;
+  const Token* condition_end();
   void loop_body(u32 done, u32 again, u32 loop_label);
   void body();
   // A condition: jumps to `label` when it is `sense`, else goes on.

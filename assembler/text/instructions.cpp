@@ -55,7 +55,7 @@ Result FunctionCompiler::instruction(Dest dest, std::optional<ValType> wanted) {
   const Deeper deeper(unit_, place());
   const Token& token = *at_;
   if (!is_operation_here()) missing("an instruction");
-  const Mnemonic& mnemonic = mnemonics()[token.value - word_count];
+  const Mnemonic& mnemonic = mnemonics()[token.value - first_operation];
   ++at_;
   switch (mnemonic.shape) {
     case Shape::call:
@@ -345,7 +345,7 @@ Result FunctionCompiler::generic(const Mnemonic& mnemonic, const Token& token, D
 // A statement that begins with an operation.
 void FunctionCompiler::instruction_statement() {
   const Token& token = *at_;
-  const Mnemonic& mnemonic = mnemonics()[token.value - word_count];
+  const Mnemonic& mnemonic = mnemonics()[token.value - first_operation];
   ++at_;
   switch (mnemonic.shape) {
     case Shape::store:

@@ -206,7 +206,9 @@ class ItemParser : public Parser {
     file->text = std::move(source->text);
     file->library = library || file_->library;
     unit_.files.push_back(std::move(file));
-    collect_items(unit_, static_cast<u32>(unit_.files.size() - 1));
+    const u32 number = static_cast<u32>(unit_.files.size() - 1);
+    lex(*unit_.files[number], number, unit_.names, unit_.uses, unit_.reporter);
+    collect_items(unit_, number);
   }
 
   void constant_definition() {
@@ -248,7 +250,7 @@ class ItemParser : public Parser {
       }
       ++add;
       define_member(member, unit_.made_name(prefix + std::string(text(member.value))), item);
-      if (!accept(Kind::comma)) break;
+      if (!accept(Kind::comma) && !is(Kind::newline)) break;
     }
     skip_newlines();
     expect(Kind::rbrace, "`,` or `}`");
@@ -616,7 +618,6 @@ class ItemParser : public Parser {
 }  // namespace
 
 void collect_items(Unit& unit, u32 file) {
-  lex(*unit.files[file], file, unit.names, unit.uses, unit.reporter);
   unit.bind_room();
   ItemParser parser(unit, file);
   parser.run();

@@ -5,7 +5,7 @@
 
 namespace atollvm::text {
 
-// Reads the items of a file, and of those that it uses.
+// Reads the items of a file whose tokens are there, and of those that it uses.
 void collect_items(Unit& unit, u32 file);
 
 // Gives the items that exist once in the module (memories, globals, tables) their numbers, and

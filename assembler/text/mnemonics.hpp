@@ -80,9 +80,12 @@ struct Mnemonic {
 
 std::span<const Mnemonic> mnemonics();
 
-// Whether a symbol names an operation; which.
+// The symbol of the first operation; the others follow in the order of mnemonics().
+inline constexpr Symbol first_operation = word_count;
+
+// Whether a symbol names an operation.
 inline bool is_operation(Symbol symbol, u32 operation_count) {
-  return symbol - word_count < operation_count;
+  return symbol - first_operation < operation_count;
 }
 
 }  // namespace atollvm::text

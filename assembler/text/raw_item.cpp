@@ -35,12 +35,36 @@ class RawItem : public Parser {
       } catch (Stop&) {
       }
     }
-    if (!raw.lines.empty()) report(file_->tokens[raw.lines[0].file], no_directives);
+    for (const mod::Name& local : raw.locals) {
+      if (!unit_.options.local_names) break;
+      unit_.local_names.push_back({static_cast<u32>(unit_.module.functions.size() - 1), local.slot,
+                                   unit_.made_name(local.text)});
+    }
+    for (const RawLine& line : raw.lines) add_line(line, begin);
   }
 
  private:
-  static constexpr const char* no_directives =
-      "`line` stands in raw programs only: other sources have lines of their own";
+  void add_line(const RawLine& line, u32 begin) {
+    const Token& token = file_->tokens[line.file];
+    if (token.kind != Kind::string) {
+      report(token, "a file has a number in raw programs only", "write its name");
+      return;
+    }
+    if (!unit_.options.line_table) return;
+    unit_.module.lines.push_back(
+        {begin + line.pc, file_index(item_name(*file_, line.file)), line.line, line.column});
+  }
+
+  u32 file_index(const std::string& name) {
+    for (u32 i = 0; i < unit_.files.size(); ++i) {
+      if (unit_.files[i]->name == name) return i;
+    }
+    auto& more = unit_.raw_files;
+    const auto at = std::find(more.begin(), more.end(), name);
+    if (at == more.end()) more.push_back(name);
+    return static_cast<u32>(unit_.files.size()) +
+           static_cast<u32>(std::find(more.begin(), more.end(), name) - more.begin());
+  }
 
   void resolve(const RawReference& reference, u32 word) {
     go({file_number_, reference.token});

@@ -231,6 +231,7 @@ struct Unit {
     Symbol name;
   };
   std::vector<LocalName> local_names;
+  std::vector<std::string> raw_files;  // that `line` in raw functions names, after all others
   // The words of `module.code` whose bc is an own function's number, to be moved behind the
   // imports when all of those are known.
   std::vector<u32> own_refs;
