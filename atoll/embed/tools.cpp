@@ -1,0 +1,58 @@
+#include <atoll/tools.hpp>
+
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "assembler/text/assemble.hpp"
+#include "assembler/text/disassemble.hpp"
+#include "atoll/embed/impl.hpp"
+#include "atoll/embed/sources.hpp"
+#include "vm/module/codec.hpp"
+#include "vm/verify/verify.hpp"
+
+namespace atollvm::tools {
+
+namespace {
+
+base::Result<mod::Module> read(std::string_view bytes) {
+  return mod::read(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace
+
+// What the assembler makes is verified too: a rule that it does not know would else be found only
+// when the program runs.
+Assembly assemble(const Source& source, const AssembleOptions& options) {
+  text::Options inner;
+  inner.object = options.object;
+  inner.line_table = options.line_table;
+  inner.local_names = options.local_names;
+  text::Assembly assembly =
+      text::assemble({source.name, source.text}, make_resolver(options.reader), inner);
+  Assembly result;
+  if (!assembly.ok()) {
+    result.diagnostics = to_public(std::move(assembly.diagnostics));
+    return result;
+  }
+  auto verified = verify::verify(std::move(assembly.module));
+  if (verified) {
+    result.bytes = mod::write(**verified);
+  } else {
+    Diagnostic diagnostic;
+    diagnostic.file = source.name;
+    diagnostic.message = verified.error().text();
+    result.diagnostics.push_back(std::move(diagnostic));
+  }
+  return result;
+}
+
+Result<std::string> disassemble(std::string_view bytes) {
+  auto module = read(bytes);
+  if (!module) return to_public(std::move(module).error());
+  auto verified = verify::verify(*std::move(module));
+  if (!verified) return to_public(std::move(verified).error());
+  return text::disassemble(**verified);
+}
+
+}  // namespace atollvm::tools
