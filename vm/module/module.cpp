@@ -13,9 +13,11 @@ u32 Module::imported(ExternKind kind) const {
 
 std::string_view Module::name_of(NameSpace space, u32 index, u32 slot) const {
   const auto key = std::tuple(space, index, slot);
-  const auto of = [](const Name& name) { return std::tuple(name.space, name.index, name.slot); };
+  const auto of = [](const Name& entry) {
+    return std::tuple(entry.space, entry.index, entry.slot);
+  };
   const auto at = std::lower_bound(names.begin(), names.end(), key,
-                                   [&](const Name& name, const auto& k) { return of(name) < k; });
+                                   [&](const Name& entry, const auto& k) { return of(entry) < k; });
   return at != names.end() && of(*at) == key ? std::string_view(at->text) : std::string_view();
 }
 

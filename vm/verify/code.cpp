@@ -17,7 +17,6 @@ namespace atollvm::verify {
 
 namespace {
 
-using isa::Field;
 using isa::Op;
 using isa::OperandKind;
 using isa::Word;

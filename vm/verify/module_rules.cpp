@@ -17,7 +17,6 @@ namespace {
 namespace limits = mod::limits;
 using mod::ConstOp;
 using mod::ExternKind;
-using mod::GlobalType;
 using mod::ValType;
 
 const char* kind_name(ExternKind kind) {
