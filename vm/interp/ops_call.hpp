@@ -100,6 +100,7 @@ template <bool exact>
 inline Flow after_host(State& s, runtime::HostResult result, const Word* next, bool tail) {
   using Status = runtime::HostResult::Status;
   runtime::Process& process = *s.worker->process;
+  if constexpr (exact) s.fuel = process.fuel();  // the host may have added some
   switch (result.status) {
     case Status::value:
       break;

@@ -187,10 +187,11 @@ Process::Usage Process::usage() const {
 
 std::vector<TraceFrame> Process::trace(usize max_frames) const {
   std::vector<TraceFrame> inner;
-  std::vector<TraceFrame> outer;  // a ring of the last max_frames / 2
+  std::vector<TraceFrame> outer;  // a ring of the last ones
   if (state == State::idle || stack_ == nullptr || instances_.empty()) return inner;
   const Program& code = program();
-  const usize half = std::max<usize>(max_frames / 2, 1);
+  const usize outer_max = max_frames / 2;
+  const usize inner_max = max_frames - outer_max;
   u64 fp = saved.fp;
   // A parked call's address is the one after it, like a caller's.
   u32 pc = saved.pc - (parked == Parked::no ? 0 : 1);
@@ -200,12 +201,12 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
     frame.depth = count;
     frame.pc = pc;
     frame.function = code.function_at(pc);
-    if (inner.size() < max_frames - half) {
+    if (inner.size() < inner_max) {
       inner.push_back(frame);
-    } else if (outer.size() < half) {
+    } else if (outer.size() < outer_max) {
       outer.push_back(frame);
-    } else {
-      outer[count % half] = frame;
+    } else if (outer_max != 0) {
+      outer[(count - inner_max) % outer_max] = frame;
     }
     ++count;
     const Slot header = stack_[fp - 1];
@@ -213,9 +214,10 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
     pc = header_pc(header) - 1;
     fp -= header_window(header);
   }
-  std::rotate(outer.begin(),
-              outer.begin() + static_cast<std::ptrdiff_t>(outer.size() < half ? 0 : count % half),
-              outer.end());
+  if (!outer.empty() && outer.size() == outer_max) {
+    const usize oldest = (count - inner_max) % outer_max;
+    std::rotate(outer.begin(), outer.begin() + static_cast<std::ptrdiff_t>(oldest), outer.end());
+  }
   inner.insert(inner.end(), outer.begin(), outer.end());
   for (TraceFrame& frame : inner) {
     frame.name = code.function_name(frame.function);
