@@ -101,6 +101,11 @@ void add_relocations(Unit& unit) {
     if (reloc.kind == 2 || reloc.kind == 4) put(reloc.offset);
   }
   put(unit.data_end);
+  u64 align = 1;
+  for (const DataItem& item : unit.datas) {
+    if (item.used && !item.passive) align = std::max(align, item.align);
+  }
+  put(align);
   unit.module.customs.push_back({"atoll.reloc", std::move(bytes)});
 }
 
