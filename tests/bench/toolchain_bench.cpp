@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "assembler/text/assemble.hpp"
+#include "tests/support/asm_program.hpp"
 #include "tests/support/sample_modules.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/verify/verify.hpp"
@@ -49,6 +51,26 @@ void bench_modules() {
   std::printf("verifier %.1f MB/s\n", megabytes / median(verify_seconds));
 }
 
+// Assembling of a generated program of about a million lines, in lines a second.
+void bench_assembler() {
+  const text::Source source{"program.atoll", test::asm_program(22'500)};
+  const auto lines = std::count(source.text.begin(), source.text.end(), '\n');
+  std::array<double, runs> seconds{};
+  for (u32 run = 0; run < runs; ++run) {
+    const auto start = std::chrono::steady_clock::now();
+    const text::Assembly assembly = text::assemble(source, {});
+    seconds[run] = seconds_since(start);
+    if (!assembly.ok()) {
+      std::fputs(text::format(assembly.diagnostics[0], false).c_str(), stderr);
+      std::exit(1);
+    }
+  }
+  std::printf("assemble %.2f Mlines/s\n", static_cast<double>(lines) / 1e6 / median(seconds));
+}
+
 }  // namespace
 
-int main() { bench_modules(); }
+int main() {
+  bench_modules();
+  bench_assembler();
+}
