@@ -36,7 +36,7 @@ std::string capability_lines(const ModuleInfo& info) {
   }
   std::string text;
   for (const auto& [object, rights] : needed) {
-    text += fmt::format("  {}: {}\n", object, fmt::join(rights, ", "));
+    text += fmt::format("  {}{}{}\n", object, rights.empty() ? "" : ": ", fmt::join(rights, ", "));
   }
   return text;
 }

@@ -5,7 +5,9 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 
@@ -57,6 +59,19 @@ void add_value(CLI::App& app, const std::string& name, const std::string& value,
   app.add_option_function<std::string>(name, take, help)->type_name(value);
 }
 
+void add_count(CLI::App& app, const std::string& name, const std::string& help,
+               const std::function<void(std::uint64_t)>& take) {
+  add_value(app, name, "N", help, [name, take](const std::string& text) {
+    std::uint64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc() || rest != end) {
+      throw CLI::ValidationError(name, "'" + text + "' is not a number that fits");
+    }
+    take(number);
+  });
+}
+
 void add_size(CLI::App& app, const std::string& name, const std::string& help,
               std::uint64_t& size) {
   add_value(app, name, "SIZE", help, [name, &size](const std::string& text) {
@@ -105,8 +120,10 @@ void add_options(CLI::App& app, Options& options) {
            [&process](const std::string& text) { add_environment(text, process); });
   add_size(app, "--memory", "Limit of its memory (4G)", process.limits.memory_bytes);
   add_size(app, "--stack", "Limit of its stack (1M)", process.limits.stack_bytes);
-  app.add_option("--handles", process.limits.handles, "Limit of its open handles (1024)")
-      ->type_name("N");
+  add_count(app, "--handles", "Limit of its open handles (1024)", [&process](std::uint64_t number) {
+    process.limits.handles =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
+  });
   add_value(app, "--time", "DURATION", "Limit of the time it takes, like 100ms, 2s, 5m",
             [&process](const std::string& text) {
               process.limits.time = parse_duration(text);
@@ -115,10 +132,8 @@ void add_options(CLI::App& app, Options& options) {
                                            "'" + text + "' is not a duration (like 100ms, 2s, 5m)");
               }
             });
-  app.add_option_function<std::uint64_t>(
-         "--fuel", [&process](const std::uint64_t& fuel) { process.limits.fuel = fuel; },
-         "Limit of its work, counted exactly")
-      ->type_name("N");
+  add_count(app, "--fuel", "Limit of its work, counted exactly",
+            [&process](std::uint64_t number) { process.limits.fuel = number; });
   add_value(app, "--memory-strategy", "checked|guarded", "How memory accesses are kept inside",
             [&options](const std::string& text) {
               if (text == "guarded") {
@@ -178,10 +193,10 @@ std::string trace_text(const std::vector<TraceFrame>& trace) {
            trace[same].depth == trace[same - 1].depth + 1) {
       ++same;
     }
-    text += "  at " + frame_text(trace[i]) + "\n";
-    if (same - i > 1) text += fmt::format("     and {} more of the same\n", same - i - 1);
+    text += "\n  at " + frame_text(trace[i]);
+    if (same - i > 1) text += fmt::format("\n     and {} more of the same", same - i - 1);
     if (same < trace.size() && trace[same].depth > trace[same - 1].depth + 1) {
-      text += fmt::format("  ... {} calls\n", trace[same].depth - trace[same - 1].depth - 1);
+      text += fmt::format("\n  ... {} calls", trace[same].depth - trace[same - 1].depth - 1);
     }
     i = same;
   }
@@ -190,7 +205,7 @@ std::string trace_text(const std::vector<TraceFrame>& trace) {
 
 void complain_stopped(std::string_view why, const std::vector<TraceFrame>& trace) {
   const bool color = color_on_error();
-  complain(fmt::format("{}{}{}\n{}", color ? "\x1b[1;31m" : "", why, color ? "\x1b[0m" : "",
+  complain(fmt::format("{}{}{}{}", color ? "\x1b[1;31m" : "", why, color ? "\x1b[0m" : "",
                        trace_text(trace)));
 }
 
@@ -291,7 +306,7 @@ int run_command(int argc, char** argv) {
   Result<Process> process = Process::create(engine, *module, options.process);
   if (!process) {
     complain(printable(process.error().text()));
-    return exit_not_started;
+    return process.error().code == ErrorCode::usage ? exit_usage : exit_not_started;
   }
   catch_signals(*process);
   const Clock::duration start_up = Clock::now() - begin;
@@ -302,7 +317,10 @@ int run_command(int argc, char** argv) {
     return exit_not_started;
   }
   if (options.stats) print_stats(*process, start_up);
-  return finish(*outcome);
+  const int code = finish(*outcome);
+  // Taking the process down waits for host calls that block in another thread: that is too late.
+  if (outcome->kind == Outcome::Kind::time_limit) std::_Exit(code);
+  return code;
 }
 
 }  // namespace atollvm::cli

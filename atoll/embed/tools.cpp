@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "assembler/link/link.hpp"
 #include "assembler/text/assemble.hpp"
 #include "assembler/text/disassemble.hpp"
 #include "atoll/embed/impl.hpp"
@@ -53,6 +54,23 @@ Result<std::string> disassemble(std::string_view bytes) {
   auto verified = verify::verify(*std::move(module));
   if (!verified) return to_public(std::move(verified).error());
   return text::disassemble(**verified);
+}
+
+Result<std::string> link(std::span<const LinkInput> inputs) {
+  if (inputs.empty()) return Error{ErrorCode::usage, "", "nothing to link"};
+  std::vector<atollvm::link::Input> modules;
+  for (const LinkInput& each : inputs) {
+    auto module = read(each.bytes);
+    if (!module) {
+      Error error = to_public(std::move(module).error());
+      error.place = each.name + (error.place.empty() ? "" : ": " + error.place);
+      return error;
+    }
+    modules.push_back({each.name, *std::move(module)});
+  }
+  auto linked = atollvm::link::link(std::move(modules));
+  if (!linked) return to_public(std::move(linked).error());
+  return mod::write(*linked);
 }
 
 }  // namespace atollvm::tools

@@ -37,12 +37,12 @@ lister() { # COUNT SIZE GET
 module lister
 use std.sys
 data newline = "\\n"
-reserve buffer 65536
+reserve buffer 1 << 18
 export func main() -> i32 {
     var count: i32, n: i32
     call $1() -> count
     for i: i32 in 0 .. count {
-        call $2(i, buffer, 65536) -> n
+        call $2(i, buffer, 1 << 18) -> n
         call write(STDOUT, buffer, n)
         call write(STDOUT, newline, 1)
     }
@@ -50,8 +50,8 @@ export func main() -> i32 {
 }
 ATOLL
 }
-lister args_count arg >args.atoll
-lister env_count env >env.atoll
+lister args_count args_get >args.atoll
+lister env_count env_get >env.atoll
 
 run_expect "a program from source" 0 hello "$ATOLL" run hello.atoll
 "$ATOLL" asm hello.atoll || not_ok "assembling" "exit status $?"
@@ -76,8 +76,8 @@ run_expect "variables" 0 $'A=1\nB=x=y\nC=\nPASSED=on' \
   env PASSED=on "$ATOLL" run --env A=1 --env B=x=y --env C= --env PASSED --env NOT_SET_AT_ALL env.atoll
 
 huge=$(head -c 100000 /dev/zero | tr '\0' x)
-actual=$("$ATOLL" run args.atoll "$huge" | wc -c)
-check "a long argument does not break the command" 65548 "$actual"
+"$ATOLL" run args.atoll "$huge" >long
+check "a long argument" 100012 "$(wc -c <long)"
 many=$(seq 1 20000)
 actual=$("$ATOLL" run args.atoll $many | tail -1)
 check "many arguments" 20000 "$actual"
@@ -88,8 +88,6 @@ expect_refused() { # NAME STATUS MESSAGE COMMAND...
   shift 3
   run_expect "$name" "$status" "" "$@"
   check_contains "$name: message" "$message" "$(cat stderr)"
-  [[ $(head -c 7 stderr) == "atoll: " || $message == *": error: "* ]] ||
-    not_ok "$name: prefix" "the message does not begin with 'atoll: '"
 }
 expect_refused "a missing file" 127 "missing.atoll: No such file" "$ATOLL" run missing.atoll
 expect_refused "a directory" 126 "Is a directory" "$ATOLL" run .
@@ -99,10 +97,10 @@ run_expect "garbage" 126 "" "$ATOLL" run garbage
 head -c 100 hello.atb >short.atb
 expect_refused "a module file that ends early" 126 "short.atb" "$ATOLL" run short.atb
 printf '\0atb\x63\0\0\0' >future.atb
-expect_refused "a module file of another version" 126 "version" "$ATOLL" run future.atb
+expect_refused "a module file of another version" 126 "format 99" "$ATOLL" run future.atb
 printf '\0asm\x01\0\0\0' >web.wasm
 run_expect "a WebAssembly module" 126 "" "$ATOLL" run web.wasm
-printf 'module m\nexport func main() -> i32 {\n    i32.ad $0, 1\n    ret nothing\n}\n' >wrong.atoll
+printf 'module m\nexport func main() -> i32 {\n    i32.ad $0, 1\n    i32.add nothing, 1, 2\n    ret 0\n}\n' >wrong.atoll
 expect_refused "a source with mistakes" 126 "wrong.atoll:3:" "$ATOLL" run wrong.atoll
 check_contains "all mistakes are shown" "wrong.atoll:4:" "$(cat stderr)"
 check_contains "mistakes are counted" "atoll: 2 errors" "$(cat stderr)"

@@ -30,7 +30,7 @@ export func main() -> i32 {
     ret 0
 }
 ATOLL
-printf 'module wrong\nexport func main() -> i32 {\n    i32.ad $0, 1\n    ret nothing\n}\n' >wrong.atoll
+printf 'module wrong\nexport func main() -> i32 {\n    i32.ad $0, 1\n    i32.add nothing, 1, 2\n    ret 0\n}\n' >wrong.atoll
 head -c 5000 /dev/urandom >garbage
 printf '\0atb' >short.atb
 
@@ -118,12 +118,12 @@ refused "fmt: both flags" 2 "--check" "$ATOLL" fmt --check --write ugly.atoll
 # --- inspect ---
 "$ATOLL" inspect alone.atb >inspected 2>stderr
 for part in "module alone: $(stat -c %s alone.atb) bytes" "sections:" "  code" "function atoll.write (i32, i32, i32) -> i32" \
-  "stream: write" "function main () -> i32" "global answer i32" "65536 bytes, at most 1048576" "alone.atoll:7" "sources:"; do
+  "  stream or file" "function main () -> i32" "global answer i32" "65536 bytes, at most 1048576" "alone.atoll:7" "sources:"; do
   check_contains "inspect: $part" "$part" "$(cat inspected)"
 done
 run_expect "inspect of a source shows its module" 0 "$(cat inspected)" "$ATOLL" inspect alone.atoll
 if command -v python3 >/dev/null; then
-  check "inspect --json" "alone ['write'] stream ['write'] ['main', 'answer'] 65536 True" \
+  check "inspect --json" "alone ['write'] stream or file [] ['main', 'answer'] 65536 True" \
     "$("$ATOLL" inspect --json alone.atb | python3 -c '
 import json, os, sys
 m = json.load(sys.stdin)

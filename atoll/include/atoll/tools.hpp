@@ -53,7 +53,7 @@ struct LinkInput {
 
 // Joins modules to one: resolves `extern` items by exports, drops functions that nothing uses.
 // Gives the module file. Errors: malformed, unsupported or invalid (an input), not_found (missing
-// symbols, all of them named), invalid (a symbol defined twice).
+// symbols, all of them named), invalid (a symbol defined twice), usage (no input).
 Result<std::string> link(std::span<const LinkInput> inputs);
 
 }  // namespace atollvm::tools
