@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Thousands of generated programs, each run in all ways: generated.sh [--seed N] [--resume POINT]
+# [--count N]. A point is the number of a program; `at N` says that all before it agreed.
+source "$(dirname "$0")/../lib.sh"
+seed=1 point=0 count=40000 step=1000
+while (($#)); do
+  case $1 in
+    --seed) seed=$2 && shift ;;
+    --resume) point=$2 && shift ;;
+    --count) count=$2 && shift ;;
+    *) echo "generated: unknown option $1" >&2 && exit 2 ;;
+  esac
+  shift
+done
+
+program=$root/build/release/bin/diff_tests
+while ((point < count)); do
+  echo "at $point"
+  next=$((point + step < count ? point + step : count))
+  if ATOLL_GENERATED_SEED=$seed ATOLL_GENERATED_FIRST=$point ATOLL_GENERATED_COUNT=$((next - point)) \
+    "$program" --no-colors --no-skipped-summary -tc="generated programs*" >"$scratch/log" 2>&1; then
+    ok "programs $point to $((next - 1)) of seed $seed"
+  else
+    not_ok "programs $point to $((next - 1)) of seed $seed" "they differ, or the test crashed"
+    tail -40 "$scratch/log" | sed 's/^/    /'
+  fi
+  point=$next
+done
+echo "at $point"
