@@ -2,7 +2,7 @@
 # Thousands of generated programs, each run in all ways: generated.sh [--seed N] [--resume POINT]
 # [--count N]. A point is the number of a program; `at N` says that all before it agreed.
 source "$(dirname "$0")/../lib.sh"
-seed=1 point=0 count=40000 step=1000
+seed=1 point=0 count=200000 step=5000
 while (($#)); do
   case $1 in
     --seed) seed=$2 && shift ;;
