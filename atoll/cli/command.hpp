@@ -72,6 +72,7 @@ void show(const std::vector<Diagnostic>& diagnostics);
 
 // A whole file; "-" is standard input. At most 256 MiB. Errors: not_found, io, limit.
 Result<std::string> read_input(const std::string& path);
+std::optional<std::string> read_or_complain(const std::string& path);
 // The name that diagnostics show for an input.
 std::string display_name(const std::string& path);
 // Writes a whole file; "-" is standard output. A regular file is replaced at once or not at all.

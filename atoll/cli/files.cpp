@@ -93,6 +93,13 @@ Result<std::string> read_input(const std::string& path) {
   return bytes;
 }
 
+std::optional<std::string> read_or_complain(const std::string& path) {
+  Result<std::string> bytes = read_input(path);
+  if (bytes) return *std::move(bytes);
+  complain(bytes.error().text());
+  return std::nullopt;
+}
+
 std::string display_name(const std::string& path) { return path == "-" ? "<stdin>" : path; }
 
 int write_all(int fd, std::string_view bytes) {

@@ -93,11 +93,8 @@ int inspect_command(int argc, char** argv) {
   app.add_option("FILE", path, "Module file or source, or `-`")->required()->type_name("");
   app.add_flag("--json", json, "As JSON, for tools (docs/cli.md has the fields)");
   if (const auto code = parse(app, argc, argv)) return *code;
-  const Result<std::string> bytes = read_input(path);
-  if (!bytes) {
-    complain(bytes.error().text());
-    return exit_failure;
-  }
+  const std::optional<std::string> bytes = read_or_complain(path);
+  if (!bytes) return exit_failure;
   const Engine engine;
   std::vector<Diagnostic> diagnostics;
   const Result<Module> module =

@@ -25,6 +25,7 @@ constexpr Command commands[] = {
     {"dis", "Disassemble a module file", dis_command},
     {"check", "Report all mistakes in sources and module files", check_command},
     {"link", "Join module files to one", link_command},
+    {"fmt", "Put sources into the standard layout", fmt_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
 };
 

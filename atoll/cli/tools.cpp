@@ -14,14 +14,6 @@ namespace atollvm::cli {
 
 namespace {
 
-// Reads an input, or complains.
-std::optional<std::string> input(const std::string& path) {
-  Result<std::string> bytes = read_input(path);
-  if (bytes) return *std::move(bytes);
-  complain(bytes.error().text());
-  return std::nullopt;
-}
-
 int fail(const std::string& path, const Error& error) {
   complain(printable(path + ": " + error.text()));
   return exit_failure;
@@ -83,7 +75,7 @@ int asm_command(int argc, char** argv) {
   std::vector<Diagnostic> diagnostics;
   bool readable = true;
   for (const std::string& path : inputs) {
-    std::optional<std::string> text = input(path);
+    std::optional<std::string> text = read_or_complain(path);
     if (!text) {
       readable = false;
       continue;
@@ -111,7 +103,7 @@ int dis_command(int argc, char** argv) {
   app.add_option("FILE", path, "Module file, or `-`")->required()->type_name("");
   app.add_option("-o,--output", output, "File to write (standard output)")->type_name("OUT");
   if (const auto code = parse(app, argc, argv)) return *code;
-  const std::optional<std::string> bytes = input(path);
+  const std::optional<std::string> bytes = read_or_complain(path);
   if (!bytes) return exit_failure;
   const Result<std::string> text = tools::disassemble(*bytes);
   return text ? write_output(output, *text) : fail(display_name(path), text.error());
@@ -133,7 +125,7 @@ int check_command(int argc, char** argv) {
   std::vector<Diagnostic> diagnostics;
   int code = exit_ok;
   for (const std::string& path : paths) {
-    std::optional<std::string> bytes = input(path);
+    std::optional<std::string> bytes = read_or_complain(path);
     if (!bytes) {
       code = exit_failure;
     } else if (is_module_file(*bytes)) {
@@ -166,7 +158,7 @@ int link_command(int argc, char** argv) {
   if (const auto code = parse(app, argc, argv)) return *code;
   std::vector<tools::LinkInput> inputs;
   for (const std::string& path : paths) {
-    std::optional<std::string> bytes = input(path);
+    std::optional<std::string> bytes = read_or_complain(path);
     if (!bytes) return exit_failure;
     if (!is_module_file(*bytes)) {
       complain(printable(display_name(path)) +

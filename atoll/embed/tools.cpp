@@ -7,6 +7,7 @@
 #include "assembler/link/link.hpp"
 #include "assembler/text/assemble.hpp"
 #include "assembler/text/disassemble.hpp"
+#include "assembler/text/format.hpp"
 #include "atoll/embed/impl.hpp"
 #include "atoll/embed/sources.hpp"
 #include "vm/module/codec.hpp"
@@ -54,6 +55,11 @@ Result<std::string> disassemble(std::string_view bytes) {
   auto verified = verify::verify(*std::move(module));
   if (!verified) return to_public(std::move(verified).error());
   return text::disassemble(**verified);
+}
+
+Formatted format(const Source& source) {
+  text::Formatted formatted = text::format_source({source.name, source.text});
+  return {std::move(formatted.text), to_public(std::move(formatted.diagnostics))};
 }
 
 Result<std::string> link(std::span<const LinkInput> inputs) {

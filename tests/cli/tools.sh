@@ -110,7 +110,7 @@ ln -s ugly.atoll link.atoll && cp before.atoll ugly.atoll
 "$ATOLL" fmt --write link.atoll
 [[ -L link.atoll ]] && ok "fmt --write follows links" || not_ok "fmt --write follows links" "the link was replaced"
 check "and changes what they name" "$(cat pretty.atoll)" "$(cat ugly.atoll)"
-printf 'module m\nexport func main( { }\n' >broken.atoll && cp broken.atoll kept.atoll
+printf 'module m\nexport func main() { "open }\n' >broken.atoll && cp broken.atoll kept.atoll
 refused "fmt: mistakes" 1 "broken.atoll:2:" "$ATOLL" fmt --write broken.atoll
 cmp -s broken.atoll kept.atoll && ok "fmt leaves files with mistakes" || not_ok "fmt leaves files with mistakes" "it changed"
 refused "fmt: both flags" 2 "--check" "$ATOLL" fmt --check --write ugly.atoll

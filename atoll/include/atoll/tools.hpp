@@ -36,7 +36,7 @@ Assembly assemble(const Source& source, const AssembleOptions& options = {});
 Result<std::string> disassemble(std::string_view bytes);
 
 // A source text in the standard layout, comments kept. Formatting a formatted text changes
-// nothing.
+// nothing. Only the text is looked at: diagnostics are of lexical mistakes alone.
 struct Formatted {
   std::string text;  // empty when there are diagnostics
   std::vector<Diagnostic> diagnostics;
