@@ -193,7 +193,7 @@ class Layouter {
 
   void one_line(const std::vector<Piece>& pieces) {
     Line line;
-    u32 indent = indentation(pieces);
+    const u32 indent = indentation(pieces);
     // A comment line keeps its place in the list of lines, not in a column.
     usize count = pieces.size();
     if (count > 1 && pieces.back().what == Piece::What::line_comment) {
@@ -218,6 +218,7 @@ class Layouter {
   }
 
   u32 indentation(const std::vector<Piece>& pieces) {
+    continuation_ = 0;
     // Closing brackets at the start belong to the lines of their openers.
     usize closers = 0;
     while (closers < pieces.size() && is_closer(pieces[closers])) ++closers;
@@ -229,7 +230,8 @@ class Layouter {
     }
     const u32 indent = open_.empty() ? 0 : open_.back().indent;
     if (is_label(pieces)) return indent >= step ? indent - step : 0;
-    return indent + (continues(pieces) ? step : 0);
+    continuation_ = continues(pieces) ? step : 0;
+    return indent + continuation_;
   }
 
   // Whether the line goes on with a statement that began before it, outside of brackets.
@@ -251,7 +253,10 @@ class Layouter {
     if (piece.what != Piece::What::token) return;
     last_token_ = piece.token;
     if (is_opener(piece)) {
-      open_.push_back({piece.kind, indent + step, piece.kind == Kind::lbrace && is_list(piece)});
+      // A block belongs to the beginning of its statement.
+      const bool is_block = piece.kind == Kind::lbrace;
+      const u32 base = is_block ? indent - continuation_ : indent;
+      open_.push_back({piece.kind, base + step, is_block && is_list(piece)});
     } else if (is_closer(piece) && !open_.empty()) {
       open_.pop_back();
     }
@@ -348,7 +353,8 @@ class Layouter {
   std::vector<Line> out_;
   std::vector<Open> open_;
   std::optional<u32> last_token_;
-  bool opened_ = false;  // the last line ended with `{`
+  u32 continuation_ = 0;  // how much deeper the line is as its statement began before it
+  bool opened_ = false;   // the last line ended with `{`
 };
 
 // The lexer's view of a text.

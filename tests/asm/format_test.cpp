@@ -104,6 +104,9 @@ TEST_CASE("lines and indentation") {
           "func f(\n    a: i32,\n    b: i32\n) {\n    call g(a,\n        b)\n}\n");
   becomes("switch x {\n1,2=>{ nop }\nelse => {\nnop\n}\n}\n",
           "switch x {\n    1, 2 => { nop }\n    else => {\n        nop\n    }\n}\n");
+  becomes(
+      "func f() {\nif a and\nb {\nnop\n} else {\nnop\n}\n}\n",
+      "func f() {\n    if a and\n        b {\n        nop\n    } else {\n        nop\n    }\n}\n");
   becomes("nop\r\nnop\t\r\n", "nop\nnop\n");
 }
 
