@@ -17,6 +17,7 @@ void FunctionCompiler::emit_call(const Mnemonic& mnemonic, const Token& token, C
   const u32 mark = top();
   if (mnemonic.shape == Shape::call || mnemonic.shape == Shape::tail) {
     const u32 index = item(Bind::function, "function");
+    if (unit_.functions[index].broken) throw Stop{};  // reported already
     made.type = unit_.functions[index].type;
     made.window = temp_base + top() + 1;
     arguments(made.window, unit_.module.types[made.type], token);
@@ -98,7 +99,7 @@ void FunctionCompiler::call_statement(const Mnemonic& mnemonic, const Token& tok
   if (given < results.size()) {
     fail(token,
          "the function has " + std::to_string(results.size()) + " results, " +
-             std::to_string(given) + " are taken",
+             std::to_string(given) + (given == 1 ? " is taken" : " are taken"),
          "leave out `->` to ignore all of them");
   }
 }

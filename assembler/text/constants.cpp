@@ -436,6 +436,8 @@ Const Parser::name_value(const Token& token) {
            "`memory.init` copies it into memory");
     case Bind::value:
       return unit_.macro_values[bound.index];
+    case Bind::reg:
+      fail(token, text_of(token) + " is a register; a constant is needed here");
     case Bind::none:
       break;
     default:

@@ -13,7 +13,7 @@ void FunctionCompiler::skip_to_body() {
 }
 
 void FunctionCompiler::body() {
-  expect(Kind::lbrace, "`{`");
+  if (!is(Kind::lbrace)) missing("`{`");
   block();
   ++at_;
 }
@@ -66,6 +66,9 @@ u32 FunctionCompiler::condition_factor(const Token*& token) {
         token = after;
         return inner;
       }
+    } else {
+      at_ = inside;
+      missing("`)`");
     }
     // A constant expression that begins with a parenthesis.
   }
@@ -133,7 +136,7 @@ void FunctionCompiler::branch_node(u32 number, u32 label, bool sense) {
   const u32 skip = new_label();
   branch_node(node.left, skip, !sense);
   branch_node(node.right, label, sense);
-  if (labels_[skip].used) bind_label(skip);
+  if (labels_[skip].uses != 0) bind_label(skip);
 }
 
 void FunctionCompiler::branch_leaf(u32 label, bool sense) {
@@ -228,7 +231,7 @@ void FunctionCompiler::if_statement() {
     if (has_else) at_ = after + 1;
     if (has_else && reachable_) jump(done);
     reachable_ = reachable_ && !has_else;
-    if (labels_[otherwise].used) bind_label(otherwise);
+    if (labels_[otherwise].uses != 0) bind_label(otherwise);
     if (!has_else) break;
     if (accept(Keyword::if_)) {
       add_line(at_[-1]);
@@ -237,7 +240,7 @@ void FunctionCompiler::if_statement() {
     body();
     break;
   }
-  if (labels_[done].used) bind_label(done);
+  if (labels_[done].uses != 0) bind_label(done);
 }
 
 // --- Loops --------------------------------------------------------------------------------------
@@ -273,7 +276,7 @@ void FunctionCompiler::while_statement(u32 loop_label) {
   bind_label(begin);
   loop_body(done, again, loop_label);
   const Token* end = at_;
-  if (labels_[again].used) bind_label(again);
+  if (labels_[again].uses != 0) bind_label(again);
   if (reachable_ && good) {
     if (forever) {
       jump(begin);
@@ -284,7 +287,7 @@ void FunctionCompiler::while_statement(u32 loop_label) {
       at_ = end;
     }
   }
-  if (labels_[done].used) bind_label(done);
+  if (labels_[done].uses != 0) bind_label(done);
 }
 
 void FunctionCompiler::loop_statement(u32 loop_label) {
@@ -294,7 +297,7 @@ void FunctionCompiler::loop_statement(u32 loop_label) {
   bind_label(begin);
   loop_body(done, begin, loop_label);
   if (reachable_) jump(begin);
-  if (labels_[done].used) bind_label(done);
+  if (labels_[done].uses != 0) bind_label(done);
 }
 
 void FunctionCompiler::leave_loop(bool is_break) { jump(loop_target(is_break)); }
@@ -339,7 +342,7 @@ void FunctionCompiler::for_statement(u32 loop_label) {
   }
   bind_label(begin);
   loop_body(done, again, loop_label);
-  if (labels_[again].used) bind_label(again);
+  if (labels_[again].uses != 0) bind_label(again);
   if (reachable_ && good) {
     const bool wide = counting.type == ValType::i64;
     const bool is_unsigned = counting.is_unsigned;
@@ -356,7 +359,7 @@ void FunctionCompiler::for_statement(u32 loop_label) {
     hidden_in_use_.pop_back();
   }
   leave_scope(mark);
-  if (labels_[done].used) bind_label(done);
+  if (labels_[done].uses != 0) bind_label(done);
 }
 
 u16 FunctionCompiler::hidden() {

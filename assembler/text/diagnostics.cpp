@@ -19,26 +19,27 @@ usize sequence_length(std::string_view text, usize at) {
   return find_invalid_utf8(one) == std::string_view::npos ? one.size() : 0;
 }
 
+constexpr usize max_compared = 64;  // characters of a name
+
+// Insertions, deletions, replacements and swaps of neighbours.
 u32 edit_distance(std::string_view x, std::string_view y) {
-  std::array<u32, 65> row{};
-  for (u32 i = 0; i <= y.size(); ++i) row[i] = i;
-  u32 before_last = 0;  // for a swap of two neighbours
+  std::array<std::array<u32, max_compared + 1>, 3> rows{};
+  for (u32 j = 0; j <= y.size(); ++j) rows[0][j] = j;
   for (u32 i = 1; i <= x.size(); ++i) {
-    u32 diagonal = row[0];
+    auto& row = rows[i % 3];
+    const auto& above = rows[(i + 2) % 3];
+    const auto& two_above = rows[(i + 1) % 3];
     row[0] = i;
     for (u32 j = 1; j <= y.size(); ++j) {
-      const u32 above = row[j];
-      u32 best = diagonal + (x[i - 1] != y[j - 1]);
-      best = std::min({best, above + 1, row[j - 1] + 1});
-      if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1] && x[i - 1] != y[j - 1]) {
-        best = std::min(best, before_last + 1);
+      u32 best = above[j - 1] + (x[i - 1] != y[j - 1]);
+      best = std::min({best, above[j] + 1, row[j - 1] + 1});
+      if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1]) {
+        best = std::min(best, two_above[j - 2] + 1);
       }
-      before_last = diagonal;
-      diagonal = above;
       row[j] = best;
     }
   }
-  return row[y.size()];
+  return rows[x.size() % 3][y.size()];
 }
 
 }  // namespace
@@ -72,9 +73,20 @@ std::string quoted(std::string_view name) {
   return "`" + printable(name.substr(0, limit)) + "...`";
 }
 
+u32 Reporter::line_of(Place place) const {
+  const auto& begins = files_[place.file]->line_begins;
+  return static_cast<u32>(std::upper_bound(begins.begin(), begins.end(), place.begin) -
+                          begins.begin());
+}
+
 void Reporter::error(Place place, std::string message, std::string hint) {
   for (const Entry& entry : list_) {
     if (entry.place.file == place.file && entry.place.begin == place.begin) return;
+  }
+  if (macro_use_) {
+    if (!hint.empty()) hint += "; ";
+    hint += "in a macro used at " + printable(files_[macro_use_->file]->name) + ":" +
+            std::to_string(line_of(*macro_use_));
   }
   const File& file = *files_[place.file];
   const auto line = std::upper_bound(file.line_begins.begin(), file.line_begins.end(), place.begin);
@@ -110,7 +122,8 @@ std::vector<Diagnostic> Reporter::take() {
 void NearMiss::consider(std::string_view name) {
   const usize longer = std::max(name.size(), wanted_.size());
   const usize shorter = std::min(name.size(), wanted_.size());
-  if (longer > 64 || longer - shorter > 2) return;
+  if (longer > max_compared || longer - shorter > 2 || budget_ == 0) return;
+  --budget_;
   const u32 allowed = wanted_.size() <= 2 ? 1 : wanted_.size() <= 5 ? 2 : 3;
   const u32 distance = edit_distance(wanted_, name);
   if (distance > allowed || distance >= longer) return;

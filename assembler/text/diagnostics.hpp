@@ -1,6 +1,7 @@
 // Collects mistakes with their places.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@ class Reporter {
 
   // Notes a mistake, but a second one at the same place. Throws Enough at the limit.
   void error(Place place, std::string message, std::string hint = {});
+  // Mistakes from now on are in a macro used there.
+  void set_macro_use(std::optional<Place> use) { macro_use_ = use; }
+  [[nodiscard]] u32 line_of(Place place) const;
   [[nodiscard]] bool ok() const { return list_.empty(); }
   [[nodiscard]] usize count() const { return list_.size(); }
   // All of them, in the order of files and places.
@@ -41,6 +45,7 @@ class Reporter {
   };
   const std::vector<std::unique_ptr<File>>& files_;
   u32 max_errors_;
+  std::optional<Place> macro_use_;
   std::vector<Entry> list_;
 };
 
@@ -55,6 +60,7 @@ class NearMiss {
  private:
   std::string_view wanted_;
   std::string best_;
+  u32 budget_ = 20'000;  // names to look at, so that a mistake in a huge program stays cheap
   u32 distance_ = ~0u;
 };
 

@@ -62,15 +62,24 @@ void FunctionCompiler::relocate_last(u8 kind) {
 
 void FunctionCompiler::bind_label(u32 number) {
   Label& label = labels_[number];
+  // A jump to the next word is none, unless another label is here already.
+  if (!fixups_.empty() && fixups_.back().label == number && fixups_.back().pc + 1 == pc() &&
+      fixups_.back().entry == no_label - 1 &&
+      (bound_.empty() || labels_[bound_.back()].pc != pc())) {
+    fixups_.pop_back();
+    unit_.module.code.pop_back();
+    --label.uses;
+    reachable_ = true;
+  }
   label.pc = pc();
   bound_.push_back(number);
   straight_ = false;
-  if (label.used) reachable_ = true;
+  if (label.uses != 0) reachable_ = true;
 }
 
 void FunctionCompiler::jump(u32 number) {
   Label& label = labels_[number];
-  label.used = true;
+  ++label.uses;
   if (label.pc != no_label) {
     emit_wide(Op::back, 0, pc() - label.pc);
   } else {
@@ -82,7 +91,7 @@ void FunctionCompiler::jump(u32 number) {
 
 void FunctionCompiler::jump_if(const Compare& compare, u32 number) {
   Label& label = labels_[number];
-  label.used = true;
+  ++label.uses;
   const bool is_back = label.pc != no_label;
   const u32 distance = is_back ? pc() - label.pc : 0;
   if (is_back ? distance > 0xffff : long_branches_) {
@@ -95,7 +104,7 @@ void FunctionCompiler::jump_if(const Compare& compare, u32 number) {
       std::swap(fitting.a, fitting.b);
     }
     const u32 next = new_label();
-    labels_[next].used = true;
+    ++labels_[next].uses;
     fixups_.push_back({pc(), next, no_label});
     emit(branch_op(fitting.type, fitting.rel, fitting.immediate), fitting.a, fitting.b);
     jump(number);
@@ -115,7 +124,7 @@ void FunctionCompiler::jump_if(const Compare& compare, u32 number) {
 void FunctionCompiler::count_back(Op op, u16 counter, u16 step, u16 limit, u32 number) {
   const bool by_step = isa::info(op).format == isa::Format::xssb;
   Label& label = labels_[number];
-  label.used = true;
+  ++label.uses;
   const u32 distance = pc() - label.pc;
   if (by_step) {
     emit(op, counter, step, limit);

@@ -55,6 +55,7 @@ FunctionCompiler::FunctionCompiler(Unit& unit) : Parser(unit, {0, 0}) {}
 
 void FunctionCompiler::compile(u32 item) {
   const FuncItem& function = unit_.functions[item];
+  if (function.broken) return;
   if (function.raw) {
     compile_raw(unit_, item);
     return;
@@ -67,10 +68,7 @@ void FunctionCompiler::compile(u32 item) {
       parameters();
       go(unit_.functions[item].body);
       if (is(Kind::lbrace)) {
-        ++at_;
-        const usize mark = scopes_.size();
         block();
-        leave_scope(mark);
         finish();
       }
     } catch (Stop&) {
@@ -105,7 +103,7 @@ void FunctionCompiler::begin(u32 item) {
   locals_ = temps_ = max_temps_ = 0;
   unit_.frame = last_frame_ = macro_depth_ = 0;
   reachable_ = straight_ = true;
-  failed_ = false;
+  failed_ = skipped_ = dead_code_ = full_ = false;
   label_of_.resize(unit_.names.size());
   line_cursor_.resize(unit_.files.size());
   mod::Function made;
@@ -139,7 +137,7 @@ void FunctionCompiler::parameters() {
 }
 
 void FunctionCompiler::finish() {
-  if (reachable_) {
+  if (reachable_ && !dead_code_) {
     if (!type_->results.empty()) {
       report(*at_, "the end of the function can be reached without `ret`",
              "the function has " + std::to_string(type_->results.size()) +
@@ -150,7 +148,7 @@ void FunctionCompiler::finish() {
     }
   }
   for (const Label& label : labels_) {
-    if (label.pc != no_label && label.dead_start && !label.used) {
+    if (label.pc != no_label && label.dead_start && label.uses == 0) {
       unit_.reporter.error({label.file, label.token->begin, label.token->length},
                            "the code from here on cannot be reached",
                            "nothing goes to the label " + quoted(text(label.name)));
@@ -206,7 +204,7 @@ bool FunctionCompiler::link_branches() {
   mod::Function& function = unit_.module.functions.back();
   for (const u32 number : bound_) {
     const Label& label = labels_[number];
-    if (!label.used) continue;
+    if (label.uses == 0) continue;
     auto& list = unit_.module.labels;
     if (list.size() > function.label_begin && list.back().pc == label.pc) continue;
     list.push_back({label.pc, function.local_slots});

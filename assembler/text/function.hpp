@@ -29,7 +29,7 @@ struct Label {
   Symbol name = 0;
   const Token* token = nullptr;  // of the first use or the definition, for a message
   u32 file = 0;
-  bool used = false;
+  u32 uses = 0;
   bool dead_start = false;  // nothing goes there but what comes after
 };
 
@@ -95,6 +95,7 @@ class FunctionCompiler : public Parser {
   // --- Scopes (scope.cpp) -----------------------------------------------------------------------
   u16 add_register(const Token& name, ValType type);
   u16 add_hidden();
+  [[noreturn]] void too_many(const Token& token);
   u16 hidden();
   void bind(Symbol symbol, Binding meaning);
   void leave_scope(usize mark);
@@ -187,6 +188,8 @@ class FunctionCompiler : public Parser {
 
   // --- Statements and structure (statements.cpp, control.cpp) -----------------------------------
   void block();
+  void skip_to_statement(const Token* end);
+  [[nodiscard]] bool ends_control(const Token& token) const;
   void statement();
   void name_statement();
   void var_statement();
@@ -247,6 +250,9 @@ class FunctionCompiler : public Parser {
   bool straight_ = true;  // no label yet: everything runs at most once
   bool long_branches_ = false;
   bool failed_ = false;
+  bool skipped_ = false;    // a block was not looked at because of a mistake before it
+  bool dead_code_ = false;  // reported
+  bool full_ = false;       // too many registers, reported
 
   struct Undo {
     Symbol symbol;

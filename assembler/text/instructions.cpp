@@ -447,14 +447,14 @@ void FunctionCompiler::emit_table(u16 slot, const std::vector<u32>& targets) {
   std::vector<std::pair<u32, u32>> back;  // backward target, its trampoline
   for (u32 i = 0; i < targets.size(); ++i) {
     u32 target = targets[i];
-    labels_[target].used = true;
+    ++labels_[target].uses;
     if (labels_[target].pc != no_label) {
       // Tables lead forward: a jump behind the table leads back.
       const auto known = std::find_if(back.begin(), back.end(),
                                       [&](const auto& entry) { return entry.first == target; });
       if (known == back.end()) {
         const u32 trampoline = new_label();
-        labels_[trampoline].used = true;
+        ++labels_[trampoline].uses;
         back.emplace_back(target, trampoline);
         target = trampoline;
       } else {

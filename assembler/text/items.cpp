@@ -58,7 +58,8 @@ class ItemParser : public Parser {
         return memory(first);
       case Keyword::raw:
         if (accept(Keyword::func)) return function(true);
-        break;
+        fail(first, "only functions can be `raw` here",
+             "a program that is raw as a whole begins with `raw module`");
       default:
         break;
     }
@@ -512,6 +513,7 @@ class ItemParser : public Parser {
     unit_.functions.push_back(item);
     const usize index = unit_.functions.size() - 1;
     unit_.functions[index].type = signature(!raw);
+    unit_.functions[index].broken = false;
     unit_.functions[index].body = here();
     if (raw) {
       while (!at_end() && !is(Kind::lbrace)) ++at_;
@@ -534,11 +536,13 @@ class ItemParser : public Parser {
     define(token, Bind::function, unit_.functions.size());
     item.params = here();
     item.type = signature(true);
+    item.broken = false;
     unit_.functions.push_back(item);
   }
 
   void import() {
     import_ = static_cast<u32>(unit_.imports.size());
+    unit_.imports.emplace_back();
     struct Reset {
       u32& value;
       ~Reset() { value = own; }
@@ -555,6 +559,7 @@ class ItemParser : public Parser {
       unit_.functions.push_back(item);
       const usize index = unit_.functions.size() - 1;
       unit_.functions[index].type = signature(false);
+      unit_.functions[index].broken = false;
     } else if (accept(Keyword::global)) {
       global();
     } else if (accept(Keyword::table)) {
@@ -564,11 +569,9 @@ class ItemParser : public Parser {
     } else {
       missing("`func`, `global`, `table` or `memory`");
     }
-    ImportItem item;
     if (!accept(Keyword::from)) missing("`from`, the module and the name");
-    item.module = string();
-    item.name = string();
-    unit_.imports.push_back(std::move(item));
+    std::string module = string();
+    unit_.imports[import_] = {std::move(module), string()};
   }
 
   void start() {

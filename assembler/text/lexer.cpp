@@ -211,9 +211,12 @@ class Lexer {
       for (const char* p = begin_ + line_begin; p != begin; ++p) first &= class_of(*p) == space;
       if (first) {
         nesting_ = 0;
+        // The line before ends where its last token does.
+        const Token& before = file_.tokens.back();
         const char* here = at_;
-        at_ = begin;
-        push(Kind::newline, begin);
+        at_ = begin_ + before.begin + before.length;
+        push(Kind::newline, at_);
+        file_.tokens.back().length = 1;
         at_ = here;
       }
     }
@@ -320,6 +323,8 @@ class Lexer {
     if (peek() == '\'') {
       ++at_;
     } else if (wrong == nullptr) {
+      while (at_ != end_ && is_word(*at_)) ++at_;
+      if (peek() == '\'') ++at_;
       error(begin, static_cast<usize>(at_ - begin), "the character has no closing `'`",
             "strings stand in `\"`");
     }
@@ -463,6 +468,7 @@ class Lexer {
     do ++at_;
     while (at_ != end_ && (static_cast<u8>(*at_) & 0xc0) == 0x80);
     error(begin, static_cast<usize>(at_ - begin), "this character means nothing here");
+    while (at_ != end_ && *at_ != '\n' && *at_ != '{' && *at_ != '}') ++at_;
   }
 
   File& file_;

@@ -37,6 +37,7 @@ void FunctionCompiler::expand_macro(const Token& name) {
   if (macro_depth_ == 0) {
     macro_use_ = &name;
     macro_use_file_ = file_number_;
+    unit_.reporter.set_macro_use(place(name));
   }
   const u32 outer_frame = unit_.frame;
   const usize scope_mark = scopes_.size();
@@ -49,7 +50,7 @@ void FunctionCompiler::expand_macro(const Token& name) {
     leave_scope(scope_mark);
     unit_.frame = outer_frame;
     unit_.macros[index].active = false;
-    --macro_depth_;
+    if (--macro_depth_ == 0) unit_.reporter.set_macro_use(std::nullopt);
     go(after);
   };
   try {
@@ -68,8 +69,6 @@ void FunctionCompiler::expand_macro(const Token& name) {
     body();
   } catch (Stop&) {
     failed_ = true;
-    leave();
-    return;
   } catch (...) {
     leave();
     throw;

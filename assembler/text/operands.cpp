@@ -15,8 +15,10 @@ void FunctionCompiler::check_type(const Token& at, ValType expected, ValType act
   if (is(ValType::f32, ValType::i32)) hint = "convert it: (f32.convert_i32_s x) or _u";
   if (is(ValType::i32, ValType::f64)) hint = "convert it: (i32.trunc_f64_s x) or _u";
   if (is(ValType::i32, ValType::f32)) hint = "convert it: (i32.trunc_f32_s x) or _u";
-  fail(at,
-       "expected " + std::string(name_of(expected)) + ", but " + text_of(at) + " is " +
+  // Of an instruction in parentheses the operation is shown.
+  const Token& shown = at.kind == Kind::lparen ? (&at)[1] : at;
+  fail(shown,
+       "expected " + std::string(name_of(expected)) + ", but " + text_of(shown) + " is " +
            std::string(name_of(actual)),
        std::move(hint));
 }
@@ -171,6 +173,10 @@ Address FunctionCompiler::address() {
   }
   Address result;
   result.token = &token;
+  if (!is(Kind::lbracket) && at_[1].kind != Kind::lbracket) {
+    fail(token, "expected a memory operand, found " + found(),
+         find_register(token) != nullptr ? "[" + std::string(text(token.value)) + "]" : "");
+  }
   if (token.kind == Kind::name) {
     result.memory = unit_.memories[item(Bind::memory, "memory")].index;
   }

@@ -87,7 +87,7 @@ std::string Parser::near_miss(std::string_view wanted, std::initializer_list<Bin
 }
 
 u32 Parser::item(Bind kind, const char* what) {
-  if (!is(Kind::name)) missing(what);
+  if (!is(Kind::name)) missing(("a " + std::string(what)).c_str());
   const Binding bound = binding(at_->value);
   if (bound.kind != kind) {
     if (bound.kind == Bind::none) {

@@ -16,6 +16,12 @@ void FunctionCompiler::leave_scope(usize mark) {
   }
 }
 
+void FunctionCompiler::too_many(const Token& token) {
+  if (full_) throw Stop{};
+  full_ = true;
+  fail(token, "too many registers: a function may name 32768");
+}
+
 u16 FunctionCompiler::add_register(const Token& name, ValType type) {
   const Binding bound = binding(name.value);
   if (bound.kind != Bind::none) {
@@ -24,9 +30,7 @@ u16 FunctionCompiler::add_register(const Token& name, ValType type) {
          "nothing may shadow another name");
   }
   const u16 slot = static_cast<u16>(locals_);
-  if (locals_ >= temp_base) {
-    fail(name, "too many registers: a function may name 32768");
-  }
+  if (locals_ >= temp_base) too_many(name);
   ++locals_;
   bind(name.value, {Bind::reg, static_cast<u32>(registers_.size())});
   registers_.push_back({type, slot});
@@ -44,7 +48,7 @@ u16 FunctionCompiler::add_hidden() {
     free_hidden_.pop_back();
     return slot;
   }
-  if (locals_ >= temp_base) fail(*at_, "too many registers: a function may have 32768");
+  if (locals_ >= temp_base) too_many(*at_);
   return static_cast<u16>(locals_++);
 }
 
@@ -94,7 +98,7 @@ u32 FunctionCompiler::named_label(const Token& token) {
 
 // Ends the function's or macro's labels; all of them must have a place.
 void FunctionCompiler::leave_labels(usize mark) {
-  for (usize i = mark; i < label_scopes_.size() && !failed_; ++i) {
+  for (usize i = mark; i < label_scopes_.size() && !skipped_; ++i) {
     const Label& label = labels_[label_of_[label_scopes_[i].symbol] - 1];
     if (label.pc != no_label) continue;
     NearMiss near(text(label.name));
@@ -118,12 +122,10 @@ u32 FunctionCompiler::label_operand() {
   const Binding bound = binding(token.value);
   if (bound.kind == Bind::label) {
     ++at_;
-    labels_[bound.index].used = true;
     return bound.index;
   }
   new_name("a label");
   const u32 label = named_label(token);
-  labels_[label].used = true;
   return label;
 }
 

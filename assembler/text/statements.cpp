@@ -3,23 +3,53 @@
 
 namespace atollvm::text {
 
-// After `{`, up to and over the matching `}`.
+// From `{` to the matching `}`, which stays for messages: the caller moves over it.
 void FunctionCompiler::block() {
   const Deeper deeper(unit_, place());
+  const Token* end = file_->tokens.data() + at_->value;
+  ++at_;
   const usize mark = scopes_.size();
-  for (skip_newlines(); !is(Kind::rbrace); skip_newlines()) {
-    const usize registers = temps_;
+  for (skip_newlines(); at_ < end; skip_newlines()) {
+    const u32 temporaries = temps_;
+    const Token& first = *at_;
     try {
       statement();
       expect_end();
     } catch (Stop&) {
       failed_ = true;
-      skip_statement();
+      skip_to_statement(end);
+      // What was meant to end here does, as far as later messages go.
+      if (ends_control(first)) reachable_ = false;
     }
-    temps_ = static_cast<u32>(registers);
+    temps_ = temporaries;
   }
+  at_ = end;
   leave_scope(mark);
-  // `}` itself stays for messages; the caller moves over it.
+}
+
+// After a mistake: to the end of the statement.
+void FunctionCompiler::skip_to_statement(const Token* end) {
+  for (; at_ < end && !at_end(); ++at_) {
+    if (is(Kind::lbrace)) {
+      skipped_ = true;
+      at_ = file_->tokens.data() + at_->value;
+    }
+  }
+}
+
+bool FunctionCompiler::ends_control(const Token& token) const {
+  if (token.kind != Kind::name || !is_operation(token.value, operation_count_)) return false;
+  switch (mnemonics()[token.value - first_operation].shape) {
+    case Shape::ret:
+    case Shape::tail:
+    case Shape::tail_table:
+    case Shape::tail_ref:
+    case Shape::jump:
+    case Shape::jump_table:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void FunctionCompiler::statement() {
@@ -34,7 +64,7 @@ void FunctionCompiler::statement() {
     if (!reachable_) {
       report(token, "this statement cannot be reached",
              "remove it, or give it a label that something branches to");
-      failed_ = true;
+      failed_ = dead_code_ = true;
       reachable_ = true;
     }
     add_line(token);
@@ -63,6 +93,8 @@ void FunctionCompiler::statement() {
     case Keyword::continue_:
       ++at_;
       return leave_loop(false);
+    case Keyword::else_:
+      fail(token, "`else` without an `if` before it");
     default:
       return name_statement();
   }
@@ -84,10 +116,12 @@ void FunctionCompiler::name_statement() {
     fail(token, "a statement cannot begin with " + text_of(token),
          "the operation comes first: i32.add d, a, b");
   }
+  if (token.value < reserved_words) {
+    fail(token, text_of(token) + " cannot stand inside of a function");
+  }
   NearMiss near(text(token.value));
   for (const Mnemonic& mnemonic : mnemonics()) near.consider(mnemonic.name);
-  for (const char* word :
-       {"var", "if", "while", "loop", "for", "switch", "break", "continue", "else"}) {
+  for (const char* word : {"var", "if", "while", "loop", "for", "switch", "break", "continue"}) {
     near.consider(word);
   }
   const bool dotted = text(token.value).find('.') != std::string_view::npos;

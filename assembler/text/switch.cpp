@@ -28,7 +28,8 @@ void FunctionCompiler::switch_statement() {
     fail(subject, "`switch` needs an i32 or an i64");
   }
   const u16 slot = in_register(value, type);
-  expect(Kind::lbrace, "`{`");
+  if (!is(Kind::lbrace)) missing("`{`");
+  ++at_;
 
   // First the values, then the bodies, which are skipped for now.
   const u32 done = new_label();
@@ -114,7 +115,7 @@ void FunctionCompiler::switch_statement() {
 
   for (usize i = 0; i < arms.size(); ++i) {
     at_ = arms[i].body;
-    if (!labels_[arms[i].label].used) {
+    if (labels_[arms[i].label].uses == 0) {
       fail(*at_, "this `else` cannot be reached");
     }
     bind_label(arms[i].label);
@@ -122,7 +123,7 @@ void FunctionCompiler::switch_statement() {
     if (reachable_ && i + 1 < arms.size()) jump(done);
   }
   at_ = end + 1;
-  if (labels_[done].used) bind_label(done);
+  if (labels_[done].uses != 0) bind_label(done);
 }
 
 }  // namespace atollvm::text

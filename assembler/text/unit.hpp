@@ -156,6 +156,7 @@ struct FuncItem {
   u32 index = unused;  // imports: in the index space; own ones: after all imports
   u32 import = own;
   bool raw = false;
+  bool broken = true;    // its signature is a mistake
   u32 raw_begin = 0;     // token `raw`
   bool library = false;  // left out when nobody uses it
 
