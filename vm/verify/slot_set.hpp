@@ -1,6 +1,7 @@
 // The set of frame slots that hold defined values, as the verifier walks through a function.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -32,9 +33,12 @@ class SlotSet {
   [[nodiscard]] u32 missing_in(u32 first, u32 end) const {
     u32 slot = first > below_ ? first : below_;
     while (slot < end) {
-      const u32 ones = static_cast<u32>(std::countr_one(bits_[slot / 64] >> (slot % 64)));
-      slot += ones;
-      if (slot % 64 != 0 || ones == 0) break;
+      const u64 missing = ~bits_[slot / 64] >> (slot % 64);
+      if (missing != 0) {
+        slot += static_cast<u32>(std::countr_zero(missing));
+        break;
+      }
+      slot = (slot / 64 + 1) * 64;
     }
     return slot < end ? slot : end;
   }
@@ -59,9 +63,15 @@ class SlotSet {
       absorb();
       return;
     }
-    for (u32 word = first / 64; word <= (end - 1) / 64; ++word) {
-      bits_[word] |= part(word, first, end);
-      used_[word / 64] |= u64{1} << (word % 64);
+    const u32 first_word = first / 64;
+    const u32 last_word = (end - 1) / 64;
+    bits_[first_word] |= part(first_word, first, end);
+    if (first_word != last_word) {
+      std::fill(&bits_[first_word + 1], &bits_[last_word], ~u64{0});
+      bits_[last_word] |= part(last_word, first, end);
+    }
+    for (u32 group = first_word / 64; group <= last_word / 64; ++group) {
+      used_[group] |= part(group, first_word, last_word + 1);
     }
   }
 
@@ -102,8 +112,13 @@ class SlotSet {
     const u32 first_word = first / 64;
     const u32 end_word = (end - 1) / 64 + 1;
     for (u32 group = first_word / 64; group <= (end_word - 1) / 64; ++group) {
-      for (u64 left = used_[group] & part(group, first_word, end_word); left != 0;
-           left &= left - 1) {
+      u64 left = used_[group] & part(group, first_word, end_word);
+      if (left == ~u64{0} && first <= group * 4096 && end >= (group + 1) * 4096) {
+        std::fill_n(&bits_[group * 64], 64, 0);
+        used_[group] = 0;
+        continue;
+      }
+      for (; left != 0; left &= left - 1) {
         const u32 bit = static_cast<u32>(std::countr_zero(left));
         const u32 word = group * 64 + bit;
         bits_[word] &= ~part(word, first, end);
