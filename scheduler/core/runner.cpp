@@ -2,8 +2,8 @@
 
 namespace atollvm::sched {
 
-Runner::Runner(runtime::Process& process, loop::Loop& loop, Run run)
-    : process_(process), loop_(loop), run_(run) {
+Runner::Runner(runtime::Process& process, loop::Loop& loop, Run run_process)
+    : process_(process), loop_(loop), run_(run_process) {
   process_.on_ready([&loop] { loop.wake(); });
 }
 
