@@ -177,8 +177,8 @@ class CodeChecker {
     if (rules.needs_memory && context_.memories == 0) return fail("the module has no memory 0");
     if (rules.other_count != 0 && !others(rules, words)) return false;
     if (rules.returned >= 0 && !returns(static_cast<u32>(rules.returned))) return false;
-    if (rules.has_def) {
-      const u32 slot = rules.def.read(code);
+    for (u8 i = 0; i < rules.def_count; ++i) {
+      const u32 slot = rules.defs[i].read(code);
       if (slot >= function_->frame_slots) return outside(slot);
       defined_.add(slot);
     }

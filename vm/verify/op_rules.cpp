@@ -18,11 +18,19 @@ SlotField slot_field(Field field) {
   return {word, shift};
 }
 
-// Operations that address memory 0 implicitly: the short forms and those with a scaled index,
-// whose names end in ".x".
+// Operations that address memory 0 without naming it. Names carry a grammar: what loads or stores
+// has a part that begins so ("i32.load8_s", "i32.store.x", "br.load8.z").
 bool uses_memory_0(const isa::OpInfo& info) {
-  return info.format == isa::Format::load || info.format == isa::Format::store ||
-         info.name.ends_with(".x");
+  for (const isa::Operand& operand : isa::info(info.format).list()) {
+    if (operand.kind == OperandKind::memory) return false;
+  }
+  const std::string_view name = info.name;
+  for (usize at = 0; at != std::string_view::npos; at = name.find('.', at)) {
+    if (at != 0) ++at;
+    const std::string_view part = name.substr(at);
+    if (part.starts_with("load") || part.starts_with("store")) return true;
+  }
+  return false;
 }
 
 OpRules make_rules(isa::Op op) {
@@ -40,13 +48,10 @@ OpRules make_rules(isa::Op op) {
     const bool use = operand.kind == OperandKind::use || operand.kind == OperandKind::use_def;
     const bool def = operand.kind == OperandKind::def || operand.kind == OperandKind::use_def;
     if (use) rules.uses[rules.use_count++] = slot_field(operand.field);
-    if (def) {
-      assert(!rules.has_def);
-      rules.has_def = true;
-      rules.def = slot_field(operand.field);
-    }
+    if (def) rules.defs[rules.def_count++] = slot_field(operand.field);
     if (!use && !def) rules.others[rules.other_count++] = operand;
   }
+  assert(rules.use_count <= rules.uses.size() && rules.def_count <= rules.defs.size());
   rules.zero = {~named[0], ~named[1]};
   return rules;
 }

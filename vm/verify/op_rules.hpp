@@ -21,13 +21,13 @@ struct OpRules {
   std::array<isa::Word, 2> zero{};  // bits of the first and the extension word that must be zero
   u8 words = 0;                     // as FormatInfo
   u8 flags = 0;                     // as OpInfo
-  bool has_def = false;             // `def` or `use_def`: defines slot `def`
   bool needs_memory = false;        // works on memory 0 without naming it
   i8 returned = -1;                 // result slots that `ret` and `ret.1` return
   u8 use_count = 0;
+  u8 def_count = 0;
   u8 other_count = 0;
-  SlotField def;
   std::array<SlotField, 4> uses{};       // `use` and `use_def`
+  std::array<SlotField, 2> defs{};       // `def` and `use_def`
   std::array<isa::Operand, 5> others{};  // operands of all further kinds, in text order
 };
 
