@@ -70,7 +70,7 @@ Outcome<NameSpace::Resolved> NameSpace::resolve(std::string_view path) const {
       resolved.path += names[i];
     }
     if (resolved.path.empty()) {
-      resolved.path = ".";
+      resolved.path.assign(1, '.');
     } else if (means_directory(path)) {
       resolved.path += '/';
     }
