@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "stdlib/vfs/host_directory.hpp"
 #include "tests/support/files.hpp"
 
 using namespace atollvm;
