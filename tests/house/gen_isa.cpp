@@ -1,5 +1,6 @@
 // Prints docs/isa.md from the tables of vm/isa:  gen_isa PATH-OF-opcodes.def > docs/isa.md
-// The file itself is read only for the headings: a comment line directly above a row.
+// The file itself is read only for the headings: the comment directly above a row.
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -105,8 +106,12 @@ std::string picture(const isa::FormatInfo& format, int word) {
 std::string operands(const isa::OpInfo& op) {
   std::string text;
   char slot = 'a';
-  const bool has_result = !op.signature.starts_with('=');
-  for (const isa::Operand& operand : isa::info(op.format).list()) {
+  // Where nothing else is the result, what is read and written is.
+  const auto list = isa::info(op.format).list();
+  const bool is_result = !op.signature.starts_with('=') &&
+                         std::none_of(list.begin(), list.end(),
+                                      [](const auto& o) { return o.kind == OperandKind::def; });
+  for (const isa::Operand& operand : list) {
     std::string name(kind_name(operand.kind));
     switch (operand.kind) {
       case OperandKind::def:
@@ -119,7 +124,7 @@ std::string operands(const isa::OpInfo& op) {
         name = slot++;
         break;
       case OperandKind::use_def:
-        name = has_result ? 'd' : slot++;
+        name = is_result ? 'd' : slot++;
         break;
       case OperandKind::use_range:
         name = std::string(1, slot++) + "..";
@@ -227,7 +232,13 @@ std::map<u32, std::string> headings(std::istream& table) {
     if (line.starts_with("OP(") && !comment.empty()) {
       found[static_cast<u32>(std::stoul(line.substr(3)))] = comment;
     }
-    comment = line.starts_with("// ") ? line.substr(3) : "";
+    if (!line.starts_with("// ")) {
+      comment.clear();
+    } else if (comment.empty()) {
+      comment = line.substr(3);
+    } else {
+      comment += " " + line.substr(3);
+    }
   }
   return found;
 }

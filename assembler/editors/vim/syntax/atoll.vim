@@ -16,8 +16,8 @@ syn keyword atollType i8 u8 i16 u16 i32 u32 i64 u64 f32 f64 funcref externref
 syn keyword atollBuiltin sizeof alignof len
 syn keyword atollConstant null inf nan heap_base
 
-syn match atollOperation /\v<%(i32|i64|f32|f64)\.[a-z][a-z0-9_]*%(\.%(i|x|long))*>/
-syn match atollOperation /\v<%(br|back)\.%(ifz?|%(i32|i64|f32|f64)%(\.[a-z][a-z0-9_]*){1,3})>/
+syn match atollOperation /\v<%(i32|i64|f32|f64)\.[a-z][a-z0-9_]*%(\.%(i|x|long|step))*>/
+syn match atollOperation /\v<%(br|back)\.%(ifz?|load%(8|32)\.n?z|%(i32|i64|f32|f64)%(\.[a-z][a-z0-9_]*){1,3})>/
 syn match atollOperation /\v<%(call|tail)%(\.%(import|table|ref))?>/
 syn match atollOperation /\v<ret%(\.%(1|n))?>/
 syn match atollOperation /\v<mov%(\.%(n|if))?>/
