@@ -256,6 +256,7 @@ class Builder : public Parser {
   }
 
   void own_global(const GlobalItem& item) {
+    if (!item.has_init) return;  // a mistake, reported
     go(item.init);
     mod::Global made;
     made.type = item.type;

@@ -44,7 +44,6 @@ std::array<u8, isa::op_count> make_slot_fields() {
   }
   return result;
 }
-const std::array<u8, isa::op_count> slot_fields = make_slot_fields();
 
 constexpr u32 max_locals = temp_base;
 constexpr u32 max_frame = 65535;
@@ -168,6 +167,7 @@ void FunctionCompiler::finish() {
 }
 
 void FunctionCompiler::move_temporaries() {
+  static const std::array<u8, isa::op_count> slot_fields = make_slot_fields();
   const u16 down = static_cast<u16>(temp_base - locals_);
   Word* word = unit_.module.code.data() + code_begin_;
   const Word* end = unit_.module.code.data() + unit_.module.code.size();

@@ -399,13 +399,15 @@ class ItemParser : public Parser {
     item.type.type = value_type();
     define(token, Bind::global, unit_.globals.size());
     add_export(token, mod::ExternKind::global, unit_.globals.size());
+    // What is defined must be there whatever comes after it.
+    unit_.globals.push_back(item);
     if (import_ == own) {
       expect(Kind::assign, "`=` and the first value");
       if (at_end()) missing("a value");
-      item.init = here();
+      unit_.globals.back().init = here();
+      unit_.globals.back().has_init = true;
       skip_expression();
     }
-    unit_.globals.push_back(item);
   }
 
   ValType reference_type() {
@@ -426,16 +428,16 @@ class ItemParser : public Parser {
     define(token, Bind::table, unit_.tables.size());
     add_export(token, mod::ExternKind::table, unit_.tables.size());
     item.size = here();
+    unit_.tables.push_back(item);
     while (!at_end() && !is(Kind::rbrace) && !is(Kind::lbrace) && !is(Kind::assign) &&
            !(import_ != own && is(Keyword::from))) {
       ++at_;
     }
     if (import_ == own && accept(Kind::assign)) {
-      item.has_init = true;
-      item.init = here();
+      unit_.tables.back().has_init = true;
+      unit_.tables.back().init = here();
       skip_list();
     }
-    unit_.tables.push_back(item);
   }
 
   void skip_list() {
@@ -451,9 +453,9 @@ class ItemParser : public Parser {
     item.name = where(&token);
     expect(Kind::colon, "`:` and the type of the elements");
     item.type = reference_type();
-    define(token, Bind::elem, unit_.elems.size());
     expect(Kind::assign, "`=`");
     item.list = here();
+    define(token, Bind::elem, unit_.elems.size());
     unit_.elems.push_back(item);
     skip_list();
   }
@@ -535,9 +537,10 @@ class ItemParser : public Parser {
     unit_.imports.push_back({"", std::string(text(token.value))});
     define(token, Bind::function, unit_.functions.size());
     item.params = here();
-    item.type = signature(true);
-    item.broken = false;
     unit_.functions.push_back(item);
+    const usize index = unit_.functions.size() - 1;
+    unit_.functions[index].type = signature(true);
+    unit_.functions[index].broken = false;
   }
 
   void import() {

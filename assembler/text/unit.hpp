@@ -127,6 +127,7 @@ struct GlobalItem {
   At name;
   mod::GlobalType type;
   At init;
+  bool has_init = false;
   u32 import = own;
   u32 index = 0;
 };
