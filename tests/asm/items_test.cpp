@@ -207,20 +207,28 @@ TEST_CASE("the line table has an entry for each statement, at its column") {
 }
 
 TEST_CASE("raw functions among others") {
-  CHECK(text_of(R"(
+  CHECK(body(R"(
 memory 10
 func helper(a: i32) -> i32 { ret a }
 import func log(a: i32) from "m" "log"
 raw func f(i32) -> i32 locals 1 frame 4 {
+    name $0 first
+    line "other.wat" 7 3
     mov $3, $0
     call $3, helper
     call.import $3, log
-    i32.load $1, $3, 4
+    i32.load $1, $0, 4
     memory.size $2, 0
     ret.1 $1
 }
-)",
-                {}) == "");
+)") == R"(
+    mov $3, $0
+    call $3, helper
+    call.import $3, log
+    i32.load $1, $0, 4
+    memory.size $2, 0
+    ret.1 $1
+)");
 }
 
 TEST_CASE("a raw program goes through the same door") {
@@ -251,16 +259,17 @@ func f(p: i32) {
   CHECK(module.imports[0].name == "other");
   REQUIRE(module.customs.size() == 1);
   CHECK(module.customs[0].name == "atoll.reloc");
-  // Two words of data, then code: an argument, a long offset, an address, the end of the data.
+  // Two numbers in data; an argument, a long offset and an address in code; heap_base; the end of
+  // the data and their alignment.
   CHECK(module.customs[0].bytes == std::string("\x06"
                                                "\2\1\0"
                                                "\2\1\4"
                                                "\0\0"
-                                               "\1\4"
+                                               "\1\3"
                                                "\0\5"
                                                "\3\7"
-                                               "\x10",
-                                               18));
+                                               "\x10\4",
+                                               17));
   CHECK(isa::op_of(module.code[8]) == isa::Op::i32_add_i);
   CHECK(mistakes_of("data a = u8 1\nfunc f(x: i32) { i32.add x, x, a * 2 }\n", {}, options) ==
         "2:34: an address is known to the linker only: no more than adding a number can be done\n");
