@@ -12,7 +12,9 @@
 namespace atollvm::text {
 
 // A mistake in a source text. line and column count from 1; columns count characters (UTF-8 code
-// points); `line_text` is the whole line and `width` the number of characters to underline.
+// points); `line_text` is the whole line, fit to print (control characters and invalid bytes are
+// replaced), or empty if it has more than 4,096 bytes; `width` the number of characters to
+// underline.
 struct Diagnostic {
   std::string file;
   u32 line = 0;
