@@ -118,6 +118,10 @@ struct FusedOps {
   Op mul_add;  // a * b + c
   Op acc_add;  // d + a * b
   Op acc_sub;  // d - a * b
+  Op mul_sub;  // a * b - c
+  Op sub_mul;  // c - a * b
+  Op add_add;  // (a + b) + c
+  Op sub_add;  // (a - b) + c
 };
 
 template <class Bits>
@@ -129,6 +133,17 @@ void add_fused(std::vector<ValueCase>& cases, FusedOps ops, Bits a, Bits b, Bits
   cases.push_back({.op = ops.mul_add, .in = {a, b, c}, .out = sum});
   cases.push_back({.op = ops.acc_add, .in = {c, a, b}, .out = sum});
   cases.push_back({.op = ops.acc_sub, .in = {c, a, b}, .out = difference});
+  cases.push_back({.op = ops.sub_mul, .in = {a, b, c}, .out = difference});
+  const auto add = [&](Op op, typename Type::Float result) {
+    cases.push_back({.op = op, .in = {a, b, c}, .out = number<Bits>(result, a, b, c)});
+  };
+  const typename Type::Float x = Type::value(a);
+  const typename Type::Float y = Type::value(b);
+  add(ops.mul_sub, product - Type::value(c));
+  const typename Type::Float plus = x + y;
+  const typename Type::Float minus = x - y;
+  add(ops.add_add, plus + Type::value(c));
+  add(ops.sub_add, minus + Type::value(c));
 }
 
 template <class Bits>
@@ -168,6 +183,8 @@ void add_all(std::vector<ValueCase>& cases, Op first_unary, Op first_binary, Fus
   cases.push_back({.op = fused.mul_add, .in = {plus_e, plus_e, minus_square}, .out = bits(0)});
   cases.push_back({.op = fused.acc_add, .in = {minus_square, plus_e, plus_e}, .out = bits(0)});
   cases.push_back({.op = fused.acc_sub, .in = {Type::one + 2, plus_e, plus_e}, .out = bits(0)});
+  cases.push_back({.op = fused.mul_sub, .in = {plus_e, plus_e, Type::one + 2}, .out = bits(0)});
+  cases.push_back({.op = fused.sub_mul, .in = {plus_e, plus_e, Type::one + 2}, .out = bits(0)});
 }
 
 // Results worked out by hand, a check of the references too.
@@ -219,9 +236,11 @@ const ValueCase by_hand[] = {
 std::vector<ValueCase> float_values() {
   std::vector<ValueCase> cases(std::begin(by_hand), std::end(by_hand));
   add_all<u32>(cases, Op::f32_abs, Op::f32_add,
-               {Op::f32_mul_add, Op::f32_acc_add, Op::f32_acc_sub});
+               {Op::f32_mul_add, Op::f32_acc_add, Op::f32_acc_sub, Op::f32_mul_sub, Op::f32_sub_mul,
+                Op::f32_add_add, Op::f32_sub_add});
   add_all<u64>(cases, Op::f64_abs, Op::f64_add,
-               {Op::f64_mul_add, Op::f64_acc_add, Op::f64_acc_sub});
+               {Op::f64_mul_add, Op::f64_acc_add, Op::f64_acc_sub, Op::f64_mul_sub, Op::f64_sub_mul,
+                Op::f64_add_add, Op::f64_sub_add});
   return cases;
 }
 

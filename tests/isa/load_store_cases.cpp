@@ -10,7 +10,7 @@ namespace atollvm::test {
 
 namespace {
 
-enum class Form : u8 { short_offset, long_offset, indexed };
+enum class Form : u8 { short_offset, long_offset, indexed, stepped };
 
 // What a row does, read from its name and format.
 struct Access {
@@ -39,6 +39,8 @@ Access access_of(Op op) {
     access.form = Form::short_offset;
   } else if (info.format == isa::Format::load_long || info.format == isa::Format::store_long) {
     access.form = Form::long_offset;
+  } else if (info.name.ends_with(".step")) {
+    access.form = Form::stepped;
   }
   return access;
 }
@@ -48,6 +50,9 @@ std::vector<Op> access_ops() {
   for (u32 number = static_cast<u32>(Op::i32_load); number <= static_cast<u32>(Op::i64_store32_x);
        ++number) {
     ops.push_back(static_cast<Op>(number));
+  }
+  for (u32 number = 0; number < isa::op_count; ++number) {
+    if (isa::op_table[number].name.ends_with(".step")) ops.push_back(static_cast<Op>(number));
   }
   return ops;
 }
@@ -79,7 +84,7 @@ u64 loaded_value(const Access& access, u64 address) {
 // One access: its operands, and the address that they mean.
 struct Place {
   u32 base = 0;
-  u64 offset = 0;  // of the short and long form
+  u64 offset = 0;  // of the short and long form; the step
   u32 index = 0;   // of the indexed form
   u64 address = 0;
 };
@@ -99,6 +104,16 @@ std::vector<Place> places(const Access& access, u64 size) {
                         u32{0x4000'0000}, u32{0x8000'0000}, static_cast<u32>(size / width)}) {
         const u32 address = base + index * static_cast<u32>(width);
         all.push_back({base, 0, index, address});
+      }
+    }
+    return all;
+  }
+  if (access.form == Form::stepped) {
+    // a + imm wraps too.
+    for (u32 base : bases) {
+      for (i32 step : {0, 1, -1, 4, -8, 255, 32767, -32768}) {
+        const u32 address = base + static_cast<u32>(step);
+        all.push_back({base, static_cast<u64>(step), 0, address});
       }
     }
     return all;
@@ -134,12 +149,13 @@ struct Memories {
 
 constexpr u64 stored = 0x8182'c384'8586'f788;  // no byte is zero
 
-// Adds "the access, with its dynamic operands as parameters".
+// Adds "the access, with its dynamic operands as parameters"; its results are what a load gives (a
+// store: 0), and the base register afterwards.
 u32 add_access(ModuleBuilder& module, const Access& access, u64 offset, u32 memory) {
   const bool indexed = access.form == Form::indexed;
   const u32 operands = 1 + (indexed ? 1 : 0) + (access.is_store ? 1 : 0);
-  const u32 type = module.type(std::vector(operands, ValType::i64), {ValType::i64});
-  CodeBuilder code(type, operands, operands + 1);
+  const u32 type = module.type(std::vector(operands, ValType::i64), {ValType::i64, ValType::i64});
+  CodeBuilder code(type, operands, operands + 2);
   std::vector<Arg> args;
   if (!access.is_store) args.emplace_back(operands);
   if (access.form == Form::long_offset) args.emplace_back(memory);
@@ -149,7 +165,7 @@ u32 add_access(ModuleBuilder& module, const Access& access, u64 offset, u32 memo
   if (access.is_store) args.emplace_back(operands - 1);
   code.emit(access.op, args);
   if (access.is_store) code.emit(Op::i64_const, {operands, 0});
-  code.emit(Op::ret_1, {operands});
+  code.emit(Op::mov, {operands + 1, 0}).emit(Op::ret_n, {operands, 2});
   return module.add(code);
 }
 
@@ -183,9 +199,10 @@ void check_places(const Tier& tier, const Access& access, bool page_first, u32 m
       vm.traps(Trap::memory_bounds, functions[place.offset], arguments);
       continue;
     }
-    const u64 result = vm.result(functions[place.offset], arguments);
+    const std::vector<u64> results = vm.results(functions[place.offset], arguments);
+    CHECK(results[1] == (access.form == Form::stepped ? place.address : arguments[0]));
     if (!access.is_store) {
-      CHECK(result == loaded_value(access, place.address));
+      CHECK(results[0] == loaded_value(access, place.address));
       continue;
     }
     // The bytes are there, and what is around is as it was.
@@ -248,6 +265,115 @@ void empty_memory(const Tier& tier) {
   }
 }
 
+// A stepped store of the address register itself stores it as it was before.
+void stepped_store_of_address(const Tier& tier) {
+  for (Op op : access_ops()) {
+    const Access access = access_of(op);
+    if (access.form != Form::stepped || !access.is_store) continue;
+    INFO(isa::info(op).name);
+    ModuleBuilder module;
+    module.memory(1000, {}, 0);
+    CodeBuilder code(module.type({ValType::i64}, {ValType::i64}), 1, 1);
+    const u32 function = module.add(code.emit(op, {0, 100, 0}).emit(Op::ret_1, {0}));
+    Vm vm(tier, module);
+    CHECK(vm.result(function, {0x1'0000'0155}) == 0x155 + 100);
+    const u8* stored_at = vm.memory().base() + 0x155 + 100;
+    CHECK(stored_at[0] == 0x55);
+    if (access.width > 1) CHECK(stored_at[1] == 0x01);
+    if (access.width > 4) CHECK(stored_at[4] == 0x01);
+  }
+}
+
+// A stepped load into the address register itself leaves what it loaded.
+void stepped_load_of_address(const Tier& tier) {
+  for (Op op : access_ops()) {
+    const Access access = access_of(op);
+    if (access.form != Form::stepped || access.is_store) continue;
+    INFO(isa::info(op).name);
+    ModuleBuilder module;
+    module.memory(1000, {}, 0);
+    CodeBuilder code(module.type({ValType::i64}, {ValType::i64}), 1, 1);
+    const u32 function = module.add(code.emit(op, {0, 0, -100}).emit(Op::ret_1, {0}));
+    Vm vm(tier, module);
+    fill_pattern(vm.memory());
+    CHECK(vm.result(function, {0x1'0000'0155}) == loaded_value(access, 0x155 - 100));
+  }
+}
+
+std::vector<Op> memory_branches() {
+  std::vector<Op> ops;
+  for (u32 number = 0; number < isa::op_count; ++number) {
+    const std::string_view format = isa::info(isa::op_table[number].format).name;
+    if (format.starts_with("mem_")) ops.push_back(static_cast<Op>(number));
+  }
+  return ops;
+}
+
+// Branches that load: taken and not, at the edges, for each byte that is not zero.
+void branches_on_memory(const Tier& tier) {
+  constexpr u64 size = 70'000;
+  for (Op op : memory_branches()) {
+    const std::string_view name = isa::info(op).name;
+    INFO(name);
+    const u32 width = name.find("load8") != name.npos ? 1 : 4;
+    const bool if_zero = name.ends_with(".z");
+    ModuleBuilder module;
+    module.memory(size, {}, 0);
+    const auto add = [&](u32 offset) {
+      CodeBuilder code(module.type({ValType::i32}, {ValType::i32}), 1, 2);
+      const Label taken = code.label();
+      const auto leave = [&](u32 result) {
+        code.emit(Op::i32_const, {1, result}).emit(Op::ret_1, {1});
+      };
+      const bool backward = name.starts_with("back");
+      if (backward) {
+        const Label start = code.label();
+        code.emit(Op::br, {start}).bind(taken);
+        leave(1);
+        code.bind(start);
+      }
+      code.emit(op, {0, offset, taken});
+      leave(0);
+      if (!backward) {
+        code.bind(taken);
+        leave(1);
+      }
+      return module.add(code);
+    };
+    struct Made {
+      u32 offset, function;
+    };
+    std::vector<Made> made;
+    for (u32 offset : {0u, 1u, 9u, 65535u}) made.push_back({offset, add(offset)});
+    Vm vm(tier, module);
+    const u64 pollution = u64{0xfeed'0001} << 32;
+    for (const Made& each : made) {
+      for (u64 address : {u64{65535}, u64{65541}, size - width}) {
+        const u64 base = pollution | (address - each.offset);
+        u8* const bytes = vm.memory().base() + address;
+        CHECK(vm.result(each.function, {base}) == (if_zero ? 1 : 0));
+        // Neighbours do not count.
+        bytes[-1] = 1;
+        if (address + width < size) bytes[width] = 1;
+        CHECK(vm.result(each.function, {base}) == (if_zero ? 1 : 0));
+        for (u32 i = 0; i < width; ++i) {
+          bytes[i] = 0x80;
+          CHECK(vm.result(each.function, {base}) == (if_zero ? 0 : 1));
+          bytes[i] = 0;
+        }
+        bytes[-1] = 0;
+        if (address + width < size) bytes[width] = 0;
+      }
+    }
+    for (const Made& each : made) {
+      for (u64 address : {size - width + 1, size, u64{0x8000'0000}, u64{0xffff'ffff},
+                          u64{0xffff'ffff} + each.offset}) {
+        vm.traps(Trap::memory_bounds, each.function, {pollution | (address - each.offset)});
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::span<const Scenario> load_store_scenarios() {
@@ -262,6 +388,9 @@ std::span<const Scenario> load_store_scenarios() {
       {access_ops(), "loads and stores at the edges", all_places},
       {stores, "a trapping store writes nothing", trapping_stores},
       {access_ops(), "an empty memory", empty_memory},
+      {{Op::i32_store_step}, "a stepped store of its address", stepped_store_of_address},
+      {{Op::i32_load_step}, "a stepped load of its address", stepped_load_of_address},
+      {memory_branches(), "branches on memory", branches_on_memory},
   };
   return scenarios;
 }

@@ -171,9 +171,16 @@ class ProgramGenerator {
 
   // A conditional forward branch of a random kind.
   void branch(Label label) {
+    if (entropy_.once_in(10)) return memory_branch(Op::br_load8_z, label);
     const u32 first = static_cast<u32>(Op::br_i32_eq);
     const u32 last = static_cast<u32>(Op::br_f64_nle);
     compare(static_cast<Op>(first + entropy_.below(last - first + 1)), label);
+  }
+  // One of the four that begin with `first`.
+  void memory_branch(Op first, Label label) {
+    const Op op = static_cast<Op>(static_cast<u32>(first) + entropy_.below(4));
+    const u32 base = small_number(50);
+    code_->emit(op, {base, entropy_.below(8), label});
   }
   void compare(Op op, Label label) {
     const isa::Format format = isa::info(op).format;
@@ -326,6 +333,7 @@ class ProgramGenerator {
       bind(out, needs);
       return;
     }
+    if (entropy_.once_in(6)) return memory_branch(Op::back_load8_z, start);
     const u32 first = static_cast<u32>(Op::back_i32_eq);
     const u32 last = static_cast<u32>(Op::back_f64_nle);
     compare(static_cast<Op>(first + entropy_.below(last - first + 1)), start);
@@ -359,6 +367,10 @@ class ProgramGenerator {
       std::vector<Op> all;
       const u32 end = static_cast<u32>(Op::i32_load);
       for (u32 number = static_cast<u32>(Op::nop); number < end; ++number) {
+        all.push_back(static_cast<Op>(number));
+      }
+      for (u32 number = static_cast<u32>(Op::f32_mul_sub);
+           number <= static_cast<u32>(Op::f64_sub_add); ++number) {
         all.push_back(static_cast<Op>(number));
       }
       all.push_back(Op::ref_is_null);
@@ -426,12 +438,22 @@ class ProgramGenerator {
 
   // Loads and stores: mostly inside.
   void access() {
-    const u32 first = static_cast<u32>(Op::i32_load);
-    const u32 last = static_cast<u32>(Op::i64_store32_x);
+    const bool stepped = entropy_.once_in(4);
+    const u32 first = static_cast<u32>(stepped ? Op::i32_load_step : Op::i32_load);
+    const u32 last = static_cast<u32>(stepped ? Op::i64_store32_step : Op::i64_store32_x);
     const Op op = static_cast<Op>(first + entropy_.below(last - first + 1));
     const bool wild = entropy_.once_in(24);
     const u32 base = wild ? use() : small_number(50);
     switch (isa::info(op).format) {
+      case isa::Format::load_step:
+        pending_ = locals_ + 1;
+        code_->emit(op, {pending_, small_number(50), entropy_.below(9)});
+        break;
+      case isa::Format::store_step: {
+        const u32 address = small_number(50);
+        code_->emit(op, {address, entropy_.below(9), use()});
+        return;
+      }
       case isa::Format::load:
         code_->emit(op, {target_for(op), base, wild ? entropy_.below(65536) : entropy_.below(8)});
         break;
