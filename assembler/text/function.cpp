@@ -136,7 +136,7 @@ void FunctionCompiler::parameters() {
 }
 
 void FunctionCompiler::finish() {
-  if (reachable_ && !dead_code_) {
+  if (reachable_ && !dead_code_ && !skipped_) {
     if (!type_->results.empty()) {
       report(*at_, "the end of the function can be reached without `ret`",
              "the function has " + std::to_string(type_->results.size()) +
@@ -147,7 +147,7 @@ void FunctionCompiler::finish() {
     }
   }
   for (const Label& label : labels_) {
-    if (label.pc != no_label && label.dead_start && label.uses == 0) {
+    if (label.pc != no_label && label.dead_start && label.uses == 0 && !failed_) {
       unit_.reporter.error({label.file, label.token->begin, label.token->length},
                            "the code from here on cannot be reached",
                            "nothing goes to the label " + quoted(text(label.name)));

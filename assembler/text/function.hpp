@@ -251,7 +251,7 @@ class FunctionCompiler : public Parser {
   bool long_branches_ = false;
   bool failed_ = false;
   bool skipped_ = false;    // a block was not looked at because of a mistake before it
-  bool dead_code_ = false;  // reported
+  bool dead_code_ = false;  // found
   bool full_ = false;       // too many registers, reported
 
   struct Undo {

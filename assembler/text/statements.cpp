@@ -62,9 +62,12 @@ void FunctionCompiler::statement() {
   const bool label = at_[1].kind == Kind::colon;
   if (!label) {
     if (!reachable_) {
-      report(token, "this statement cannot be reached",
-             "remove it, or give it a label that something branches to");
-      failed_ = dead_code_ = true;
+      // After other mistakes it may only look so.
+      if (!failed_) {
+        report(token, "this statement cannot be reached",
+               "remove it, or give it a label that something branches to");
+      }
+      dead_code_ = true;
       reachable_ = true;
     }
     add_line(token);
@@ -146,8 +149,13 @@ void FunctionCompiler::var_statement() {
       try {
         operand_into(slot, type);
       } catch (Stop&) {
-        add_register(name, type);
-        throw;
+        // The names after it are declared all the same.
+        failed_ = true;
+        for (u32 depth = 0; !at_end() && !is(Kind::rbrace) && !is(Kind::lbrace); ++at_) {
+          if (depth == 0 && is(Kind::comma)) break;
+          if (is(Kind::lparen) || is(Kind::lbracket)) ++depth;
+          if (is(Kind::rparen) || is(Kind::rbracket)) depth -= depth != 0;
+        }
       }
     }
     add_register(name, type);
