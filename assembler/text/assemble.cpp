@@ -79,7 +79,8 @@ void add_names(Unit& unit) {
                             return x.space == y.space && x.index == y.index;
                           }),
               names.end());
-  names.reserve(names.size() + unit.local_names.size());
+  if (names.size() > limits::names) names.resize(limits::names);
+  names.reserve(std::min<usize>(names.size() + unit.local_names.size(), limits::names));
   for (const Unit::LocalName& local : unit.local_names) {
     if (names.size() >= limits::names) break;
     names.push_back({mod::NameSpace::local, imports + local.function, local.slot,
@@ -111,6 +112,8 @@ void add_relocations(Unit& unit) {
 
 void check_limits(Unit& unit) {
   const mod::Module& module = unit.module;
+  usize elements = 0;
+  for (const mod::ElemSegment& segment : module.elems) elements += segment.items.size();
   const std::pair<usize, std::pair<usize, const char*>> counts[] = {
       {module.types.size(), {limits::types, "function types"}},
       {module.imports.size(), {limits::imports, "imports"}},
@@ -122,6 +125,8 @@ void check_limits(Unit& unit) {
       {module.elems.size(), {limits::elem_segments, "lists of elements"}},
       {module.datas.size(), {limits::data_segments, "data items"}},
       {module.files.size(), {limits::files, "files"}},
+      {elements + module.elems.size() + module.datas.size() + module.globals.size(),
+       {limits::const_ops, "elements, data items and globals"}},
       {module.code.size(), {limits::code_words, "words of code"}}};
   for (const auto& [count, limit] : counts) {
     if (count <= limit.first) continue;
@@ -146,8 +151,9 @@ void assemble_unit(Unit& unit) {
   add_names(unit);
   add_relocations(unit);
   if (unit.options.line_table) {
-    for (const auto& file : unit.files) unit.module.files.push_back(file->name);
-    unit.module.files.insert(unit.module.files.end(), unit.raw_files.begin(), unit.raw_files.end());
+    // File names come from outside, a module's texts are UTF-8.
+    for (const auto& file : unit.files) unit.module.files.push_back(printable(file->name));
+    for (const auto& name : unit.raw_files) unit.module.files.push_back(printable(name));
   }
   check_limits(unit);
 }

@@ -42,7 +42,7 @@ class ItemParser : public Parser {
       exported_ = true;
       if (is(Kind::string)) {
         export_name_at_ = at_;
-        export_name_ = string();
+        export_name_ = external_name();
       }
     }
     if (!is(Kind::name)) missing("an item");
@@ -152,6 +152,16 @@ class ItemParser : public Parser {
     }
     bound = {kind, static_cast<u32>(index)};
     unit_.defined_at[name.value] = where(&name);
+  }
+
+  // A name that other modules know.
+  std::string external_name() {
+    const Token& token = *at_;
+    std::string name = string();
+    if (find_invalid_utf8(name) != std::string_view::npos) {
+      report(token, "a name in a module must be valid UTF-8");
+    }
+    return name;
   }
 
   // A new name for an item; on a mistake in it, the statement is over.
@@ -573,8 +583,8 @@ class ItemParser : public Parser {
       missing("`func`, `global`, `table` or `memory`");
     }
     if (!accept(Keyword::from)) missing("`from`, the module and the name");
-    std::string module = string();
-    unit_.imports[import_] = {std::move(module), string()};
+    std::string module = external_name();
+    unit_.imports[import_] = {std::move(module), external_name()};
   }
 
   void start() {

@@ -10,6 +10,8 @@ namespace atollvm::text {
 
 namespace {
 
+constexpr usize max_source = 0x7fff'ffff;  // bytes
+
 enum Class : u8 { other, space, letter, digit };
 
 constexpr std::array<u8, 256> make_classes() {
@@ -84,9 +86,13 @@ class Lexer {
         at_(begin_) {}
 
   void run() {
+    if (file_.text.size() > max_source) {
+      error(begin_, 1, "the source is larger than 2 GiB");
+      end_ = begin_;
+    }
     file_.tokens.reserve(file_.text.size() / 4 + 16);
     file_.line_begins.push_back(0);
-    const usize bad = find_invalid_utf8(file_.text);
+    const usize bad = find_invalid_utf8({begin_, static_cast<usize>(end_ - begin_)});
     if (bad == std::string_view::npos) {
       while (at_ != end_) next();
     } else {

@@ -274,3 +274,9 @@ func f(p: i32) {
   CHECK(mistakes_of("data a = u8 1\nfunc f(x: i32) { i32.add x, x, a * 2 }\n", {}, options) ==
         "2:34: an address is known to the linker only: no more than adding a number can be done\n");
 }
+
+TEST_CASE("file names that are not UTF-8 do not make a module invalid") {
+  const text::Assembly assembly = text::assemble({"\xff.atoll", "func f() { }\n"}, {});
+  REQUIRE(assembly.ok());
+  CHECK(verify::verify(assembly.module).ok());
+}
