@@ -130,14 +130,12 @@ class FunctionCompiler : public Parser {
   // --- Operands (operands.cpp) ------------------------------------------------------------------
   Value operand(ValType type);
   Value any_operand();
-  Value register_operand(const Token& token, const Register& reg);
   void check_type(const Token& at, ValType expected, ValType actual);
   u16 in_register(const Value& value, ValType type);
   u16 operand_register(ValType type) { return in_register(operand(type), type); }
   void operand_into(u16 slot, ValType type);
   std::optional<i16> immediate(const Value& value, ValType type);
   Address address();
-  void address_terms(Address& address);
   void address_term(Address& address, bool negative);
   void comma() { expect(Kind::comma, "`,` and the next operand"); }
 
@@ -172,7 +170,6 @@ class FunctionCompiler : public Parser {
   void jump_table();
   void emit_table(u16 slot, const std::vector<u32>& targets);
   void count_back_statement(const Mnemonic& mnemonic, const Token& token);
-  void mov_statement();
 
   // --- Calls (calls.cpp) ------------------------------------------------------------------------
   struct Call {

@@ -31,7 +31,7 @@ void FunctionCompiler::switch_statement() {
   if (!is(Kind::lbrace)) missing("`{`");
   ++at_;
 
-  // First the values, then the bodies, which are skipped for now.
+  // First all values; the bodies come after the dispatch.
   const u32 done = new_label();
   u32 otherwise = no_label;
   std::vector<Case> cases;
