@@ -70,6 +70,10 @@ void show(const std::vector<Diagnostic>& diagnostics);
 
 // --- Files (files.cpp) ---
 
+// To be called first: closed standard streams get /dev/null, so that no other file gets their
+// numbers. has_stream() still tells that there is none.
+void hold_streams();
+bool has_stream(int fd);
 // A whole file; "-" is standard input. At most 256 MiB. Errors: not_found, io, limit.
 Result<std::string> read_input(const std::string& path);
 std::optional<std::string> read_or_complain(const std::string& path);

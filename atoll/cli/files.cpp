@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t max_input = size_t{256} << 20;
 
+bool closed_streams[3] = {};
+
 Error system_error(const std::string& path, int error) {
   const ErrorCode code = error == ENOENT || error == ENOTDIR ? ErrorCode::not_found : ErrorCode::io;
   return {code, printable(path), std::strerror(error)};
@@ -53,7 +55,7 @@ int overwrite_file(const std::string& path, std::string_view bytes) {
 }
 
 int write_file(const std::string& path, std::string_view bytes) {
-  if (path == "-") return write_all(1, bytes);
+  if (path == "-") return has_stream(1) ? write_all(1, bytes) : EBADF;
   const std::string target = real_path(path);
   struct stat status = {};
   if (stat(target.c_str(), &status) != 0) {
@@ -69,7 +71,18 @@ int write_file(const std::string& path, std::string_view bytes) {
 
 }  // namespace
 
+void hold_streams() {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    closed_streams[fd] = true;
+    open("/dev/null", O_RDWR);  // takes the lowest free number: fd
+  }
+}
+
+bool has_stream(int fd) { return !closed_streams[fd]; }
+
 Result<std::string> read_input(const std::string& path) {
+  if (path == "-" && !has_stream(0)) return system_error("standard input", EBADF);
   const File file{path == "-" ? 0 : open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
   if (file.fd < 0) return system_error(path, errno);
   struct stat status = {};

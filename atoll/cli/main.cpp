@@ -77,6 +77,7 @@ int unknown(std::string_view name) {
 }
 
 int main(int argc, char** argv) {
+  hold_streams();
   std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is an error like others
   if (argc < 2) {
     write_all(2, help());

@@ -283,9 +283,9 @@ int run_command(int argc, char** argv) {
   }
   options.file = rest[0];
   options.process.arguments = rest;
-  options.process.input = 0;
-  options.process.output = 1;
-  options.process.error = 2;
+  options.process.input = has_stream(0) ? 0 : -1;
+  options.process.output = has_stream(1) ? 1 : -1;
+  options.process.error = has_stream(2) ? 2 : -1;
 
   const Result<std::string> bytes = read_input(options.file);
   if (!bytes) {

@@ -57,6 +57,19 @@ interrupted "SIGHUP" HUP 129 "$limits/sleep.atoll"
 interrupted "SIGINT with a time limit too" INT 130 --time 1m "$limits/loop.atoll"
 interrupted "SIGINT with fuel" INT 130 --fuel 1000000000000000 "$limits/loop.atoll"
 
+# A terminal's own Ctrl-C.
+if command -v script >/dev/null; then
+  {
+    sleep 0.5
+    printf '\003'
+    sleep 2
+  } | timeout 20 script -qefc "exec $ATOLL run $limits/read.atoll" /dev/null >terminal 2>&1
+  check "Ctrl-C on a terminal" 130 "${PIPESTATUS[1]}"
+  check_contains "Ctrl-C on a terminal: message" "atoll: interrupted" "$(cat terminal)"
+else
+  skip "Ctrl-C on a terminal" "no script(1)"
+fi
+
 # A signal that was ignored at the start stays ignored.
 (trap '' INT && exec "$ATOLL" run --time 300ms "$limits/loop.atoll" 2>stderr) &
 pid=$!

@@ -82,6 +82,22 @@ many=$(seq 1 20000)
 actual=$("$ATOLL" run args.atoll $many | tail -1)
 check "many arguments" 20000 "$actual"
 
+# Closed streams: no other file may get their numbers, and using them fails with badf.
+cat >streams.atoll <<'ATOLL'
+module streams
+use std.sys
+reserve b 8
+export func main() -> i32 {
+    var in: i32, out: i32
+    call read(STDIN, b, 8) -> in
+    call write(STDOUT, b, 8) -> out
+    ret (i32.sub (i32.mul in, -10), out)
+}
+ATOLL
+mkdir -p granted
+run_expect "closed streams" 88 "" bash -c '"$0" run --dir-ro granted streams.atoll <&- >&- 2>&-' "$ATOLL"
+run_expect "output to a closed stream" 1 "" bash -c '"$0" --version >&-' "$ATOLL"
+
 # --- What can't be run ---
 expect_refused() { # NAME STATUS MESSAGE COMMAND...
   local name=$1 status=$2 message=$3
