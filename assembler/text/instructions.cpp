@@ -251,9 +251,23 @@ Result FunctionCompiler::generic(const Mnemonic& mnemonic, const Token& token, D
         const Token& at = *at_;
         next();
         const Register& reg = register_here("a register");
-        if (const auto type = letter_type(result_letter)) check_type(at, *type, reg.type);
+        // Beside a result, or where there is none, its type is an operand's.
+        const bool is_result = !def && result_letter != ' ';
+        const char kind = is_result ? result_letter : letters[letter++];
+        if (const auto type = letter_type(kind)) check_type(at, *type, reg.type);
         common = reg.type;
         field = reg.slot;
+        break;
+      }
+      case OperandKind::imm16: {
+        next();
+        const Token& at = *at_;
+        const Const value = constant();
+        if (value.kind != Const::Kind::integer || value.base != Const::Base::none ||
+            value.integer != static_cast<i16>(value.integer)) {
+          fail(at, "expected a constant from -32768 to 32767");
+        }
+        field = static_cast<u16>(value.integer);
         break;
       }
       case OperandKind::use: {

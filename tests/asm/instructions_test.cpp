@@ -242,3 +242,19 @@ L0(12):
     ret
 )");
 }
+
+TEST_CASE("loads and stores that step their address") {
+  CHECK(body_of(R"(
+    i32.load.step a, b, 4
+    i64.load8_u.step x, b, -(1 << 15)
+    i32.store.step b, 4, a
+    f64.store.step b, -8, 1.5
+)") == R"(
+    i32.load.step $0, $1, 4
+    i64.load8_u.step $2, $1, -32768
+    i32.store.step $1, 4, $0
+    f64.const $8, 1.5
+    f64.store.step $1, -8, $8
+    ret
+)");
+}
