@@ -212,6 +212,18 @@ F mul_add(F a, F b, F c) {
   return a * b + c;
 }
 template <class F>
+F mul_sub(F a, F b, F c) {
+  return a * b - c;
+}
+template <class F>
+F add_add(F a, F b, F c) {
+  return (a + b) + c;
+}
+template <class F>
+F sub_add(F a, F b, F c) {
+  return (a - b) + c;
+}
+template <class F>
 F mul_sub_from(F a, F b, F c) {
   return c - a * b;
 }

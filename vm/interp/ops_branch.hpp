@@ -40,6 +40,20 @@ struct CountBy {
   }
 };
 
+// Loads a T at a + offset and compares it with zero.
+template <class T, bool if_zero>
+struct BranchOnMemory {
+  template <bool exact>
+  ATOLL_INLINE static Taken run(State& s, Insn w) {
+    const u64 address = u64{get<u32>(s, field_a(w))} + field_b(w);
+    if (address + sizeof(T) > s.memory_size) [[unlikely]]
+      return Taken::trap;
+    T value;
+    std::memcpy(&value, s.memory + address, sizeof(T));
+    return (value == 0) == if_zero ? Taken::yes : Taken::no;
+  }
+};
+
 template <>
 struct Body<Op::br> {
   template <bool exact>
@@ -112,5 +126,13 @@ BRANCH(back_i32_add_lt_s, CountBy, u32, i32)
 BRANCH(back_i32_add_lt_u, CountBy, u32, u32)
 BRANCH(back_i64_add_lt_s, CountBy, u64, i64)
 BRANCH(back_i64_add_lt_u, CountBy, u64, u64)
+
+#define MEMORY_BRANCHES(t)                        \
+  BRANCH(t##_load8_z, BranchOnMemory, u8, true)   \
+  BRANCH(t##_load8_nz, BranchOnMemory, u8, false) \
+  BRANCH(t##_load32_z, BranchOnMemory, u32, true) \
+  BRANCH(t##_load32_nz, BranchOnMemory, u32, false)
+MEMORY_BRANCHES(br)
+MEMORY_BRANCHES(back)
 
 }  // namespace atollvm::interp

@@ -56,6 +56,27 @@ struct IndexedStore {
   static u16 value(Insn w) { return field_c(w); }
 };
 
+// The address register steps first; on a trap it keeps its value.
+template <class T>
+struct SteppedLoad {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return {s.memory, s.memory_size, get<u32>(s, field_b(w)) + static_cast<u32>(imm_c(w))};
+  }
+  ATOLL_INLINE static void done(State& s, Insn w, const Access& access) {
+    s.fp[field_b(w)] = access.address;
+  }
+};
+template <class T>
+struct SteppedStore {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return {s.memory, s.memory_size, get<u32>(s, field_a(w)) + static_cast<u32>(imm_c(w))};
+  }
+  ATOLL_INLINE static void done(State& s, Insn w, const Access& access) {
+    s.fp[field_a(w)] = access.address;
+  }
+  static u16 value(Insn w) { return field_b(w); }
+};
+
 // Loads a T and extends it to R (with T's signedness), stores R zero-extended to the slot.
 template <template <class> class Addressing, class T, class R>
 struct Load {
@@ -66,6 +87,8 @@ struct Load {
       return Trap::memory_bounds;
     T value;
     std::memcpy(&value, access.memory + access.address, sizeof(T));
+    if constexpr (requires { Addressing<T>::done(s, w, access); })
+      Addressing<T>::done(s, w, access);
     s.fp[field_a(w)] = static_cast<R>(value);
     return {};
   }
@@ -79,6 +102,8 @@ struct Store {
       return Trap::memory_bounds;
     const T value = static_cast<T>(s.fp[Addressing<T>::value(w)]);
     std::memcpy(access.memory + access.address, &value, sizeof(T));
+    if constexpr (requires { Addressing<T>::done(s, w, access); })
+      Addressing<T>::done(s, w, access);
     return {};
   }
 };
@@ -114,8 +139,10 @@ struct Store {
 LOAD_BODIES(, ShortLoad)
 LOAD_BODIES(_long, LongLoad)
 LOAD_BODIES(_x, IndexedLoad)
+LOAD_BODIES(_step, SteppedLoad)
 STORE_BODIES(, ShortStore)
 STORE_BODIES(_long, LongStore)
 STORE_BODIES(_x, IndexedStore)
+STORE_BODIES(_step, SteppedStore)
 
 }  // namespace atollvm::interp

@@ -256,6 +256,10 @@ BODY(i64_extend32_s, Unary, (num::extend_s<i32, u64>), u64)
   BODY(t##_lt, Compare, num::lt<F>, F)                                     \
   BODY(t##_le, Compare, num::le<F>, F)                                     \
   BODY(t##_mul_add, Ternary, num::mul_add<F>, F)                           \
+  BODY(t##_mul_sub, Ternary, num::mul_sub<F>, F)                           \
+  BODY(t##_sub_mul, Ternary, num::mul_sub_from<F>, F)                      \
+  BODY(t##_add_add, Ternary, num::add_add<F>, F)                           \
+  BODY(t##_sub_add, Ternary, num::sub_add<F>, F)                           \
   BODY(t##_acc_add, Accumulate, num::mul_add<F>, F)                        \
   BODY(t##_acc_sub, Accumulate, num::mul_sub_from<F>, F)                   \
   BODY(i32_trunc_##t##_s, Truncate, i32, F)                                \

@@ -32,7 +32,8 @@ template <Op op>
 inline constexpr bool goes_back = op_format[static_cast<u16>(op)] == isa::Format::ssb ||
                                   op_format[static_cast<u16>(op)] == isa::Format::sib ||
                                   op_format[static_cast<u16>(op)] == isa::Format::xsb ||
-                                  op_format[static_cast<u16>(op)] == isa::Format::xssb;
+                                  op_format[static_cast<u16>(op)] == isa::Format::xssb ||
+                                  op_format[static_cast<u16>(op)] == isa::Format::mem_back;
 
 // Where a taken conditional branch goes.
 template <Op op>
@@ -66,8 +67,13 @@ ATOLL_INLINE bool execute(State& s, Insn w, Outcome& outcome) {
     if (!check.ok()) [[unlikely]]
       return outcome = trap_here(s, check.trap()).outcome(), false;
     s.pc += words_of<op>;
-  } else if constexpr (std::is_same_v<Result, bool>) {
-    if (Body<op>::template run<exact>(s, w)) {
+  } else if constexpr (std::is_same_v<Result, bool> || std::is_same_v<Result, Taken>) {
+    const auto taken = Body<op>::template run<exact>(s, w);
+    if constexpr (std::is_same_v<Result, Taken>) {
+      if (taken == Taken::trap) [[unlikely]]
+        return outcome = trap_here(s, Trap::memory_bounds).outcome(), false;
+    }
+    if (static_cast<bool>(taken)) {
       s.pc = target_of<op>(s.pc, w);
       if constexpr (goes_back<op>) {
         if (must_stop<exact>(s)) [[unlikely]]

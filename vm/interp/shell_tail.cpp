@@ -47,9 +47,14 @@ __attribute__((preserve_none)) Flow handle(ATOLL_HANDLER_PARAMS) {
       return trap_here(s, check.trap());
     s.pc += words_of<op>;
     ATOLL_NEXT(s);
-  } else if constexpr (std::is_same_v<Result, bool>) {
+  } else if constexpr (std::is_same_v<Result, bool> || std::is_same_v<Result, Taken>) {
+    const auto taken = Body<op>::template run<exact>(s, w);
+    if constexpr (std::is_same_v<Result, Taken>) {
+      if (taken == Taken::trap) [[unlikely]]
+        return trap_here(s, Trap::memory_bounds);
+    }
     // Each arm dispatches: a shared dispatch would make the guest's pc a conditional move.
-    if (Body<op>::template run<exact>(s, w)) {
+    if (static_cast<bool>(taken)) {
       s.pc = target_of<op>(s.pc, w);
       if constexpr (goes_back<op>) {
         if (must_stop<exact>(s)) [[unlikely]]

@@ -6,6 +6,7 @@
 //   void    to the next instruction
 //   Check   to the next instruction, or a trap
 //   bool    a conditional branch: whether it is taken
+//   Taken   a conditional branch that may trap (out of bounds memory access)
 //   Flow    the body has set State::pc, or has stopped, or wants its run_slow
 // The shells (shell_tail.cpp, shell_goto.cpp, shell_step.cpp) find the next instruction.
 #pragma once
@@ -73,6 +74,8 @@ class Check {
  private:
   u32 code_ = 0;
 };
+
+enum class Taken : u8 { no, yes, trap };
 
 // How control goes on after a body, in one register so that shells can test it at no cost.
 class Flow {
