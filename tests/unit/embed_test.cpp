@@ -280,7 +280,7 @@ TEST_CASE("a time limit ends a loop and a sleep") {
     CHECK(outcome.trap == Trap::time_limit);
     CHECK(outcome.trace.size() == 1);
     CHECK(took >= 30ms);
-    CHECK(took < 2s);
+    CHECK(took < 20s);
     CHECK(process.stats().run_time >= 30ms);
   }
 }
