@@ -30,12 +30,14 @@ interrupted() {
   fi
 }
 
-# The command catches SIGINT only while a program runs: bit 1 of SigCgt.
+# The command catches SIGINT only while a program runs: bit 1 of SigCgt. Before it is executed, the
+# process is a shell's copy that may catch it too.
 wait_until_running() {
   local i caught
   for ((i = 0; i < 1000; i++)); do
     caught=$(sed -n 's/^SigCgt:\s*//p' "/proc/$1/status" 2>/dev/null) || return 1
-    [[ -n $caught ]] && ((0x$caught & 2)) && sleep 0.02 && return 0
+    [[ $(cat "/proc/$1/comm" 2>/dev/null) == "$(basename "$ATOLL")" ]] &&
+      [[ -n $caught ]] && ((0x$caught & 2)) && sleep 0.02 && return 0
     sleep 0.01
   done
   return 1
