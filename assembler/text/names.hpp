@@ -12,29 +12,23 @@ namespace atollvm::text {
 using Symbol = u32;
 
 // Words that mean something to the assembler. R: can never be a name; C: only in its place.
-#define ATOLL_WORDS(R, C)                                                                          \
-  R(func, "func")                                                                                  \
-  R(var, "var")                                                                                    \
-  R(if_, "if")                                                                                     \
-  R(else_, "else")                                                                                 \
-  R(while_, "while")                                                                               \
-  R(loop, "loop") R(for_, "for") R(switch_, "switch") R(break_, "break") R(continue_, "continue")  \
-      R(and_, "and") R(or_, "or") R(not_, "not") R(export_, "export") R(import_, "import") R(      \
-          extern_, "extern") R(macro, "macro") R(struct_, "struct") R(enum_, "enum")               \
-          R(const_, "const") R(null, "null") R(inf, "inf") R(nan, "nan") R(heap_base, "heap_base") \
-              R(i32, "i32") R(i64, "i64") R(f32, "f32") R(f64, "f64") R(funcref, "funcref")        \
-                  R(externref, "externref") R(i8, "i8") R(u8, "u8") R(i16, "i16") R(u16, "u16")    \
-                      R(u32, "u32") R(u64, "u64") C(module, "module") C(use, "use")                \
-                          C(packed, "packed") C(memory, "memory") C(data, "data")                  \
-                              C(reserve, "reserve") C(passive, "passive") C(global, "global")      \
-                                  C(table, "table") C(elem, "elem") C(type, "type")                \
-                                      C(start, "start") C(raw, "raw") C(in, "in")                  \
-                                          C(unsigned_, "unsigned") C(step, "step") C(mut, "mut")   \
-                                              C(align, "align") C(zero, "zero") C(file, "file")    \
-                                                  C(pages, "pages") C(from, "from")                \
-                                                      C(locals, "locals") C(frame, "frame")        \
-                                                          C(sizeof_, "sizeof")                     \
-                                                              C(alignof_, "alignof") C(len, "len")
+// clang-format off
+#define ATOLL_WORDS(R, C) \
+  R(func, "func") R(var, "var") R(if_, "if") R(else_, "else") R(while_, "while") \
+  R(loop, "loop") R(for_, "for") R(switch_, "switch") R(break_, "break") \
+  R(continue_, "continue") R(and_, "and") R(or_, "or") R(not_, "not") R(export_, "export") \
+  R(import_, "import") R(extern_, "extern") R(macro, "macro") R(struct_, "struct") \
+  R(enum_, "enum") R(const_, "const") R(null, "null") R(inf, "inf") R(nan, "nan") \
+  R(heap_base, "heap_base") R(i32, "i32") R(i64, "i64") R(f32, "f32") R(f64, "f64") \
+  R(funcref, "funcref") R(externref, "externref") R(i8, "i8") R(u8, "u8") R(i16, "i16") \
+  R(u16, "u16") R(u32, "u32") R(u64, "u64") C(module, "module") C(use, "use") \
+  C(packed, "packed") C(memory, "memory") C(data, "data") C(reserve, "reserve") \
+  C(passive, "passive") C(global, "global") C(table, "table") C(elem, "elem") C(type, "type") \
+  C(start, "start") C(raw, "raw") C(in, "in") C(unsigned_, "unsigned") C(step, "step") \
+  C(mut, "mut") C(align, "align") C(zero, "zero") C(file, "file") C(pages, "pages") \
+  C(from, "from") C(locals, "locals") C(frame, "frame") C(sizeof_, "sizeof") \
+  C(alignof_, "alignof") C(len, "len")
+// clang-format on
 
 enum class Keyword : Symbol {
 #define ATOLL_WORD(id, text) id,
