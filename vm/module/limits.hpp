@@ -32,7 +32,8 @@ inline constexpr u32 names = 300'000;
 inline constexpr u32 files = 65'536;
 inline constexpr u32 customs = 1'000;
 
-inline constexpr u64 table_elements = 10'000'000;
+inline constexpr u64 table_elements = 10'000'000;  // least size of a table
+inline constexpr u64 table_maximum = 0xffff'ffff;  // largest size that a table states
 inline constexpr u64 memory_pages = 65'536;        // of 65,536 bytes
 inline constexpr u64 memory_bytes = 0xffff'0000;   // of a byte-granular memory
 inline constexpr u64 memory_offset = 0xffff'ffff;  // largest, of a load or store

@@ -175,10 +175,12 @@ class ModuleChecker {
     return true;
   }
 
-  bool range(const char* unit, const mod::Range& range, u64 limit) {
-    if (range.min > limit || range.max.value_or(0) > limit) {
-      return fail("{} {} are more than the limit of {}", std::max(range.min, range.max.value_or(0)),
-                  unit, limit);
+  bool range(const char* unit, const mod::Range& range, u64 min_limit, u64 max_limit) {
+    const u64 max = range.max.value_or(0);
+    if (range.min > min_limit || max > max_limit) {
+      const bool least = range.min > min_limit;
+      return fail("{} {} are more than the limit of {}", least ? range.min : max, unit,
+                  least ? min_limit : max_limit);
     }
     if (range.max && range.min > *range.max) {
       return fail("the least size {} is above the largest, {}", range.min, *range.max);
@@ -190,12 +192,14 @@ class ModuleChecker {
     if (!mod::is_reference(type.element)) {
       return fail("a table of {}: only references can be in a table", type_name(type.element));
     }
-    return range("elements", type.size, limits::table_elements);
+    return range("elements", type.size, limits::table_elements, limits::table_maximum);
   }
 
   bool memory_type(const mod::MemoryType& type) {
-    if (type.page_shift == 16) return range("pages", type.size, limits::memory_pages);
-    if (type.page_shift == 0) return range("bytes", type.size, limits::memory_bytes);
+    if (type.page_shift == 16)
+      return range("pages", type.size, limits::memory_pages, limits::memory_pages);
+    if (type.page_shift == 0)
+      return range("bytes", type.size, limits::memory_bytes, limits::memory_bytes);
     return fail("a page shift of {}: only 16 and 0 are allowed", u32{type.page_shift});
   }
 
