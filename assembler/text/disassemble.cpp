@@ -25,26 +25,6 @@ constexpr u32 comment_column = 44;
 constexpr u32 items_in_a_line = 4;
 constexpr usize data_in_a_line = 64;  // bytes
 
-std::string_view type_name(mod::ValType type) {
-  switch (type) {
-    case mod::ValType::i32:
-      return "i32";
-    case mod::ValType::i64:
-      return "i64";
-    case mod::ValType::f32:
-      return "f32";
-    case mod::ValType::f64:
-      return "f64";
-    case mod::ValType::v128:
-      return "v128";
-    case mod::ValType::funcref:
-      return "funcref";
-    case mod::ValType::externref:
-      return "externref";
-  }
-  return "unknown";
-}
-
 NameSpace space_of(ExternKind kind) {
   switch (kind) {
     case ExternKind::function:
@@ -154,7 +134,7 @@ class Printer {
     std::string text;
     for (mod::ValType type : types) {
       if (!text.empty()) text += ", ";
-      text += type_name(type);
+      text += mod::name_of(type);
     }
     return text;
   }
@@ -185,13 +165,13 @@ class Printer {
                      : fmt::format("{}", range.min);
   }
   static std::string table_type(const mod::TableType& type) {
-    return fmt::format("{} {}", type_name(type.element), range(type.size));
+    return fmt::format("{} {}", mod::name_of(type.element), range(type.size));
   }
   static std::string memory_type(const mod::MemoryType& type) {
     return range(type.size) + (type.page_shift == 16 ? " pages" : "");
   }
   static std::string global_type(const mod::GlobalType& type) {
-    return fmt::format("{}{}", type.is_mutable ? "mut " : "", type_name(type.type));
+    return fmt::format("{}{}", type.is_mutable ? "mut " : "", mod::name_of(type.type));
   }
 
   // --- Items ------------------------------------------------------------------------------------
@@ -295,7 +275,7 @@ class Printer {
   void elems() {
     for (u32 i = 0; i < m_.elems.size(); ++i) {
       const mod::ElemSegment& segment = m_.elems[i];
-      put("raw elem {}: {} ", head(NameSpace::elem, i), type_name(segment.type));
+      put("raw elem {}: {} ", head(NameSpace::elem, i), mod::name_of(segment.type));
       if (segment.mode == mod::SegmentMode::active) {
         put("at table {} {}", ref(NameSpace::table, segment.table), expression(segment.offset));
       } else {

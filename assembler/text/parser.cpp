@@ -2,26 +2,6 @@
 
 namespace atollvm::text {
 
-std::string_view name_of(ValType type) {
-  switch (type) {
-    case ValType::i32:
-      return "i32";
-    case ValType::i64:
-      return "i64";
-    case ValType::f32:
-      return "f32";
-    case ValType::f64:
-      return "f64";
-    case ValType::v128:
-      return "v128";
-    case ValType::funcref:
-      return "funcref";
-    case ValType::externref:
-      return "externref";
-  }
-  return "";
-}
-
 u32 Unit::intern_type(const std::vector<ValType>& params, const std::vector<ValType>& results) {
   std::string key;
   for (ValType type : params) key += static_cast<char>(type);

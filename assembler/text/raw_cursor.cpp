@@ -43,21 +43,10 @@ u64 RawCursor::float_bits(bool is_f64) {
 }
 
 mod::ValType RawCursor::value_type() {
-  struct Row {
-    std::string_view name;
-    mod::ValType type;
-  };
-  static constexpr Row rows[] = {
-      {"i32", mod::ValType::i32},
-      {"i64", mod::ValType::i64},
-      {"f32", mod::ValType::f32},
-      {"f64", mod::ValType::f64},
-      {"v128", mod::ValType::v128},
-      {"funcref", mod::ValType::funcref},
-      {"externref", mod::ValType::externref},
-  };
-  for (const Row& row : rows) {
-    if (accept_word(row.name)) return row.type;
+  using mod::ValType;
+  for (ValType type : {ValType::i32, ValType::i64, ValType::f32, ValType::f64, ValType::v128,
+                       ValType::funcref, ValType::externref}) {
+    if (accept_word(mod::name_of(type))) return type;
   }
   fail_here("a type is missing here", "one of i32, i64, f32, f64, funcref, externref");
 }

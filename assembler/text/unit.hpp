@@ -300,6 +300,4 @@ class Deeper {
   Unit& unit_;
 };
 
-std::string_view name_of(ValType type);
-
 }  // namespace atollvm::text

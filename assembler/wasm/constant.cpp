@@ -88,7 +88,8 @@ class Constant {
 
   void arithmetic(ValType type, Kind kind) {
     if (depth_ < 2 || stack_[depth_ - 1] != type || stack_[depth_ - 2] != type) {
-      reader_.invalid("type mismatch: arithmetic needs two operands of type {}", type_name(type));
+      reader_.invalid("type mismatch: arithmetic needs two operands of type {}",
+                      mod::name_of(type));
       return;
     }
     depth_ -= 2;
@@ -111,7 +112,7 @@ class Constant {
       reader_.invalid("type mismatch: a constant expression leaves {} values", depth_);
     } else if (stack_[0] != wanted) {
       reader_.invalid("type mismatch: a constant of type {} where {} is needed",
-                      type_name(stack_[0]), type_name(wanted));
+                      mod::name_of(stack_[0]), mod::name_of(wanted));
     }
   }
 

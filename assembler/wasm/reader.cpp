@@ -91,26 +91,6 @@ bool is_operation(u8 byte) {
          (byte >= 0xd0 && byte <= 0xd2) || byte == 0xfc;
 }
 
-const char* type_name(mod::ValType type) {
-  switch (type) {
-    case mod::ValType::i32:
-      return "i32";
-    case mod::ValType::i64:
-      return "i64";
-    case mod::ValType::f32:
-      return "f32";
-    case mod::ValType::f64:
-      return "f64";
-    case mod::ValType::v128:
-      return "v128";
-    case mod::ValType::funcref:
-      return "funcref";
-    case mod::ValType::externref:
-      return "externref";
-  }
-  return "?";
-}
-
 // --- Errors
 // ---------------------------------------------------------------------------------------
 

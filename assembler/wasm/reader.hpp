@@ -23,8 +23,6 @@ const char* proposal_of_operation(u8 byte);
 // Whether an instruction of WebAssembly 2.0 or of the tail call proposal begins with this byte.
 bool is_operation(u8 byte);
 
-const char* type_name(mod::ValType type);
-
 class Reader {
  public:
   explicit Reader(std::span<const u8> bytes)

@@ -49,8 +49,8 @@ void read_element(Reader& reader, mod::ElemSegment& segment) {
     }
   }
   if (reader.ok() && active && segment.type != table_element) {
-    reader.invalid("type mismatch: elements of type {} for table {} of {}", type_name(segment.type),
-                   segment.table, type_name(table_element));
+    reader.invalid("type mismatch: elements of type {} for table {} of {}",
+                   mod::name_of(segment.type), segment.table, mod::name_of(table_element));
   }
   const u32 number = reader.count("elements", limits::const_ops, 1);
   segment.items.resize(number);

@@ -14,30 +14,10 @@ namespace atollvm {
 
 namespace {
 
-std::string_view type_name(mod::ValType type) {
-  switch (type) {
-    case mod::ValType::i32:
-      return "i32";
-    case mod::ValType::i64:
-      return "i64";
-    case mod::ValType::f32:
-      return "f32";
-    case mod::ValType::f64:
-      return "f64";
-    case mod::ValType::v128:
-      return "v128";
-    case mod::ValType::funcref:
-      return "funcref";
-    case mod::ValType::externref:
-      return "externref";
-  }
-  return "?";
-}
-
 std::string list(const std::vector<mod::ValType>& types) {
   std::string text;
   for (usize i = 0; i < types.size(); ++i) {
-    text.append(i == 0 ? "" : ", ").append(type_name(types[i]));
+    text.append(i == 0 ? "" : ", ").append(mod::name_of(types[i]));
   }
   return text;
 }
@@ -53,7 +33,7 @@ std::string range_text(const mod::Range& range) {
 }
 
 std::string type_text(const mod::TableType& type) {
-  return std::string(type_name(type.element)) + " " + range_text(type.size);
+  return std::string(mod::name_of(type.element)) + " " + range_text(type.size);
 }
 
 std::string type_text(const mod::MemoryType& type) {
@@ -61,7 +41,7 @@ std::string type_text(const mod::MemoryType& type) {
 }
 
 std::string type_text(const mod::GlobalType& type) {
-  return (type.is_mutable ? "mut " : "") + std::string(type_name(type.type));
+  return (type.is_mutable ? "mut " : "") + std::string(mod::name_of(type.type));
 }
 
 // The type of any import or export, by kind and index.

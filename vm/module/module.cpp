@@ -5,6 +5,26 @@
 
 namespace atollvm::mod {
 
+std::string_view name_of(ValType type) {
+  switch (type) {
+    case ValType::i32:
+      return "i32";
+    case ValType::i64:
+      return "i64";
+    case ValType::f32:
+      return "f32";
+    case ValType::f64:
+      return "f64";
+    case ValType::v128:
+      return "v128";
+    case ValType::funcref:
+      return "funcref";
+    case ValType::externref:
+      return "externref";
+  }
+  return {};
+}
+
 u32 Module::imported(ExternKind kind) const {
   return static_cast<u32>(
       std::count_if(imports.begin(), imports.end(),

@@ -8,6 +8,7 @@
 #include <compare>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vm/base/types.hpp"
@@ -25,6 +26,9 @@ enum class ValType : u8 {
   funcref = 0x70,
   externref = 0x6f,
 };
+
+// Its name in every text, "i32"; empty for a number that is no type.
+std::string_view name_of(ValType type);
 
 constexpr u32 slots_of(ValType type) { return type == ValType::v128 ? 2 : 1; }
 constexpr bool is_reference(ValType type) {

@@ -33,38 +33,11 @@ const char* kind_name(ExternKind kind) {
   return "part";
 }
 
-bool known(ValType type) {
-  switch (type) {
-    case ValType::i32:
-    case ValType::i64:
-    case ValType::f32:
-    case ValType::f64:
-    case ValType::v128:
-    case ValType::funcref:
-    case ValType::externref:
-      return true;
-  }
-  return false;
-}
+bool known(ValType type) { return !mod::name_of(type).empty(); }
 
 std::string type_name(ValType type) {
-  switch (type) {
-    case ValType::i32:
-      return "i32";
-    case ValType::i64:
-      return "i64";
-    case ValType::f32:
-      return "f32";
-    case ValType::f64:
-      return "f64";
-    case ValType::v128:
-      return "v128";
-    case ValType::funcref:
-      return "funcref";
-    case ValType::externref:
-      return "externref";
-  }
-  return fmt::format("type 0x{:x}", static_cast<u8>(type));
+  return known(type) ? std::string(mod::name_of(type))
+                     : fmt::format("type 0x{:x}", static_cast<u8>(type));
 }
 
 class ModuleChecker {
