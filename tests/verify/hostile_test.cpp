@@ -25,6 +25,13 @@ size_t cost(void* block) { return malloc_usable_size(block) + sizeof(size_t); }
 
 }  // namespace
 
+// ThreadSanitizer's library brings its own, for good: nothing is counted there.
+#ifdef __has_feature
+#define ATOLL_HAS_FEATURE(name) __has_feature(name)
+#else
+#define ATOLL_HAS_FEATURE(name) 0
+#endif
+#if !ATOLL_HAS_FEATURE(thread_sanitizer)
 void* operator new(size_t size) {
   void* block = std::malloc(size);
   if (block == nullptr) std::abort();
@@ -37,6 +44,7 @@ void operator delete(void* block) noexcept {
   std::free(block);
 }
 void operator delete(void* block, size_t) noexcept { operator delete(block); }
+#endif
 
 using namespace atollvm;
 using namespace atollvm::test;
