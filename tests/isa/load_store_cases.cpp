@@ -385,7 +385,7 @@ std::span<const Scenario> load_store_scenarios() {
     return ops;
   }();
   static const Scenario scenarios[] = {
-      {access_ops(), "loads and stores at the edges", all_places},
+      {access_ops(), "loads and stores at the edges", all_places, true},
       {stores, "a trapping store writes nothing", trapping_stores},
       {access_ops(), "an empty memory", empty_memory},
       {{Op::i32_store_step}, "a stepped store of its address", stepped_store_of_address},

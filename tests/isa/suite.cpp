@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <tuple>
@@ -334,8 +335,11 @@ void run_values(const std::vector<ValueCase>& cases) {
 }
 
 void run_scenarios(std::span<const Scenario> scenarios) {
+  const bool emulated = std::getenv("ATOLL_EMULATED") != nullptr;
   for (const Scenario& scenario : scenarios) {
     for (const Tier& tier : tiers()) {
+      const bool guarded = tier.memory == MemoryStrategy::guarded;
+      if (emulated && guarded && scenario.many_processes) continue;
       INFO(std::string(scenario.name) << " on tier: " << tier.name);
       operations_seen().clear();
       scenario.run(tier);

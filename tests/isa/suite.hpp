@@ -57,6 +57,9 @@ struct Scenario {
   std::vector<Op> ops;  // that it tests; its modules must hold each of them
   const char* name;
   void (*run)(const Tier&);
+  // Makes thousands of processes. With ATOLL_EMULATED in the environment it is left out on tiers
+  // with guarded memories: qemu-user takes 50 ms for each reservation of 4 GiB.
+  bool many_processes = false;
 };
 
 // The cases, by subject.
