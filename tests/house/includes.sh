@@ -16,6 +16,7 @@ vm/runtime: $module vm/cap
 vm/interp: $runtime
 assembler/text: $module
 assembler/link: $module
+assembler/wasm: $module
 scheduler/loop: $runtime
 scheduler/core: $runtime scheduler/loop
 stdlib/vfs: $runtime
