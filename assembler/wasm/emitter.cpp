@@ -111,24 +111,27 @@ u32 Emitter::back_distance(const Label& label) {
   return size_ - record.pc;
 }
 
-void Emitter::branch(Op operation, u32 a, u32 b, Label& target) {
-  const bool back = target.record != none;
-  const u32 distance = back ? back_distance(target) : 0;
-  if (long_branches_ || distance > 0xffff) {
+void Emitter::branch(Op operation, u32 a, u32 b, Label& target, u32 defined) {
+  if (long_branches_) {
     const Inverse inverse = inverse_of(operation);
-    // Over the jump of one word.
     op(inverse.operation, inverse.swaps ? b : a, inverse.swaps ? a : b, 2);
-    const u32 record_defined = none;
     jump(target);
-    (void)record_defined;
+    set_record(size_, defined, true);
+    barrier();
     return;
   }
-  if (back) {
-    op(backward_of(operation), a, b, distance);
-  } else {
+  if (target.record == none) {
     op(operation, a, b);
     add_fixup(target, size_ - 1, conditional_fixup);
+    return;
   }
+  branch_back(backward_of(operation), a, b, target);
+}
+
+void Emitter::branch_back(Op operation, u32 a, u32 b, Label& target) {
+  const u32 distance = back_distance(target);
+  if (distance > 0xffff) overflow_ = true;
+  op(operation, a, b, distance);
 }
 
 void Emitter::jump(Label& target) {
@@ -154,15 +157,15 @@ void Emitter::table(u32 index, std::span<Label* const> targets) {
 
 Inverse inverse_of(Op branch) {
   switch (branch) {
-#define PAIR(a, b)     \
-  case Op::a:          \
+#define PAIR(a, b)         \
+  case Op::a:              \
     return {Op::b, false}; \
-  case Op::b:          \
+  case Op::b:              \
     return {Op::a, false};
-#define SWAPPED(a, b)  \
-  case Op::a:          \
+#define SWAPPED(a, b)     \
+  case Op::a:             \
     return {Op::b, true}; \
-  case Op::b:          \
+  case Op::b:             \
     return {Op::a, true};
     PAIR(br_i32_eq, br_i32_ne)
     SWAPPED(br_i32_lt_s, br_i32_le_s)
@@ -212,8 +215,7 @@ void Emitter::rebase(Word* code, u32 size) const {
   };
   for (u32 at = 0; at < size;) {
     const OpShape& shape = shape_of(code[at]);
-    const u32 length =
-        shape.words != 0 ? shape.words : static_cast<u32>(isa::length(code + at));
+    const u32 length = shape.words != 0 ? shape.words : static_cast<u32>(isa::length(code + at));
     code[at] = word(code[at], shape.slots[0]);
     if (shape.slots[1] != 0) code[at + 1] = word(code[at + 1], shape.slots[1]);
     at += length;
@@ -242,8 +244,7 @@ mod::Function Emitter::finish(mod::Module& module, u32 type, u32 frame_slots) {
   module.code.insert(module.code.end(), words_.begin(), words_.begin() + body);
   for (const LabelRecord& record : records_) {
     if (!record.targeted) continue;
-    module.labels.push_back(
-        {record.pc + prologue, static_cast<u16>(record.defined + constants)});
+    module.labels.push_back({record.pc + prologue, static_cast<u16>(record.defined + constants)});
   }
   function.label_count = static_cast<u32>(module.labels.size()) - function.label_begin;
   for (usize i = 0; i < lines_.size(); ++i) {

@@ -32,8 +32,8 @@ class Emitter {
 
   void op(Op operation, u32 a = 0, u32 b = 0, u32 c = 0) {
     begin(1);
-    words_[size_++] = isa::encode(operation, static_cast<u16>(a), static_cast<u16>(b),
-                                  static_cast<u16>(c));
+    words_[size_++] =
+        isa::encode(operation, static_cast<u16>(a), static_cast<u16>(b), static_cast<u16>(c));
   }
   void op_wide(Op operation, u32 a, u32 bc) {
     begin(1);
@@ -41,8 +41,8 @@ class Emitter {
   }
   void op_ext(Op operation, u32 a, u32 b, u32 c, Word extension) {
     begin(2);
-    words_[size_++] = isa::encode(operation, static_cast<u16>(a), static_cast<u16>(b),
-                                  static_cast<u16>(c));
+    words_[size_++] =
+        isa::encode(operation, static_cast<u16>(a), static_cast<u16>(b), static_cast<u16>(c));
     words_[size_++] = extension;
   }
   // A constant of any type by its bits.
@@ -80,17 +80,21 @@ class Emitter {
   // --- Labels and branches ----------------------------------------------------------------------
   // A place to branch to; freed by binding it.
   struct Label {
-    u32 first_fixup = none;   // forward branches to it
-    u32 record = none;        // of a loop: its entry in the labels, else none
-    u32 last_table = none;    // the br_table that has a stub for it, and where
-    u32 stub = none;
+    u32 first_fixup = none;  // forward branches to it
+    u32 record = none;       // of a loop: its entry in the labels, else none
   };
   // A label at this place for backward branches; `defined` is provisional (without constants).
   Label loop_label(u32 defined);
   // Puts a forward label here; whether any branch goes there.
   bool bind(const Label& label, u32 defined);
-  // A conditional branch `operation` with operands a and b (its forward form), to a label.
-  void branch(Op operation, u32 a, u32 b, Label& target);
+  // A conditional branch `operation` with operands a and b (its forward form), to a label. With
+  // long branches it puts a label behind itself: exactly the slots below `defined` are defined
+  // then.
+  void branch(Op operation, u32 a, u32 b, Label& target, u32 defined);
+  [[nodiscard]] bool long_branches() const { return long_branches_; }
+  // A backward branch by its own operation, of one word, with operands a and b. Not with long
+  // branches.
+  void branch_back(Op operation, u32 a, u32 b, Label& target);
   void jump(Label& target);
   // br_table over targets: `targets` are labels that will be bound after it.
   void table(u32 index, std::span<Label* const> targets);
@@ -159,8 +163,7 @@ Inverse inverse_of(Op branch);
 
 // The backward form of a conditional forward branch.
 constexpr Op backward_of(Op branch) {
-  constexpr u16 distance =
-      static_cast<u16>(Op::back_i32_eq) - static_cast<u16>(Op::br_i32_eq);
+  constexpr u16 distance = static_cast<u16>(Op::back_i32_eq) - static_cast<u16>(Op::br_i32_eq);
   static_assert(static_cast<u16>(Op::back_f64_nle) - static_cast<u16>(Op::br_f64_nle) == distance);
   static_assert(static_cast<u16>(Op::back_i64_eq_i) - static_cast<u16>(Op::br_i64_eq_i) ==
                 distance);
