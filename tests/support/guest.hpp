@@ -57,7 +57,7 @@ struct Guest {
   runtime::HostResult start(std::string_view name, std::initializer_list<i64> arguments) {
     usize i = 0;
     for (const i64 each : arguments) window[i++] = static_cast<u64>(each);
-    return process->call_host(function(name), window);
+    return process->call_host({&function(name), &process->instance(), 0}, window);
   }
   [[nodiscard]] i64 result(std::string_view name) const {
     const bool wide = function(name).type.results[0] == mod::ValType::i64;

@@ -69,7 +69,9 @@ TEST_CASE("instantiation: an import is found by module, name and type") {
   Options options;
   options.host = host;
   const auto process = process_of(module, options);
-  CHECK(process->instance().imports == std::vector<const HostFunction*>{&host[1], &host[0]});
+  runtime::Instance& instance = process->instance();
+  CHECK(instance.imports ==
+        std::vector<runtime::FunctionTarget>{{&host[1], &instance, 0}, {&host[0], &instance, 1}});
 }
 
 TEST_CASE("instantiation: a missing import is named with its type") {
@@ -98,7 +100,7 @@ TEST_CASE("instantiation: an import of another type names both types") {
     Options options;
     options.host = host;
     const base::Error error = refusal(module, options);
-    CHECK(error.code == ErrorCode::not_found);
+    CHECK(error.code == ErrorCode::invalid);
     CHECK(mentions(error, "(i32) -> i64"));
     CHECK(mentions(error, type.params.size() == 2 ? "(i32, i32)" : "read"));
   }

@@ -31,7 +31,7 @@ struct Caller {
   Status start(std::function<HostResult(HostContext&)> call) {
     HostFunction function;
     function.call = std::move(call);
-    return process->call_host(function, window).status;
+    return process->call_host({&function, &process->instance(), 0}, window).status;
   }
   void finish(Loop& loop) {
     while (!process->ready()) loop.run_once(true);

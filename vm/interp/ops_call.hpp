@@ -8,6 +8,7 @@
 namespace atollvm::interp {
 
 using runtime::FuncInfo;
+using runtime::FunctionTarget;
 
 // Makes room for the frame of a callee at `fp`; on success fp (the caller's, in the state) and the
 // limit are up to date. False: stack overflow.
@@ -70,8 +71,8 @@ inline Flow enter_slow(State& s, const FuncInfo& callee, u16 window, const Word*
   return preempted ? stop_here(s) : entry_safepoint<exact>(s);
 }
 
-// Returns from the frame at fp; its results are in its first slots. Slow at the end of the call
-// from outside.
+// Returns from the frame at fp; its results are in its first slots. Slow where what is under the
+// frame isn't of this instance: finish_call then does it.
 ATOLL_INLINE Flow leave_frame(State& s) {
   const Slot header = s.fp[-1];
   if (runtime::header_kind(header) != runtime::FrameKind::guest) [[unlikely]] {
@@ -81,8 +82,23 @@ ATOLL_INLINE Flow leave_frame(State& s) {
   s.fp -= runtime::header_window(header);
   return Flow::on();
 }
+// Goes over to another instance of the process.
+inline void switch_instance(State& s, runtime::Instance& instance) {
+  s.worker->process->enter(instance);
+  s.memory = nullptr;
+  s.memory_size = 0;
+  reload_memory(s);
+}
+// Returns over a marker to the instance below, or out of the call from outside.
 inline Flow finish_call(State& s) {
   runtime::Process& process = *s.worker->process;
+  const Slot header = s.fp[-1];
+  if (runtime::header_kind(header) == runtime::FrameKind::instance) {
+    s.fp -= runtime::marker_slots;
+    switch_instance(s, process.instance(static_cast<u32>(s.fp[0])));
+    std::memmove(s.fp, s.fp + runtime::marker_slots, runtime::header_pc(header) * sizeof(Slot));
+    return leave_frame(s);
+  }
   const u32 pc = static_cast<u32>(s.pc - s.worker->code);
   const u32 function = s.worker->instance->program->function_at(pc);
   save(s, s.pc);
@@ -126,44 +142,76 @@ inline Flow after_host(State& s, runtime::HostResult result, const Word* next, b
 }
 
 template <bool exact>
-inline Flow call_host(State& s, u32 import, u16 window, const Word* next, bool tail) {
+inline Flow call_host(State& s, const FunctionTarget& target, u16 window, const Word* next,
+                      bool tail) {
   runtime::Process& process = *s.worker->process;
-  const runtime::HostFunction& function = *s.worker->instance->imports[import];
   // Host functions may look at the process (traces, usage): its state is true during the call.
   save(s, s.pc);
-  return after_host<exact>(s, process.call_host(function, s.fp + window), next, tail);
+  return after_host<exact>(s, process.call_host(target, s.fp + window), next, tail);
 }
 
-// Resolves a function reference for a call of canonical type `type`. On success `index` is the
-// function's index in the current instance.
-ATOLL_INLINE Check resolve(const State& s, u64 reference, u32 type, u32& index) {
-  if (reference == 0) return Trap::null_reference;
-  const runtime::Instance& instance = *s.worker->instance;
-  const u32 function = static_cast<u32>(reference);
-  if (reference >> 32 != u64{instance.index} + 1 ||
-      function >= instance.program->functions().size()) {
-    return Trap::invalid_reference;
-  }
-  if (s.worker->functions[function].type != instance.program->canonical_types()[type]) {
-    return Trap::type_mismatch;
-  }
-  index = function;
-  return {};
+// Makes room for a callee at `fp` + `above`, which may move the stack. Nothing: stack overflow;
+// else whether the process is to stop at the callee's entry.
+inline std::optional<bool> make_room(State& s, u64 above, const FuncInfo& callee) {
+  if (has_room(s, s.fp + above, callee)) return false;
+  if (!grow_stack(s, above, callee.window_slots)) return std::nullopt;
+  return !has_room(s, s.fp + above, callee);
+}
+ATOLL_INLINE const FuncInfo& info_of(const FunctionTarget& target) {
+  return target.instance->program->functions()[target.function];
+}
+// Writes a marker at `at`: back to the current instance, with the results of `callee`.
+inline void write_marker(const State& s, Slot* at, const FuncInfo& callee) {
+  at[0] = s.worker->instance->index;
+  at[1] = runtime::frame_header(callee.result_slots, runtime::marker_slots,
+                                runtime::FrameKind::instance);
 }
 
-// A tail call of any function: its arguments move to the frame's first slots.
+// Calls what a function of the index space or a reference means, wherever it is.
 template <bool exact>
-inline Flow tail_any(State& s, u32 function, u16 arguments, const Word* next) {
-  const FuncInfo& callee = s.worker->functions[function];
-  bool preempted = false;
-  if (callee.code != nullptr && !has_room(s, s.fp, callee)) [[unlikely]] {
-    if (!grow_stack(s, 0, callee.window_slots)) return trap_here(s, Trap::stack_overflow);
-    preempted = !has_room(s, s.fp, callee);
-  }
+inline Flow call_target(State& s, const FunctionTarget& target, u16 window, const Word* next) {
+  if (target.host != nullptr) return call_host<exact>(s, target, window, next, false);
+  const FuncInfo& callee = info_of(target);
+  if (target.instance == s.worker->instance) return enter_slow<exact>(s, callee, window, next);
+  const std::optional<bool> preempted = make_room(s, u64{window} + runtime::marker_slots, callee);
+  if (!preempted) return trap_here(s, Trap::stack_overflow);
+  Slot* const marker = s.fp + window;
+  Slot* const fp = marker + runtime::marker_slots;
+  std::memmove(fp, marker, callee.param_slots * sizeof(Slot));
+  write_header(s, marker, window, next);
+  write_marker(s, marker, callee);
+  switch_instance(s, *target.instance);
+  start_frame(s, callee, fp);
+  return *preempted ? stop_here(s) : entry_safepoint<exact>(s);
+}
+
+// Tail calls: the arguments move to the frame's first slots, or up by a marker where one is needed.
+template <bool exact>
+inline Flow tail_own(State& s, const FuncInfo& callee, u16 arguments) {
+  const std::optional<bool> preempted = make_room(s, 0, callee);
+  if (!preempted) [[unlikely]]
+    return trap_here(s, Trap::stack_overflow);
   std::memmove(s.fp, s.fp + arguments, callee.param_slots * sizeof(Slot));
-  if (callee.code == nullptr) return call_host<exact>(s, function, 0, next, true);
   start_frame(s, callee, s.fp);
-  return preempted ? stop_here(s) : entry_safepoint<exact>(s);
+  return *preempted ? stop_here(s) : entry_safepoint<exact>(s);
+}
+template <bool exact>
+inline Flow tail_target(State& s, const FunctionTarget& target, u16 arguments, const Word* next) {
+  const FuncInfo& callee = info_of(target);
+  if (target.host != nullptr) {
+    std::memmove(s.fp, s.fp + arguments, callee.param_slots * sizeof(Slot));
+    return call_host<exact>(s, target, 0, next, true);
+  }
+  if (target.instance == s.worker->instance) return tail_own<exact>(s, callee, arguments);
+  const bool needs_marker = runtime::header_kind(s.fp[-1]) == runtime::FrameKind::guest;
+  const u16 above = needs_marker ? runtime::marker_slots : 0;
+  const std::optional<bool> preempted = make_room(s, above, callee);
+  if (!preempted) return trap_here(s, Trap::stack_overflow);
+  std::memmove(s.fp + above, s.fp + arguments, callee.param_slots * sizeof(Slot));
+  if (needs_marker) write_marker(s, s.fp, callee);
+  switch_instance(s, *target.instance);
+  start_frame(s, callee, s.fp + above);
+  return *preempted ? stop_here(s) : entry_safepoint<exact>(s);
 }
 
 ATOLL_INLINE Check table_element(const State& s, u16 table, u32 index, u64& element) {
@@ -188,40 +236,70 @@ template <>
 struct Body<Op::call_import> {
   template <bool exact>
   ATOLL_INLINE static Flow run(State& s, Insn w) {
-    return call_host<exact>(s, field_bc(w), field_a(w), s.pc + 1, false);
+    const FunctionTarget& target = s.worker->instance->imports[field_bc(w)];
+    if (target.host == nullptr) [[unlikely]]
+      return Flow::slow();
+    return call_host<exact>(s, target, field_a(w), s.pc + 1, false);
+  }
+  template <bool exact>
+  static Flow run_slow(State& s, Insn w) {
+    return call_target<exact>(s, s.worker->instance->imports[field_bc(w)], field_a(w), s.pc + 1);
   }
 };
 
-// The function that call.table or call.ref names: its index, or a trap.
+// The function of this instance's own code that call.table or call.ref names; null for everything
+// else, which indirect_target finds or refuses.
 template <bool is_table>
-ATOLL_INLINE Check indirect_callee(const State& s, Insn w, u32& function) {
+ATOLL_INLINE const FuncInfo* own_callee(const State& s, Insn w) {
+  u64 reference = s.fp[field_b(w)];
+  if constexpr (is_table) {
+    if (!table_element(s, field_c(w), static_cast<u32>(reference), reference).ok()) return nullptr;
+  }
+  const runtime::Instance& instance = *s.worker->instance;
+  const u32 function = static_cast<u32>(reference);
+  if (reference >> 32 != u64{instance.index} + 1 ||
+      function >= instance.program->functions().size()) {
+    return nullptr;
+  }
+  const FuncInfo& callee = s.worker->functions[function];
+  if (callee.type != instance.program->canonical_types()[field_bc(s.pc[1])]) return nullptr;
+  return callee.code != nullptr ? &callee : nullptr;
+}
+template <bool is_table>
+inline Check indirect_target(const State& s, Insn w, FunctionTarget& target) {
   u64 reference = s.fp[field_b(w)];
   if constexpr (is_table) {
     const Check found = table_element(s, field_c(w), static_cast<u32>(reference), reference);
     if (!found.ok()) return found;
   }
-  return resolve(s, reference, field_bc(s.pc[1]), function);
+  if (reference == 0) return Trap::null_reference;
+  const std::optional<FunctionTarget> found = s.worker->process->find_function(reference);
+  if (!found) return Trap::invalid_reference;
+  // Types of different modules are compared by what they are.
+  const runtime::Program& here = *s.worker->instance->program;
+  const runtime::Program& there = *found->instance->program;
+  if (!(here.module().types[field_bc(s.pc[1])] ==
+        there.module().types[there.type_of(found->function)])) {
+    return Trap::type_mismatch;
+  }
+  target = *found;
+  return {};
 }
 template <bool is_table>
 struct CallIndirect {
   template <bool exact>
   ATOLL_INLINE static Flow run(State& s, Insn w) {
-    u32 function = 0;
-    if (!indirect_callee<is_table>(s, w, function).ok()) [[unlikely]]
+    const FuncInfo* const callee = own_callee<is_table>(s, w);
+    if (callee == nullptr) [[unlikely]]
       return Flow::slow();
-    const FuncInfo& callee = s.worker->functions[function];
-    if (callee.code == nullptr) [[unlikely]]
-      return Flow::slow();
-    return enter<exact>(s, callee, field_a(w), s.pc + 2);
+    return enter<exact>(s, *callee, field_a(w), s.pc + 2);
   }
   template <bool exact>
   static Flow run_slow(State& s, Insn w) {
-    u32 function = 0;
-    const Check found = indirect_callee<is_table>(s, w, function);
+    FunctionTarget target;
+    const Check found = indirect_target<is_table>(s, w, target);
     if (!found.ok()) return trap_here(s, found.trap());
-    const FuncInfo& callee = s.worker->functions[function];
-    if (callee.code == nullptr) return call_host<exact>(s, function, field_a(w), s.pc + 2, false);
-    return enter_slow<exact>(s, callee, field_a(w), s.pc + 2);
+    return call_target<exact>(s, target, field_a(w), s.pc + 2);
   }
 };
 template <>
@@ -233,20 +311,31 @@ template <>
 struct Body<Op::tail> {
   template <bool exact>
   ATOLL_INLINE static Flow run(State& s, Insn w) {
-    return tail_any<exact>(s, field_bc(w), field_a(w), s.pc + 1);
+    return tail_own<exact>(s, s.worker->functions[field_bc(w)], field_a(w));
   }
 };
 template <>
-struct Body<Op::tail_import> : Body<Op::tail> {};
+struct Body<Op::tail_import> {
+  template <bool exact>
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
+    return tail_target<exact>(s, s.worker->instance->imports[field_bc(w)], field_a(w), s.pc + 1);
+  }
+};
 template <bool is_table>
 struct TailIndirect {
   template <bool exact>
   ATOLL_INLINE static Flow run(State& s, Insn w) {
-    u32 function = 0;
-    const Check found = indirect_callee<is_table>(s, w, function);
-    if (!found.ok()) [[unlikely]]
-      return trap_here(s, found.trap());
-    return tail_any<exact>(s, function, field_a(w), s.pc + 2);
+    const FuncInfo* const callee = own_callee<is_table>(s, w);
+    if (callee == nullptr) [[unlikely]]
+      return Flow::slow();
+    return tail_own<exact>(s, *callee, field_a(w));
+  }
+  template <bool exact>
+  static Flow run_slow(State& s, Insn w) {
+    FunctionTarget target;
+    const Check found = indirect_target<is_table>(s, w, target);
+    if (!found.ok()) return trap_here(s, found.trap());
+    return tail_target<exact>(s, target, field_a(w), s.pc + 2);
   }
 };
 template <>

@@ -1,4 +1,4 @@
-// Making a process out of a program: imports, memories, tables, globals, segments.
+// Making instances of programs: memories, tables, globals, segments.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -13,67 +13,14 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-std::string_view type_name(mod::ValType type) {
-  switch (type) {
-    case mod::ValType::i32:
-      return "i32";
-    case mod::ValType::i64:
-      return "i64";
-    case mod::ValType::f32:
-      return "f32";
-    case mod::ValType::f64:
-      return "f64";
-    case mod::ValType::v128:
-      return "v128";
-    case mod::ValType::funcref:
-      return "funcref";
-    case mod::ValType::externref:
-      return "externref";
-  }
-  return "?";
-}
-
-std::string type_text(const mod::FuncType& type) {
-  std::string text = "(";
-  for (usize i = 0; i < type.params.size(); ++i) {
-    text.append(i == 0 ? "" : ", ").append(type_name(type.params[i]));
-  }
-  text += ")";
-  for (usize i = 0; i < type.results.size(); ++i) {
-    text.append(i == 0 ? " -> " : ", ").append(type_name(type.results[i]));
-  }
-  return text;
-}
-
-std::string import_place(const mod::Import& import) {
-  return "import \"" + import.module + "\" \"" + import.name + "\"";
-}
-
-base::Result<const HostFunction*> find_host(const mod::Module& module, const mod::Import& import,
-                                            std::span<const HostFunction> host) {
-  const auto found = std::find_if(host.begin(), host.end(), [&](const HostFunction& function) {
-    return function.name == import.name && function.module == import.module;
-  });
-  const mod::FuncType& wanted = module.types[import.func_type];
-  if (found == host.end()) {
-    return Error{ErrorCode::not_found, import_place(import),
-                 "this host has no such function of type " + type_text(wanted)};
-  }
-  if (!(found->type == wanted)) {
-    return Error{ErrorCode::not_found, import_place(import),
-                 "declared as " + type_text(wanted) + ", but the host's function is " +
-                     type_text(found->type)};
-  }
-  return &*found;
-}
-
 base::Status fill_elements(Instance& instance, u32 index, const mod::ElemSegment& segment) {
   Table& table = *instance.tables[segment.table];
   const u64 offset = static_cast<u32>(evaluate(segment.offset, instance));
   if (offset + segment.items.size() > table.elements.size()) {
     return Error{ErrorCode::invalid, "element segment " + std::to_string(index),
-                 "out of bounds table access: " + std::to_string(segment.items.size()) +
-                     " elements at " + std::to_string(offset) + " in a table of " +
+                 std::string(text(Trap::table_bounds)) + ": " +
+                     std::to_string(segment.items.size()) + " elements at " +
+                     std::to_string(offset) + " in a table of " +
                      std::to_string(table.elements.size())};
   }
   for (usize i = 0; i < segment.items.size(); ++i) {
@@ -87,9 +34,9 @@ base::Status fill_memory(Instance& instance, u32 index, const mod::DataSegment& 
   const u64 offset = static_cast<u32>(evaluate(segment.offset, instance));
   if (offset + segment.bytes.size() > memory.size()) {
     return Error{ErrorCode::invalid, "data segment " + std::to_string(index),
-                 "out of bounds memory access: " + std::to_string(segment.bytes.size()) +
-                     " bytes at " + std::to_string(offset) + " in a memory of " +
-                     std::to_string(memory.size())};
+                 std::string(text(Trap::memory_bounds)) + ": " +
+                     std::to_string(segment.bytes.size()) + " bytes at " + std::to_string(offset) +
+                     " in a memory of " + std::to_string(memory.size())};
   }
   if (!segment.bytes.empty()) {
     std::memcpy(memory.base() + offset, segment.bytes.data(), segment.bytes.size());
@@ -159,39 +106,56 @@ Slot evaluate(const mod::ConstExpr& expression, const Instance& instance) {
 
 base::Result<std::unique_ptr<Process>> Process::create(std::shared_ptr<const Program> program,
                                                        const Options& options) {
-  std::unique_ptr<Process> process(new Process(options.limits));
-  try {
-    if (base::Status status = process->instantiate(std::move(program), options); !status) {
-      return std::move(status).error();
-    }
-  } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::limit, "", "the host has no memory for this process"};
-  }
+  std::unique_ptr<Process> process(new Process(options));
+  auto added = process->add_instance(std::move(program));
+  if (!added) return std::move(added).error();
   return process;
 }
 
-base::Status Process::instantiate(std::shared_ptr<const Program> program, const Options& options) {
-  const mod::Module& module = program->module();
-  instances_.push_back(std::make_unique<Instance>());
-  Instance& instance = *instances_.back();
-  instance.program = std::move(program);
-  worker.instance = &instance;
-
-  for (const mod::Import& import : module.imports) {
-    if (import.kind != mod::ExternKind::function) {
-      return Error{ErrorCode::not_found, import_place(import),
-                   "only functions can be imported from this host"};
-    }
-    const auto found = find_host(module, import, options.host);
-    if (!found) return found.error();
-    instance.imports.push_back(*found);
+base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program) {
+  if (state == State::runnable || state == State::pending) {
+    return Error{ErrorCode::usage, "", "a call is under way"};
   }
+  const usize memories = memories_.size();
+  const usize tables = tables_.size();
+  const u32 index = static_cast<u32>(instances_.size());
+  bool allocated = false;
+  try {
+    instances_.push_back(std::make_unique<Instance>());
+    Instance& instance = *instances_.back();
+    instance.index = index;
+    instance.program = std::move(program);
+    if (base::Status status = allocate(instance); !status) {
+      instances_.pop_back();
+      memories_.resize(memories);
+      tables_.resize(tables);
+      return std::move(status).error();
+    }
+    // From here on others may hold its functions, so it stays whatever happens.
+    allocated = true;
+    if (index == 0) worker.instance = &instance;
+    if (base::Status status = fill(instance); !status) return std::move(status).error();
+  } catch (const std::bad_alloc&) {
+    if (!allocated) {
+      instances_.resize(index);
+      memories_.resize(memories);
+      tables_.resize(tables);
+    }
+    return Error{ErrorCode::limit, "", "the host has no memory for this process"};
+  }
+  return index;
+}
+
+base::Status Process::allocate(Instance& instance) {
+  const mod::Module& module = instance.program->module();
+  if (base::Status status = link(instance); !status) return status;
 
   u64 memory_left = limits_.memory_bytes;
-  for (usize i = 0; i < module.memories.size(); ++i) {
-    auto memory = Memory::create(module.memories[i], memory_left, options.memory);
+  for (const auto& each : memories_) memory_left -= std::min(memory_left, each->size());
+  for (const mod::MemoryType& type : module.memories) {
+    auto memory = Memory::create(type, memory_left, strategy_);
     if (memory == nullptr) {
-      return Error{ErrorCode::limit, "memory " + std::to_string(i),
+      return Error{ErrorCode::limit, "memory " + std::to_string(instance.memories.size()),
                    "its minimum is more than the memory limit of " +
                        std::to_string(limits_.memory_bytes) + " bytes allows"};
     }
@@ -200,15 +164,18 @@ base::Status Process::instantiate(std::shared_ptr<const Program> program, const 
     memories_.push_back(std::move(memory));
   }
 
+  instance.globals.reserve(module.globals.size());  // others may hold the cells' addresses
   for (const mod::Global& global : module.globals) {
     instance.globals.push_back({evaluate(global.init, instance), 0});
   }
 
   u64 elements_left = limits_.table_elements;
-  for (usize i = 0; i < module.tables.size(); ++i) {
-    const mod::Table& definition = module.tables[i];
+  for (const auto& each : tables_) {
+    elements_left -= std::min<u64>(elements_left, each->elements.size());
+  }
+  for (const mod::Table& definition : module.tables) {
     if (definition.type.size.min > elements_left) {
-      return Error{ErrorCode::limit, "table " + std::to_string(i),
+      return Error{ErrorCode::limit, "table " + std::to_string(instance.tables.size()),
                    "its minimum is more than the limit of " +
                        std::to_string(limits_.table_elements) + " elements allows"};
     }
@@ -218,8 +185,13 @@ base::Status Process::instantiate(std::shared_ptr<const Program> program, const 
         Table{definition.type, std::vector<u64>(definition.type.size.min, init)}));
     instance.tables.push_back(tables_.back().get());
   }
-
   instance.elem_dropped.assign(module.elems.size(), false);
+  instance.data_dropped.assign(module.datas.size(), false);
+  return {};
+}
+
+base::Status Process::fill(Instance& instance) {
+  const mod::Module& module = instance.program->module();
   for (u32 i = 0; i < module.elems.size(); ++i) {
     const mod::ElemSegment& segment = module.elems[i];
     if (segment.mode == mod::SegmentMode::passive) continue;
@@ -228,7 +200,6 @@ base::Status Process::instantiate(std::shared_ptr<const Program> program, const 
     }
     instance.elem_dropped[i] = true;
   }
-  instance.data_dropped.assign(module.datas.size(), false);
   for (u32 i = 0; i < module.datas.size(); ++i) {
     const mod::DataSegment& segment = module.datas[i];
     if (segment.mode != mod::SegmentMode::active) continue;

@@ -15,37 +15,58 @@ namespace {
 constexpr u64 first_stack_slots = 128;
 constexpr u64 no_fuel_limit = static_cast<u64>(std::numeric_limits<i64>::max());
 
+// What the gate gives the guest. `is_open`: there is such a handle, of whatever kind.
+HostResult gate_error(const HostFunction& function, const HostContext& context, cap::Errno error,
+                      bool is_open) {
+  if (error == cap::Errno::badf && is_open) error = function.wrong_kind;
+  if (function.errors == ErrorSign::positive) return context.result_i32(static_cast<i32>(error));
+  const bool wide = !function.type.results.empty() && function.type.results[0] == mod::ValType::i64;
+  return wide ? context.error64(error) : context.error32(error);
+}
+
 }  // namespace
 
-Process::Process(const Limits& limits)
-    : limits_(limits),
-      handles_(limits.handles),
-      stack_max_(std::max<u64>(limits.stack_bytes / sizeof(Slot), min_window + 1)),
-      fuel_(static_cast<i64>(std::min(limits.fuel.value_or(0), no_fuel_limit))),
+Process::Process(const Options& options)
+    : limits_(options.limits),
+      strategy_(options.memory),
+      host_(options.host),
+      handles_(limits_.handles),
+      stack_max_(std::max<u64>(limits_.stack_bytes / sizeof(Slot), min_window + 1)),
+      fuel_(static_cast<i64>(std::min(limits_.fuel.value_or(0), no_fuel_limit))),
       port_(std::make_shared<CompletionPort>()) {
   worker.process = this;
 }
 
 Process::~Process() { port_->abandon(); }
 
-base::Status Process::prepare(u32 function, std::span<const Slot> arguments) {
+void Process::name_instance(std::string name, u32 instance) {
+  names_.insert_or_assign(std::move(name), instance);
+}
+
+base::Status Process::prepare(u32 function, std::span<const Slot> arguments, u32 instance) {
   using base::Error;
   using base::ErrorCode;
   if (state == State::runnable || state == State::pending) {
     return Error{ErrorCode::usage, "", "a call is under way"};
   }
-  const Program& code = program();
-  if (function >= code.functions().size() || function < code.imported_functions()) {
+  if (instance >= instances_.size() ||
+      function >= instances_[instance]->program->functions().size()) {
     return Error{ErrorCode::usage, "", "no such function in the module"};
   }
-  const FuncInfo& info = code.functions()[function];
+  const FunctionTarget target = instances_[instance]->resolve(function);
+  const Program& code = *target.instance->program;
+  if (target.host != nullptr) {
+    return Error{ErrorCode::usage, code.function_name(target.function),
+                 "is a function of the host, which only guests can call"};
+  }
+  const FuncInfo& info = code.functions()[target.function];
   if (arguments.size() != info.param_slots) {
-    return Error{ErrorCode::usage, code.function_name(function),
+    return Error{ErrorCode::usage, code.function_name(target.function),
                  "takes " + std::to_string(info.param_slots) + " argument slots, not " +
                      std::to_string(arguments.size())};
   }
   if (!ensure_stack(1 + u64{std::max(info.window_slots, info.result_slots)})) {
-    return Error{ErrorCode::limit, code.function_name(function),
+    return Error{ErrorCode::limit, code.function_name(target.function),
                  "its frame is larger than the stack limit"};
   }
   Slot* const fp = stack() + 1;
@@ -53,13 +74,25 @@ base::Status Process::prepare(u32 function, std::span<const Slot> arguments) {
   std::copy(arguments.begin(), arguments.end(), fp);
   std::fill_n(fp + info.param_slots, info.zeroed_slots, Slot{0});
   saved = {static_cast<u32>(info.code - code.code()), 1, 0};
-  worker.code = code.code();
-  worker.functions = code.functions().data();
-  worker.instance = instances_.front().get();
+  enter(*target.instance);
   results_.clear();
   parked = Parked::no;
   state = State::runnable;
   return {};
+}
+
+void Process::enter(Instance& instance) {
+  worker.code = instance.program->code();
+  worker.functions = instance.program->functions().data();
+  worker.instance = &instance;
+}
+
+std::optional<FunctionTarget> Process::find_function(u64 reference) const {
+  const u64 instance = (reference >> 32) - 1;  // of null beyond every instance
+  const u32 function = static_cast<u32>(reference);
+  if (instance >= instances_.size()) return std::nullopt;
+  if (function >= instances_[instance]->program->functions().size()) return std::nullopt;
+  return instances_[instance]->resolve(function);
 }
 
 void Process::preempt() {
@@ -107,7 +140,9 @@ void Process::finish(const Slot* results, u32 count) {
   state = State::idle;
 }
 
-HostResult Process::call_host(const HostFunction& function, Slot* window) {
+HostResult Process::call_host(const FunctionTarget& target, Slot* window) {
+  const HostFunction& function = *target.host;
+  host_caller = target.instance;
   HostContext context(*this, window);
   if (function.takes_handle) {
     const auto found = handles_.find(context.arg_u32(0), function.kind, function.rights);
@@ -188,8 +223,8 @@ Process::Usage Process::usage() const {
 std::vector<TraceFrame> Process::trace(usize max_frames) const {
   std::vector<TraceFrame> inner;
   std::vector<TraceFrame> outer;  // a ring of the last ones
-  if (state == State::idle || stack_ == nullptr || instances_.empty()) return inner;
-  const Program& code = program();
+  if (state == State::idle || stack_ == nullptr) return inner;
+  const Instance* instance = worker.instance;
   const usize outer_max = max_frames / 2;
   const usize inner_max = max_frames - outer_max;
   u64 fp = saved.fp;
@@ -199,8 +234,9 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
   while (true) {
     TraceFrame frame;
     frame.depth = count;
+    frame.instance = instance->index;
     frame.pc = pc;
-    frame.function = code.function_at(pc);
+    frame.function = instance->program->function_at(pc);
     if (inner.size() < inner_max) {
       inner.push_back(frame);
     } else if (outer.size() < outer_max) {
@@ -209,7 +245,12 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
       outer[(count - inner_max) % outer_max] = frame;
     }
     ++count;
-    const Slot header = stack_[fp - 1];
+    Slot header = stack_[fp - 1];
+    if (header_kind(header) == FrameKind::instance) {
+      fp -= marker_slots;
+      instance = instances_[stack_[fp]].get();
+      header = stack_[fp - 1];
+    }
     if (header_kind(header) == FrameKind::entry) break;
     pc = header_pc(header) - 1;
     fp -= header_window(header);
@@ -220,6 +261,7 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
   }
   inner.insert(inner.end(), outer.begin(), outer.end());
   for (TraceFrame& frame : inner) {
+    const Program& code = *instances_[frame.instance]->program;
     frame.name = code.function_name(frame.function);
     const mod::Line* line = code.module().line_at(frame.pc);
     const mod::Function& function =
@@ -234,7 +276,7 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
 cap::HandleTable& HostContext::handles() const { return process_.handles(); }
 
 std::optional<std::span<u8>> HostContext::memory(u32 address, u32 length) const {
-  const Instance& instance = *process_.worker.instance;
+  const Instance& instance = *process_.host_caller;
   if (instance.memories.empty()) return std::nullopt;
   Memory& memory = *instance.memories.front();
   if (u64{address} + length > memory.size()) return std::nullopt;

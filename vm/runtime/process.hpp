@@ -4,6 +4,14 @@
 // callee's frame starts inside its caller's (the call window). The header of the frame at fp is
 // fp[-1] = {pc:32, window:16, kind:16} from the low end: where the frame below goes on, as a word
 // index in Module::code, and how many slots below its frame starts (the call's window operand).
+//
+// A call into another instance pushes a marker between the caller's header and the callee's frame:
+// one slot that holds the caller's instance index, then a header of kind `instance`, whose pc is
+// the number of result slots and whose window is marker_slots. Returning moves the results down
+// over the marker, goes back to that instance, and on through the header below, which is a guest's.
+// A tail call into another instance leaves what is under its frame, unless that is a guest's
+// header: then it pushes a marker. So the stack has at most one marker for each frame that is not a
+// tail call's.
 #pragma once
 
 #include <atomic>
@@ -11,6 +19,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "vm/base/result.hpp"
@@ -23,9 +33,11 @@ namespace atollvm::runtime {
 
 // What a frame header's kind says.
 enum class FrameKind : u16 {
-  guest = 0,  // the frame below is a guest's, in the same instance
-  entry = 1,  // called from outside: returning ends the call
+  guest = 0,     // the frame below is a guest's, in the same instance
+  entry = 1,     // called from outside: returning ends the call
+  instance = 2,  // of a marker: the frame below is another instance's
 };
+inline constexpr u16 marker_slots = 2;
 
 constexpr Slot frame_header(u32 pc, u16 window, FrameKind kind) {
   return Slot{pc} | Slot{window} << 32 | Slot{static_cast<u16>(kind)} << 48;
@@ -53,8 +65,9 @@ struct Options {
 // One function on a process's stack.
 struct TraceFrame {
   u64 depth = 0;         // 0: the innermost; a gap in the numbers is a gap in the trace
-  u32 function = 0;      // index
-  u32 pc = 0;            // word in Module::code: of the failing instruction, or of the call
+  u32 instance = 0;      // index in the process
+  u32 function = 0;      // index in the instance's module
+  u32 pc = 0;            // word in its Module::code: of the failing instruction, or of the call
   std::string name;      // function name
   std::string location;  // "file:line:column", or empty
 };
@@ -74,6 +87,8 @@ struct Outcome {
   u32 exit_code = 0;
 };
 
+struct Instance;
+
 struct GlobalCell {
   Slot low = 0;
   Slot high = 0;  // upper half of a v128
@@ -85,12 +100,23 @@ struct Table {
   std::vector<u64> elements;
 };
 
-// Type of a function reference in a slot.
+// What a function reference is in a slot.
 constexpr u64 function_reference(u32 instance, u32 function) {
   return (u64{instance} + 1) << 32 | function;
 }
 
-// One module instantiated in a process.
+// What an index of the function index space means once imports are resolved: a function of the
+// host, imported by `instance` under number `function`, or function `function` of `instance`'s own
+// code.
+struct FunctionTarget {
+  const HostFunction* host = nullptr;
+  Instance* instance = nullptr;
+  u32 function = 0;
+
+  bool operator==(const FunctionTarget&) const = default;
+};
+
+// One module instantiated in a process. Its address is stable, and it lives as long as the process.
 struct Instance {
   u32 index = 0;
   std::shared_ptr<const Program> program;
@@ -98,9 +124,21 @@ struct Instance {
   std::vector<GlobalCell*> imported_globals;  // cells of other instances
   std::vector<Memory*> memories;              // by memory index; owned by the process
   std::vector<Table*> tables;                 // by table index; owned by the process
-  std::vector<const HostFunction*> imports;   // by function index of imported functions
+  std::vector<FunctionTarget> imports;        // by function index of imported functions
   std::vector<bool> elem_dropped;
   std::vector<bool> data_dropped;
+
+  // Of any function of the index space.
+  [[nodiscard]] FunctionTarget resolve(u32 function_index) {
+    if (function_index < imports.size()) return imports[function_index];
+    return {nullptr, this, function_index};
+  }
+  // The cell of any global of the index space.
+  [[nodiscard]] GlobalCell* global(u32 global_index) {
+    const usize imported = imported_globals.size();
+    return global_index < imported ? imported_globals[global_index]
+                                   : &globals[global_index - imported];
+  }
 };
 
 // The value of a verified constant expression.
@@ -119,23 +157,39 @@ struct Worker {
 
 class Process {
  public:
-  // Instantiates a module: resolves imports, allocates and initialises memories, tables, globals
-  // and active segments. Errors: not_found (an import, with its name and type), limit, invalid (a
-  // segment out of bounds).
+  // A process with one instance, of `program`. Errors: those of add_instance.
   static base::Result<std::unique_ptr<Process>> create(std::shared_ptr<const Program> program,
                                                        const Options& options);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
+  // Instantiates a further program in the process: resolves imports (WebAssembly, section 4.5.4),
+  // allocates memories, tables and globals, applies active segments. Its start function is left to
+  // the caller. Gives the instance's index. An import is looked up among the exports of the
+  // instance that has the import's module name, then among the host's functions. Only while no call
+  // is under way. Errors, with nothing changed: usage (call under way), not_found ("unknown import:
+  // ..."), invalid ("incompatible import type: ...", with what was wanted and found), limit. An
+  // active segment that does not fit is a trap: invalid with a message that begins with the trap's
+  // text. Then the segments before it have been applied, and the instance stays, as others may hold
+  // its functions by then, but has no name and is not the caller's to use.
+  base::Result<u32> add_instance(std::shared_ptr<const Program> program);
+  // Makes an instance's exports available to the imports of instances that come later. A name that
+  // is there already goes over to this instance. Throws std::bad_alloc.
+  void name_instance(std::string name, u32 instance);
+
   [[nodiscard]] cap::HandleTable& handles() { return handles_; }
-  [[nodiscard]] Instance& instance() { return *instances_.front(); }
+  // `index` as add_instance gave it; 0 is the one that the process was created with.
+  [[nodiscard]] Instance& instance(u32 index = 0) { return *instances_[index]; }
+  [[nodiscard]] u32 instance_count() const { return static_cast<u32>(instances_.size()); }
   [[nodiscard]] const Program& program() const { return *instances_.front()->program; }
   [[nodiscard]] const Limits& limits() const { return limits_; }
 
-  // Prepares the call of a function by its index; arguments are slots. `interp::run` runs it. Only
-  // while no call is under way. Errors: usage (argument count, call under way), limit (stack).
-  base::Status prepare(u32 function, std::span<const Slot> arguments);
+  // Prepares the call of an instance's function by its index; arguments are slots. `interp::run`
+  // runs it. The function may be one that the instance imports from another. Only while no call is
+  // under way. Errors: usage (no such function or instance, a function of the host, argument count,
+  // call under way), limit (stack).
+  base::Status prepare(u32 function, std::span<const Slot> arguments, u32 instance = 0);
   // Results of the call that finished last.
   [[nodiscard]] std::span<const Slot> results() const { return results_; }
 
@@ -168,8 +222,8 @@ class Process {
   enum class State : u8 { idle, runnable, pending, done };
   Worker worker;
 
-  struct Saved {   // where a stopped process goes on
-    u32 pc = 0;    // word in the current instance's code
+  struct Saved {   // where a stopped process goes on, in worker.instance
+    u32 pc = 0;    // word in that instance's code
     u64 fp = 0;    // slot index of the frame in the stack
     u64 bulk = 0;  // elements or bytes done of the bulk operation at pc
   };
@@ -179,6 +233,8 @@ class Process {
   // window is the frame, and completing it returns from the frame).
   enum class Parked : u8 { no, call, tail_call };
   Parked parked = Parked::no;
+  // The instance whose import the last host call was: its memory 0 is what the host function sees.
+  Instance* host_caller = nullptr;
 
   [[nodiscard]] Slot* stack() { return stack_.get(); }
   // Makes room up to `needed` slots (counted from the stack's start); false at the limit. The
@@ -189,8 +245,12 @@ class Process {
   void set_fuel(i64 fuel) { fuel_ = fuel; }  // may go below zero
   // Copies the finished call's results.
   void finish(const Slot* results, u32 count);
-  // Runs the gate, then the function, with its window at `window`.
-  HostResult call_host(const HostFunction& function, Slot* window);
+  // Goes over to another instance of the process (the one whose code runs).
+  void enter(Instance& instance);
+  // What a function reference names; nothing for one that no instance has (0 included).
+  [[nodiscard]] std::optional<FunctionTarget> find_function(u64 reference) const;
+  // Runs the gate, then the host's function, with its window at `window`.
+  HostResult call_host(const FunctionTarget& target, Slot* window);
   // For a parked process that is ready: runs the Finish.
   HostResult complete(Slot* window);
   i64 grow_memory(Memory& memory, u64 delta_pages);
@@ -198,13 +258,19 @@ class Process {
 
  private:
   friend class HostContext;
+  class Linker;
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
   void arm();
-  explicit Process(const Limits& limits);
-  base::Status instantiate(std::shared_ptr<const Program> program, const Options& options);
+  explicit Process(const Options& options);
+  // The parts of add_instance: what can be undone, and what can't.
+  base::Status allocate(Instance& instance);
+  base::Status link(Instance& instance);
+  base::Status fill(Instance& instance);
 
   Limits limits_;
+  MemoryStrategy strategy_;
+  std::span<const HostFunction> host_;
   cap::HandleTable handles_;
   std::unique_ptr<Slot[]> stack_;
   u64 stack_capacity_ = 0;  // slots
@@ -212,6 +278,7 @@ class Process {
   i64 fuel_ = 0;
   std::vector<Slot> results_;
   std::vector<std::unique_ptr<Instance>> instances_;
+  std::unordered_map<std::string, u32> names_;  // of instances
   std::vector<std::unique_ptr<Memory>> memories_;
   std::vector<std::unique_ptr<Table>> tables_;
   std::shared_ptr<CompletionPort> port_;

@@ -42,7 +42,9 @@ std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified) {
   };
   for (const mod::Import& import : module.imports) {
     if (import.kind == mod::ExternKind::function) add(import.func_type);
-    if (import.kind == mod::ExternKind::global) ++program->imported_globals_;
+    if (import.kind == mod::ExternKind::global) {
+      program->imported_global_types_.push_back(import.global);
+    }
   }
   program->imported_functions_ = static_cast<u32>(program->functions_.size());
   for (const mod::Function& function : module.functions) {

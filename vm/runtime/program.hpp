@@ -31,7 +31,13 @@ class Program {
   // Indexed by the function index space: imports first.
   [[nodiscard]] const std::vector<FuncInfo>& functions() const { return functions_; }
   [[nodiscard]] u32 imported_functions() const { return imported_functions_; }
-  [[nodiscard]] u32 imported_globals() const { return imported_globals_; }
+  [[nodiscard]] u32 imported_globals() const {
+    return static_cast<u32>(imported_global_types_.size());
+  }
+  [[nodiscard]] mod::GlobalType global_type(u32 global) const {
+    return global < imported_globals() ? imported_global_types_[global]
+                                       : module_->globals[global - imported_globals()].type;
+  }
   // Types as FuncInfo::type counts them, for each type index.
   [[nodiscard]] const std::vector<u32>& canonical_types() const { return canonical_types_; }
   // Type index of a function.
@@ -51,7 +57,7 @@ class Program {
   std::vector<u32> function_types_;
   std::vector<u32> canonical_types_;
   u32 imported_functions_ = 0;
-  u32 imported_globals_ = 0;
+  std::vector<mod::GlobalType> imported_global_types_;
 };
 
 }  // namespace atollvm::runtime

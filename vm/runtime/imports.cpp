@@ -1,0 +1,211 @@
+// Finding what an instance imports: among the exports of instances that have a name, then among
+// the host's functions. Matching is that of the WebAssembly specification, section 3.4.
+#include <algorithm>
+#include <unordered_map>
+
+#include "vm/runtime/process.hpp"
+
+namespace atollvm::runtime {
+
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+std::string_view describe(mod::ValType type) {
+  switch (type) {
+    case mod::ValType::i32:
+      return "i32";
+    case mod::ValType::i64:
+      return "i64";
+    case mod::ValType::f32:
+      return "f32";
+    case mod::ValType::f64:
+      return "f64";
+    case mod::ValType::v128:
+      return "v128";
+    case mod::ValType::funcref:
+      return "funcref";
+    case mod::ValType::externref:
+      return "externref";
+  }
+  return "?";
+}
+
+std::string describe(const mod::Range& range) {
+  std::string text = std::to_string(range.min);
+  if (range.max) return text + " to " + std::to_string(*range.max);
+  return text + " or more";
+}
+
+std::string describe(const mod::FuncType& type) {
+  std::string text = "(";
+  for (usize i = 0; i < type.params.size(); ++i) {
+    text.append(i == 0 ? "" : ", ").append(describe(type.params[i]));
+  }
+  text += ")";
+  for (usize i = 0; i < type.results.size(); ++i) {
+    text.append(i == 0 ? " -> " : ", ").append(describe(type.results[i]));
+  }
+  return text;
+}
+
+std::string describe(const mod::TableType& type) {
+  return "a table of " + std::string(describe(type.element)) + " with " + describe(type.size) +
+         " elements";
+}
+
+std::string describe(const mod::MemoryType& type) {
+  return "a memory of " + describe(type.size) + (type.page_shift == 0 ? " bytes" : " pages");
+}
+
+std::string describe(const mod::GlobalType& type) {
+  return (type.is_mutable ? "a mutable global of type " : "a constant global of type ") +
+         std::string(describe(type.type));
+}
+
+std::string import_place(const mod::Import& import) {
+  return "import \"" + import.module + "\" \"" + import.name + "\"";
+}
+
+std::string wanted_text(const mod::Module& module, const mod::Import& import) {
+  switch (import.kind) {
+    case mod::ExternKind::function:
+      return "a function of type " + describe(module.types[import.func_type]);
+    case mod::ExternKind::table:
+      return describe(import.table);
+    case mod::ExternKind::memory:
+      return describe(import.memory);
+    case mod::ExternKind::global:
+      return describe(import.global);
+  }
+  return "?";
+}
+
+Error unknown(const mod::Module& module, const mod::Import& import) {
+  return {ErrorCode::not_found, import_place(import),
+          "unknown import: nothing here gives " + wanted_text(module, import)};
+}
+
+Error incompatible(const mod::Module& module, const mod::Import& import, const std::string& found) {
+  return {ErrorCode::invalid, import_place(import),
+          "incompatible import type: wanted " + wanted_text(module, import) + ", found " + found};
+}
+
+// What is there now against the sizes that an import declares.
+bool sizes_match(u64 size, const std::optional<u64>& max, const mod::Range& wanted) {
+  return size >= wanted.min && (!wanted.max || (max && *max <= *wanted.max));
+}
+
+}  // namespace
+
+// Links one import after the other; each instance that gives something is indexed once.
+class Process::Linker {
+ public:
+  Linker(Process& process, Instance& instance)
+      : process_(process), instance_(instance), module_(instance.program->module()) {}
+
+  base::Status link() {
+    for (const mod::Import& import : module_.imports) {
+      const auto from = process_.names_.find(import.module);
+      const mod::Export* found = nullptr;
+      if (from != process_.names_.end()) found = find(from->second, import.name);
+      base::Status status = found != nullptr
+                                ? take(import, *process_.instances_[from->second], *found)
+                                : take_host(import);
+      if (!status) return status;
+    }
+    return {};
+  }
+
+ private:
+  using Index = std::unordered_map<std::string_view, const mod::Export*>;
+
+  const mod::Export* find(u32 giver, const std::string& name) {
+    const auto [entry, is_new] = indexes_.try_emplace(giver);
+    Index& index = entry->second;
+    if (is_new) {
+      for (const mod::Export& item : process_.instances_[giver]->program->module().exports) {
+        index.emplace(item.name, &item);
+      }
+    }
+    const auto found = index.find(name);
+    return found == index.end() ? nullptr : found->second;
+  }
+
+  base::Status take(const mod::Import& import, Instance& giver, const mod::Export& item) {
+    switch (item.kind) {
+      case mod::ExternKind::function:
+        return take_function(import, giver, item.index);
+      case mod::ExternKind::table:
+        return take_table(import, *giver.tables[item.index]);
+      case mod::ExternKind::memory:
+        return take_memory(import, *giver.memories[item.index]);
+      case mod::ExternKind::global:
+        return take_global(import, giver, item.index);
+    }
+    return unknown(module_, import);
+  }
+
+  base::Status take_function(const mod::Import& import, Instance& giver, u32 function) {
+    const mod::FuncType& type = giver.program->module().types[giver.program->type_of(function)];
+    if (import.kind != mod::ExternKind::function || !(type == module_.types[import.func_type])) {
+      return incompatible(module_, import, "a function of type " + describe(type));
+    }
+    instance_.imports.push_back(giver.resolve(function));
+    return {};
+  }
+
+  base::Status take_table(const mod::Import& import, Table& table) {
+    const mod::TableType now{table.type.element, {table.elements.size(), table.type.size.max}};
+    if (import.kind != mod::ExternKind::table || now.element != import.table.element ||
+        !sizes_match(now.size.min, now.size.max, import.table.size)) {
+      return incompatible(module_, import, describe(now));
+    }
+    instance_.tables.push_back(&table);
+    return {};
+  }
+
+  base::Status take_memory(const mod::Import& import, Memory& memory) {
+    const mod::MemoryType now{{memory.pages(), memory.type().size.max}, memory.type().page_shift};
+    if (import.kind != mod::ExternKind::memory || now.page_shift != import.memory.page_shift ||
+        !sizes_match(now.size.min, now.size.max, import.memory.size)) {
+      return incompatible(module_, import, describe(now));
+    }
+    instance_.memories.push_back(&memory);
+    return {};
+  }
+
+  base::Status take_global(const mod::Import& import, Instance& giver, u32 global) {
+    const mod::GlobalType type = giver.program->global_type(global);
+    if (import.kind != mod::ExternKind::global || !(type == import.global)) {
+      return incompatible(module_, import, describe(type));
+    }
+    instance_.imported_globals.push_back(giver.global(global));
+    return {};
+  }
+
+  base::Status take_host(const mod::Import& import) {
+    const auto found = std::find_if(
+        process_.host_.begin(), process_.host_.end(), [&](const HostFunction& function) {
+          return function.name == import.name && function.module == import.module;
+        });
+    if (found == process_.host_.end()) return unknown(module_, import);
+    if (import.kind != mod::ExternKind::function ||
+        !(found->type == module_.types[import.func_type])) {
+      return incompatible(module_, import, "the host's function of type " + describe(found->type));
+    }
+    const u32 number = static_cast<u32>(instance_.imports.size());
+    instance_.imports.push_back({&*found, &instance_, number});
+    return {};
+  }
+
+  Process& process_;
+  Instance& instance_;
+  const mod::Module& module_;
+  std::unordered_map<u32, Index> indexes_;
+};
+
+base::Status Process::link(Instance& instance) { return Linker(*this, instance).link(); }
+
+}  // namespace atollvm::runtime
