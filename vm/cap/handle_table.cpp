@@ -78,6 +78,18 @@ Errno HandleTable::close(Handle handle) {
   return Errno::success;
 }
 
+Errno HandleTable::renumber(Handle from, Handle to) {
+  Capability* const source = find(from);
+  Capability* const target = find(to);
+  if (source == nullptr || target == nullptr) return Errno::badf;
+  if (from == to) return Errno::success;
+  // Moved before the target's object is closed, for the reason given in close().
+  const Capability closed = std::exchange(*target, std::exchange(*source, {}));
+  mark(from, false);
+  --open_;
+  return Errno::success;
+}
+
 std::variant<Handle, Errno> HandleTable::attenuate(Handle handle, Rights rights) {
   const Capability* const capability = find(handle);
   if (capability == nullptr) return Errno::badf;

@@ -28,6 +28,9 @@ class HandleTable {
 
   // Forgets a handle. Errors: badf.
   Errno close(Handle handle);
+  // Closes `to` and gives its number to what `from` was; `from` is free then. Errors: badf when
+  // either is not open.
+  Errno renumber(Handle from, Handle to);
   // A new handle to the same object with `rights`, which must be a subset (else notcapable). It is
   // revoked together with the old one. Errors: also badf, mfile.
   std::variant<Handle, Errno> attenuate(Handle handle, Rights rights);

@@ -58,11 +58,20 @@ class Object {
   Kind kind_;
 };
 
+// What an interface with notions of its own about handles (WASI's finer rights, its flags) keeps
+// for one of them. One interface makes facets, so each knows the type of those that it finds.
+class Facet {
+ public:
+  virtual ~Facet() = default;
+};
+
 // An object with rights to it, and the switch that takes them away again.
 struct Capability {
   std::shared_ptr<Object> object;
   Rights rights = rights_none;
-  std::shared_ptr<const bool> revoked;  // null: can't be revoked
+  std::shared_ptr<const bool> revoked{};  // null: can't be revoked
+  // Of this handle alone: a handle attenuated from it begins without one. Null: none.
+  std::shared_ptr<Facet> facet{};
 };
 
 }  // namespace atollvm::cap

@@ -108,9 +108,16 @@ class HostContext {
   cap::Capability capability_;
 };
 
+// How a host function gives an error number to the guest.
+enum class ErrorSign : u8 {
+  negative,  // -errno, where results that are not negative mean success (Atoll's own calls)
+  positive,  // errno, where 0 means success (WASI)
+};
+
 // A function that guests can import. `module` and `name` are what an import says; the type must
-// be equal. When `takes_handle`, parameter 0 is a handle (i32) that must be of `kind` with
-// `rights`; otherwise the call gives -badf or -notcapable without running.
+// be equal. When `takes_handle`, parameter `handle_index` is a handle (i32) that must be of `kind`
+// with `rights`; otherwise the call gives badf (no such handle), `wrong_kind` or notcapable, with
+// the sign that `errors` says, without running.
 struct HostFunction {
   std::string module;
   std::string name;
@@ -119,6 +126,9 @@ struct HostFunction {
   bool takes_handle = false;
   cap::Kind kind = cap::Kind::host;
   cap::Rights rights = cap::rights_none;
+  u8 handle_index = 0;
+  cap::Errno wrong_kind = cap::Errno::badf;
+  ErrorSign errors = ErrorSign::negative;
   bool restartable = false;  // a restored snapshot calls it again; else it fails with canceled
 };
 

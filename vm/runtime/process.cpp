@@ -145,11 +145,10 @@ HostResult Process::call_host(const FunctionTarget& target, Slot* window) {
   host_caller = target.instance;
   HostContext context(*this, window);
   if (function.takes_handle) {
-    const auto found = handles_.find(context.arg_u32(0), function.kind, function.rights);
+    const cap::Handle handle = context.arg_u32(function.handle_index);
+    const auto found = handles_.find(handle, function.kind, function.rights);
     if (const auto* error = std::get_if<cap::Errno>(&found)) {
-      const bool wide =
-          !function.type.results.empty() && function.type.results[0] == mod::ValType::i64;
-      return wide ? context.error64(*error) : context.error32(*error);
+      return gate_error(function, context, *error, handles_.find(handle) != nullptr);
     }
     context.capability_ = *std::get<cap::Capability*>(found);
   }
