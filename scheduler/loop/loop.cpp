@@ -277,6 +277,54 @@ HostResult Loop::watch(HostContext& context, int fd, u32 events, Finish finish) 
   return HostResult::pending();
 }
 
+// One call that waits for several things at once.
+struct Loop::Group {
+  Impl& impl;
+  std::vector<std::pair<int, Ticket>> watches;
+  std::optional<std::pair<u64, Ticket>> timer;
+  Finish finish;
+
+  void cancel() {
+    for (const auto& [fd, ticket] : watches) impl.cancel_watch(fd, ticket);
+    watches.clear();
+    if (timer) impl.timers.erase(*timer);
+    timer.reset();
+  }
+};
+
+HostResult Loop::when_any(HostContext& context, std::span<const Interest> interests,
+                          std::optional<u64> deadline_ns, Finish finish) {
+  if (interests.empty() && !deadline_ns) return soon(context, std::move(finish));
+  Impl& self = impl();
+  const auto group = std::make_shared<Group>(Group{self, {}, {}, std::move(finish)});
+  const Completion completion = context.suspend([group] { group->cancel(); });
+  // The first thing to happen completes the call; what else was waited for is forgotten then.
+  const auto first = [group](HostContext& later) {
+    group->cancel();
+    return std::exchange(group->finish, nullptr)(later);
+  };
+  if (deadline_ns) {
+    const std::pair key{*deadline_ns, self.next++};
+    group->timer = key;
+    self.timers.emplace(key, Waiting{completion, first});
+    self.arm_timer();
+  }
+  for (const Interest& each : interests) {
+    const Ticket ticket = self.next++;
+    group->watches.emplace_back(each.fd, ticket);
+    const auto [at, is_new] = self.watches.try_emplace(each.fd);
+    const u32 events = each.write ? EPOLLOUT : EPOLLIN;
+    at->second.waiters.push_back({ticket, events, {completion, first}});
+    self.watch_changed(each.fd, at->second, is_new, ticket);
+  }
+  return HostResult::pending();
+}
+
+HostResult Loop::soon(HostContext& context, Finish finish) {
+  context.suspend().finish(std::move(finish));
+  return HostResult::pending();
+}
+
 HostResult Loop::work(HostContext& context, Job job) {
   Impl& self = impl();
   auto work = std::make_unique<Work>();

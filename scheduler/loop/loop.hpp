@@ -10,6 +10,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "vm/base/types.hpp"
 #include "vm/runtime/host.hpp"
@@ -38,6 +40,17 @@ class Loop {
   // flags are not touched.
   runtime::HostResult when_readable(runtime::HostContext& context, int fd, runtime::Finish finish);
   runtime::HostResult when_writable(runtime::HostContext& context, int fd, runtime::Finish finish);
+  // When reading from or writing to any of the descriptors would not block, or at the deadline (if
+  // there is one), whichever comes first. Each is waited for as above. At once without either.
+  struct Interest {
+    int fd = -1;
+    bool write = false;  // else reading
+  };
+  runtime::HostResult when_any(runtime::HostContext& context, std::span<const Interest> interests,
+                               std::optional<u64> deadline_ns, runtime::Finish finish);
+  // When the process gets its next turn, at once if nobody else wants one: for calls that do long
+  // work piece by piece.
+  runtime::HostResult soon(runtime::HostContext& context, runtime::Finish finish);
   // Runs `job` on a thread of the pool, then the Finish that it gives on the process's thread. The
   // job must own all that it uses: no guest address, nothing that belongs to the process's thread.
   using Job = std::function<runtime::Finish()>;
@@ -56,6 +69,7 @@ class Loop {
 
  private:
   struct Impl;
+  struct Group;
   Impl& impl();
   runtime::HostResult watch(runtime::HostContext& context, int fd, u32 events,
                             runtime::Finish finish);
