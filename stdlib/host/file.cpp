@@ -120,10 +120,11 @@ HostResult read_file(Environment& environment, HostContext& context, std::span<u
 HostResult write_file(Environment& environment, HostContext& context, std::span<const u8> from,
                       std::optional<u64> at, bool append) {
   const auto file = object_of<vfs::File>(context);
-  const Outcome<u32> outcome = file->write(from, at, append, Wait::never);
+  const vfs::WriteMode mode{append, vfs::Durability::none};
+  const Outcome<u32> outcome = file->write(from, at, mode, Wait::never);
   if (!must_wait(outcome)) return count_result(context, outcome);
-  return write_in_pool(environment, context, from, [file, at, append](std::span<const u8> bytes) {
-    return file->write(bytes, at, append, Wait::allowed);
+  return write_in_pool(environment, context, from, [file, at, mode](std::span<const u8> bytes) {
+    return file->write(bytes, at, mode, Wait::allowed);
   });
 }
 
@@ -199,7 +200,7 @@ HostResult call_sync(Environment& environment, HostContext& context) {
                          });
   }
   return attempt_errno(environment, context, [file = object_of<vfs::File>(context)](Wait wait) {
-    return file->sync(wait);
+    return file->sync(vfs::Durability::all, wait);
   });
 }
 

@@ -36,9 +36,10 @@ class FileStream final : public Stream {
     return file_->read(bytes, std::nullopt, wait);
   }
   Outcome<u32> write(std::span<const u8> bytes, Wait wait) override {
-    return file_->write(bytes, std::nullopt, false, wait);
+    return file_->write(bytes, std::nullopt, {}, wait);
   }
   Outcome<vfs::Stat> stat(Wait wait) override { return file_->stat(wait); }
+  [[nodiscard]] vfs::File* file() const override { return file_.get(); }
 
  private:
   std::shared_ptr<vfs::File> file_;
@@ -70,6 +71,7 @@ class FdStream final : public Stream {
     return vfs::from_stat(status);
   }
   [[nodiscard]] std::optional<int> wait_fd() const override { return fd_; }
+  [[nodiscard]] bool is_terminal() const override { return isatty(fd_) == 1; }
 
  private:
   static Outcome<u32> result(ssize_t size) {
@@ -116,6 +118,20 @@ vfs::Descriptor reopen_terminal(int fd) {
 }
 
 }  // namespace
+
+Readiness readiness(int fd, bool write) {
+  pollfd one{fd, static_cast<short>(write ? POLLOUT : POLLIN), 0};
+  // What poll can't say, the next attempt tells.
+  if (poll(&one, 1, 0) < 0) return {true, false, 0};
+  Readiness result;
+  result.ready = one.revents != 0;
+  result.hung_up = (one.revents & (POLLHUP | POLLERR)) != 0;
+  int bytes = 0;
+  if (!write && result.ready && ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0) {
+    result.bytes = static_cast<u64>(bytes);
+  }
+  return result;
+}
 
 std::shared_ptr<Stream> make_stream(int fd) {
   struct stat status{};

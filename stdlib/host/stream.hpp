@@ -18,7 +18,19 @@ class Stream : public cap::Object {
   virtual vfs::Outcome<u32> write(std::span<const u8> bytes, vfs::Wait wait);
   virtual vfs::Outcome<vfs::Stat> stat(vfs::Wait wait);
   [[nodiscard]] virtual std::optional<int> wait_fd() const { return std::nullopt; }
+  [[nodiscard]] virtual bool is_terminal() const { return false; }
+  // The regular file behind it (redirected), or null.
+  [[nodiscard]] virtual vfs::File* file() const { return nullptr; }
 };
+
+// Whether reading from (writing to) a descriptor would not block now, and for reading how many
+// bytes it has at least.
+struct Readiness {
+  bool ready = false;
+  bool hung_up = false;  // the other end is closed
+  u64 bytes = 0;
+};
+Readiness readiness(int fd, bool write);
 
 // A stream over a descriptor of the host, which stays the caller's and must stay open as long. Its
 // flags are never changed: other programs share them. Writing to a closed pipe raises SIGPIPE,

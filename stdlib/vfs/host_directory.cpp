@@ -42,12 +42,15 @@ class HostDirectory final : public Directory {
   Errno remove_file(std::string_view path, Wait wait) override;
   Errno remove_directory(std::string_view path, Wait wait) override;
   Errno rename(std::string_view path, Directory& to, std::string_view to_path, Wait wait) override;
+  Errno link(std::string_view path, Directory& to, std::string_view to_path, Wait wait) override;
+  Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
+  Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait wait) override;
   [[nodiscard]] const void* file_system() const override { return &host_file_system; }
 
  private:
   Outcome<Descriptor> open_path(std::string_view path, int flags, Wait wait);
-  Outcome<Place> find_place(std::string_view path, Wait wait);
+  Outcome<Place> find_place(std::string_view path, Errno dots, Wait wait);
   [[nodiscard]] int parent_of(const Place& place) const {
     return place.parent ? place.parent.get() : directory_.get();
   }
@@ -190,7 +193,9 @@ Outcome<std::vector<Entry>> HostDirectory::list(u64 cookie, u32 bytes, Wait wait
   return entries;
 }
 
-Outcome<Place> HostDirectory::find_place(std::string_view path, Wait wait) {
+// `dots`: the error for a path whose last name is "." or "..", which name no place for a new name,
+// but a directory that is there.
+Outcome<Place> HostDirectory::find_place(std::string_view path, Errno dots, Wait wait) {
   if (const Errno error = check_path(path); error != Errno::success) return error;
   Place place;
   const usize end = path.find_last_not_of('/');
@@ -198,12 +203,12 @@ Outcome<Place> HostDirectory::find_place(std::string_view path, Wait wait) {
   path = path.substr(0, end + 1);
   const usize slash = path.rfind('/');
   const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
-  if (name == "..") {
+  if (name == "." || name == "..") {
     // Whether it leads outside is for the resolver to say.
     const Outcome<Descriptor> opened = open_path(path, O_PATH, wait);
-    if (const Errno* error = std::get_if<Errno>(&opened)) return *error;
+    const Errno* const error = std::get_if<Errno>(&opened);
+    return error != nullptr ? *error : dots;
   }
-  if (name == "." || name == "..") return Errno::inval;
   place.name = name;
   if (slash != std::string_view::npos) {
     Outcome<Descriptor> parent = open_path(path.substr(0, slash + 1), O_PATH | O_DIRECTORY, wait);
@@ -225,7 +230,7 @@ Errno HostDirectory::check_directory(const Place& place) {
 
 Errno HostDirectory::make_directory(std::string_view path, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  const Outcome<Place> found = find_place(path, wait);
+  const Outcome<Place> found = find_place(path, Errno::exist, wait);
   if (const Errno* error = std::get_if<Errno>(&found)) return *error;
   const Place& place = std::get<Place>(found);
   return mkdirat(parent_of(place), place.name.c_str(), 0777) == 0 ? Errno::success
@@ -234,7 +239,8 @@ Errno HostDirectory::make_directory(std::string_view path, Wait wait) {
 
 Errno HostDirectory::remove(std::string_view path, int flags, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  const Outcome<Place> found = find_place(path, wait);
+  const Errno dots = flags == AT_REMOVEDIR ? Errno::inval : Errno::isdir;
+  const Outcome<Place> found = find_place(path, dots, wait);
   if (const Errno* error = std::get_if<Errno>(&found)) return *error;
   const Place& place = std::get<Place>(found);
   if (const Errno error = check_directory(place); error != Errno::success) return error;
@@ -253,9 +259,9 @@ Errno HostDirectory::rename(std::string_view path, Directory& to, std::string_vi
   if (wait == Wait::never) return Errno::again;
   if (to.file_system() != file_system()) return Errno::xdev;
   auto& target = static_cast<HostDirectory&>(to);
-  Outcome<Place> from = find_place(path, wait);
+  Outcome<Place> from = find_place(path, Errno::busy, wait);
   if (const Errno* error = std::get_if<Errno>(&from)) return *error;
-  const Outcome<Place> onto = target.find_place(to_path, wait);
+  const Outcome<Place> onto = target.find_place(to_path, Errno::busy, wait);
   if (const Errno* error = std::get_if<Errno>(&onto)) return *error;
   Place source = std::move(std::get<Place>(from));
   const Place& place = std::get<Place>(onto);
@@ -265,6 +271,49 @@ Errno HostDirectory::rename(std::string_view path, Directory& to, std::string_vi
                   place.name.c_str()) == 0
              ? Errno::success
              : from_errno(errno);
+}
+
+Errno HostDirectory::link(std::string_view path, Directory& to, std::string_view to_path,
+                          Wait wait) {
+  if (wait == Wait::never) return Errno::again;
+  if (to.file_system() != file_system()) return Errno::xdev;
+  auto& target = static_cast<HostDirectory&>(to);
+  const Outcome<Place> from = find_place(path, Errno::perm, wait);
+  if (const Errno* error = std::get_if<Errno>(&from)) return *error;
+  const Outcome<Place> onto = target.find_place(to_path, Errno::exist, wait);
+  if (const Errno* error = std::get_if<Errno>(&onto)) return *error;
+  const Place& source = std::get<Place>(from);
+  const Place& place = std::get<Place>(onto);
+  if (const Errno error = check_directory(source); error != Errno::success) return error;
+  if (const Errno error = target.check_directory(place); error != Errno::success) return error;
+  return linkat(parent_of(source), source.name.c_str(), target.parent_of(place), place.name.c_str(),
+                0) == 0
+             ? Errno::success
+             : from_errno(errno);
+}
+
+Errno HostDirectory::make_link(std::string_view target, std::string_view path, Wait wait) {
+  // A target is a path that may lead anywhere but must not be absolute: programs outside may
+  // follow it. What it leads to is looked at when it is followed.
+  if (const Errno error = check_path(target); error != Errno::success) return error;
+  if (wait == Wait::never) return Errno::again;
+  const Outcome<Place> found = find_place(path, Errno::exist, wait);
+  if (const Errno* error = std::get_if<Errno>(&found)) return *error;
+  const Place& place = std::get<Place>(found);
+  if (const Errno error = check_directory(place); error != Errno::success) return error;
+  return symlinkat(std::string(target).c_str(), parent_of(place), place.name.c_str()) == 0
+             ? Errno::success
+             : from_errno(errno);
+}
+
+Outcome<std::string> HostDirectory::read_link(std::string_view path, Wait wait) {
+  Outcome<Descriptor> opened = open_path(path, O_PATH | O_NOFOLLOW, wait);
+  if (const Errno* error = std::get_if<Errno>(&opened)) return *error;
+  std::array<char, max_path + 1> text;
+  const ssize_t size = readlinkat(std::get<Descriptor>(opened).get(), "", text.data(), text.size());
+  // The empty path gives ENOENT for what is not a link.
+  if (size < 0) return errno == ENOENT ? Errno::inval : from_errno(errno);
+  return std::string(text.data(), static_cast<usize>(size));
 }
 
 Errno HostDirectory::sync(Wait wait) {

@@ -22,16 +22,18 @@ class HostFile final : public File {
       : descriptor_(std::move(descriptor)), access_(access), append_(append) {}
 
   Outcome<u32> read(std::span<u8> bytes, std::optional<u64> at, Wait wait) override;
-  Outcome<u32> write(std::span<const u8> bytes, std::optional<u64> at, bool append,
+  Outcome<u32> write(std::span<const u8> bytes, std::optional<u64> at, WriteMode mode,
                      Wait wait) override;
   Outcome<u64> seek(i64 offset, u32 whence) override;
   Outcome<Stat> stat(Wait wait) override;
   Errno truncate(u64 size, Wait wait) override;
-  Errno sync(Wait wait) override;
+  Errno allocate(u64 at, u64 size, Wait wait) override;
+  Errno advise(u64 at, u64 size, Advice advice, Wait wait) override;
+  Errno sync(Durability durability, Wait wait) override;
   Errno set_times(const Times& times, Wait wait) override;
 
  private:
-  Outcome<u32> write_blocking(std::span<const u8> bytes, std::optional<u64> at, bool append);
+  Outcome<u32> write_blocking(std::span<const u8> bytes, std::optional<u64> at, WriteMode mode);
 
   Descriptor descriptor_;
   Access access_;
@@ -73,15 +75,16 @@ Outcome<u32> HostFile::read(std::span<u8> bytes, std::optional<u64> at, Wait wai
   return from_errno(errno);
 }
 
-Outcome<u32> HostFile::write(std::span<const u8> bytes, std::optional<u64> at, bool append,
+Outcome<u32> HostFile::write(std::span<const u8> bytes, std::optional<u64> at, WriteMode mode,
                              Wait wait) {
   if (!access_.write) return Errno::badf;
   if (!is_offset(at)) return Errno::inval;
-  append = !at && (append || append_);
-  if (wait == Wait::allowed) return write_blocking(bytes, at, append);
+  mode.append = !at && (mode.append || append_);
+  if (wait == Wait::allowed) return write_blocking(bytes, at, mode);
+  if (mode.durability != Durability::none) return Errno::again;
   if (can_try_write_.load(std::memory_order_relaxed)) {
     const iovec part{const_cast<u8*>(bytes.data()), bytes.size()};
-    const int flags = RWF_NOWAIT | (append ? RWF_APPEND : 0);
+    const int flags = RWF_NOWAIT | (mode.append ? RWF_APPEND : 0);
     const ssize_t size =
         uninterrupted([&] { return pwritev2(descriptor_.get(), &part, 1, to_offset(at), flags); });
     if (size >= 0) return static_cast<u32>(size);
@@ -89,23 +92,28 @@ Outcome<u32> HostFile::write(std::span<const u8> bytes, std::optional<u64> at, b
     can_try_write_.store(false, std::memory_order_relaxed);
   }
   if (bytes.size() > direct_write) return Errno::again;
-  return write_blocking(bytes, at, append);
+  return write_blocking(bytes, at, mode);
 }
 
 Outcome<u32> HostFile::write_blocking(std::span<const u8> bytes, std::optional<u64> at,
-                                      bool append) {
+                                      WriteMode mode) {
   const iovec part{const_cast<u8*>(bytes.data()), bytes.size()};
   const int fd = descriptor_.get();
   const ssize_t size = uninterrupted([&] {
     if (at) return pwrite(fd, bytes.data(), bytes.size(), to_offset(at));
-    if (!append) return ::write(fd, bytes.data(), bytes.size());
+    if (!mode.append) return ::write(fd, bytes.data(), bytes.size());
     const ssize_t appended = pwritev2(fd, &part, 1, own_position, RWF_APPEND);
     if (appended >= 0 || !is_unknown(errno)) return appended;
     // Without the flag (emulators) others could write between these two.
     if (lseek(fd, 0, SEEK_END) < 0) return ssize_t{-1};
     return ::write(fd, bytes.data(), bytes.size());
   });
-  return size >= 0 ? Outcome<u32>(static_cast<u32>(size)) : from_errno(errno);
+  if (size < 0) return from_errno(errno);
+  if (mode.durability != Durability::none) {
+    const Errno error = sync(mode.durability, Wait::allowed);
+    if (error != Errno::success) return error;
+  }
+  return static_cast<u32>(size);
 }
 
 Outcome<u64> HostFile::seek(i64 offset, u32 whence) {
@@ -129,9 +137,34 @@ Errno HostFile::truncate(u64 size, Wait wait) {
                                                                      : from_errno(errno);
 }
 
-Errno HostFile::sync(Wait wait) {
+Errno HostFile::allocate(u64 at, u64 size, Wait wait) {
+  if (!access_.write) return Errno::badf;
+  if (size == 0) return Errno::inval;
+  constexpr u64 most = static_cast<u64>(INT64_MAX);
+  if (at > most || size > most - at) return Errno::fbig;
   if (wait == Wait::never) return Errno::again;
-  return fsync(descriptor_.get()) == 0 ? Errno::success : from_errno(errno);
+  const int error = static_cast<int>(uninterrupted([&] {
+    return fallocate(descriptor_.get(), 0, static_cast<off_t>(at), static_cast<off_t>(size));
+  }));
+  return error == 0 ? Errno::success : from_errno(errno);
+}
+
+Errno HostFile::advise(u64 at, u64 size, Advice advice, Wait wait) {
+  constexpr u64 most = static_cast<u64>(INT64_MAX);
+  if (at > most || size > most - at) return Errno::inval;
+  if (wait == Wait::never) return Errno::again;
+  constexpr std::array<int, 6> kernel{POSIX_FADV_NORMAL,   POSIX_FADV_SEQUENTIAL,
+                                      POSIX_FADV_RANDOM,   POSIX_FADV_WILLNEED,
+                                      POSIX_FADV_DONTNEED, POSIX_FADV_NOREUSE};
+  return from_errno(posix_fadvise(descriptor_.get(), static_cast<off_t>(at),
+                                  static_cast<off_t>(size), kernel[static_cast<usize>(advice)]));
+}
+
+Errno HostFile::sync(Durability durability, Wait wait) {
+  if (wait == Wait::never) return Errno::again;
+  const int fd = descriptor_.get();
+  const int error = durability == Durability::data ? fdatasync(fd) : fsync(fd);
+  return error == 0 ? Errno::success : from_errno(errno);
 }
 
 Errno HostFile::set_times(const Times& times, Wait wait) {
@@ -147,14 +180,16 @@ std::shared_ptr<File> make_host_file(Descriptor descriptor, Access access, bool 
 }
 
 std::array<timespec, 2> to_timespecs(const Times& times) {
-  const auto convert = [](std::optional<i64> time) {
+  const auto convert = [](std::optional<i64> time, bool now) {
     constexpr i64 second = 1'000'000'000;
+    if (now) return timespec{0, UTIME_NOW};
     if (!time) return timespec{0, UTIME_OMIT};
     const i64 before = *time % second < 0 ? 1 : 0;  // seconds round down
     return timespec{static_cast<time_t>(*time / second - before),
                     static_cast<long>(*time % second + before * second)};
   };
-  return {convert(times.accessed_ns), convert(times.modified_ns)};
+  return {convert(times.accessed_ns, times.accessed_now),
+          convert(times.modified_ns, times.modified_now)};
 }
 
 }  // namespace atollvm::vfs

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace atollvm::vfs {
 
 Errno from_errno(int error) {
@@ -86,7 +88,10 @@ Errno from_errno(int error) {
 
 Stat from_stat(const struct ::stat& status) {
   const auto nanoseconds = [](const timespec& time) {
-    return static_cast<i64>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+    // Files can have times that nanoseconds can't hold: the nearest one then.
+    constexpr i64 second = 1'000'000'000;
+    constexpr i64 most = INT64_MAX / second - 1;
+    return std::clamp<i64>(time.tv_sec, -most, most) * second + time.tv_nsec;
   };
   Stat result;
   result.device = status.st_dev;

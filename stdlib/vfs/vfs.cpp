@@ -4,13 +4,15 @@
 namespace atollvm::vfs {
 
 Outcome<u32> File::read(std::span<u8>, std::optional<u64>, Wait) { return Errno::notsup; }
-Outcome<u32> File::write(std::span<const u8>, std::optional<u64>, bool, Wait) {
+Outcome<u32> File::write(std::span<const u8>, std::optional<u64>, WriteMode, Wait) {
   return Errno::notsup;
 }
 Outcome<u64> File::seek(i64, u32) { return Errno::notsup; }
 Outcome<Stat> File::stat(Wait) { return Errno::notsup; }
 Errno File::truncate(u64, Wait) { return Errno::notsup; }
-Errno File::sync(Wait) { return Errno::notsup; }
+Errno File::allocate(u64, u64, Wait) { return Errno::notsup; }
+Errno File::advise(u64, u64, Advice, Wait) { return Errno::success; }
+Errno File::sync(Durability, Wait) { return Errno::notsup; }
 Errno File::set_times(const Times&, Wait) { return Errno::notsup; }
 
 Outcome<std::shared_ptr<cap::Object>> Directory::open(std::string_view, u32, Access, Wait) {
@@ -25,6 +27,11 @@ Errno Directory::remove_directory(std::string_view, Wait) { return Errno::notsup
 Errno Directory::rename(std::string_view, Directory&, std::string_view, Wait) {
   return Errno::notsup;
 }
+Errno Directory::link(std::string_view, Directory&, std::string_view, Wait) {
+  return Errno::notsup;
+}
+Errno Directory::make_link(std::string_view, std::string_view, Wait) { return Errno::notsup; }
+Outcome<std::string> Directory::read_link(std::string_view, Wait) { return Errno::notsup; }
 Errno Directory::sync(Wait) { return Errno::notsup; }
 
 }  // namespace atollvm::vfs

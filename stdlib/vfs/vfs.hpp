@@ -62,8 +62,11 @@ struct Stat {
 
 // What to set; nothing: leave as it is. Nanoseconds since 1970, UTC.
 struct Times {
-  std::optional<i64> accessed_ns;
-  std::optional<i64> modified_ns;
+  std::optional<i64> accessed_ns{};
+  std::optional<i64> modified_ns{};
+  // The file system's own time of now instead.
+  bool accessed_now = false;
+  bool modified_now = false;
 };
 
 struct Entry {
@@ -88,6 +91,30 @@ struct Access {
   bool write = false;
 };
 
+// What must be on the disk when a write returns.
+enum class Durability : u8 {
+  none,
+  data,  // the bytes, and what is needed to read them
+  all,   // times, too
+};
+
+struct WriteMode {
+  // Without a position: writes at the end in one step, as opening with open_append does for every
+  // such write; the position is then behind what was written.
+  bool append = false;
+  Durability durability = Durability::none;
+};
+
+// How a range of a file will be used. The numbers are WASI preview 1's advice.
+enum class Advice : u8 {
+  normal = 0,
+  sequential = 1,
+  random = 2,
+  will_need = 3,
+  dont_need = 4,
+  no_reuse = 5,
+};
+
 // An open regular file with a position. The position is the file's: all handles to it share it.
 class File : public cap::Object {
  public:
@@ -96,10 +123,9 @@ class File : public cap::Object {
   // At most bytes.size() bytes from `at`, or from the position, which advances. 0: the end. May
   // give fewer than there are. Errors: badf (not open for reading), isdir.
   virtual Outcome<u32> read(std::span<u8> bytes, std::optional<u64> at, Wait wait);
-  // The same for writing; past the end the file grows, with zeros between. `append` (without `at`)
-  // writes at the end in one step, as opening with open_append does for every such write; the
-  // position is then behind what was written. Errors: badf, fbig, nospc, rofs, txtbsy.
-  virtual Outcome<u32> write(std::span<const u8> bytes, std::optional<u64> at, bool append,
+  // The same for writing; past the end the file grows, with zeros between.
+  // Errors: badf, fbig, nospc, rofs, txtbsy.
+  virtual Outcome<u32> write(std::span<const u8> bytes, std::optional<u64> at, WriteMode mode,
                              Wait wait);
   // The new position. `whence`: 0 from the start, 1 from the position, 2 from the end.
   // Errors: inval (before the start, or no such whence).
@@ -107,8 +133,13 @@ class File : public cap::Object {
   virtual Outcome<Stat> stat(Wait wait);
   // Errors: badf (not open for writing), fbig, nospc, rofs.
   virtual Errno truncate(u64 size, Wait wait);
-  // Returns when data and size are on the disk.
-  virtual Errno sync(Wait wait);
+  // Makes room on the disk for `size` bytes from `at`; the file grows to hold them, with zeros.
+  // Errors: badf (not open for writing), inval (no bytes), fbig, nospc.
+  virtual Errno allocate(u64 at, u64 size, Wait wait);
+  // A hint: nothing that can be observed changes. `size` 0: up to the end.
+  virtual Errno advise(u64 at, u64 size, Advice advice, Wait wait);
+  // Returns when what was written is on the disk, as far as `durability` says (not none).
+  virtual Errno sync(Durability durability, Wait wait);
   virtual Errno set_times(const Times& times, Wait wait);
 };
 
@@ -142,9 +173,17 @@ class Directory : public cap::Object {
   // Also replaces what `to_path` names. Errors: xdev (another file system), isdir, notempty, rofs,
   // inval (into itself), busy.
   virtual Errno rename(std::string_view path, Directory& to, std::string_view to_path, Wait wait);
+  // A second name for what the first path names, which is not a directory; of a link itself.
+  // Errors: exist, xdev, perm (a directory), mlink, nospc, rofs.
+  virtual Errno link(std::string_view path, Directory& to, std::string_view to_path, Wait wait);
+  // Makes a symbolic link that says `target`. Errors: exist, nospc, rofs; noent (empty target),
+  // nametoolong, inval (NUL bytes), notcapable (an absolute target).
+  virtual Errno make_link(std::string_view target, std::string_view path, Wait wait);
+  // What a symbolic link says. Errors: inval (not a link).
+  virtual Outcome<std::string> read_link(std::string_view path, Wait wait);
   virtual Errno sync(Wait wait);
 
-  // Equal for directories of one implementation that can rename between each other.
+  // Equal for directories of one implementation that can rename and link between each other.
   [[nodiscard]] virtual const void* file_system() const { return this; }
 };
 
