@@ -1,5 +1,6 @@
 // What a module holds and needs, as data for people and tools.
 #include <array>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -7,6 +8,7 @@
 
 #include "atoll/embed/impl.hpp"
 #include "stdlib/host/host.hpp"
+#include "stdlib/wasi/wasi.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/module/sections.hpp"
 
@@ -105,7 +107,15 @@ class HostCalls {
  private:
   loop::Loop loop_;
   host::Environment environment_{loop_};
-  std::vector<runtime::HostFunction> functions_ = host::functions(environment_);
+  std::vector<runtime::HostFunction> functions_ = [this] {
+    std::vector<runtime::HostFunction> all = host::functions(environment_);
+    for (const auto edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {
+      std::vector<runtime::HostFunction> more = wasi::functions(environment_, edition);
+      all.insert(all.end(), std::make_move_iterator(more.begin()),
+                 std::make_move_iterator(more.end()));
+    }
+    return all;
+  }();
 };
 
 // The sections of a file that mod::write made.

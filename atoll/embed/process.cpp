@@ -1,6 +1,7 @@
 #include <atoll/process.hpp>
 
-#include <array>
+#include <algorithm>
+#include <iterator>
 
 #include "atoll/embed/impl.hpp"
 #include "scheduler/core/runner.hpp"
@@ -9,6 +10,7 @@
 #include "stdlib/host/stream.hpp"
 #include "stdlib/vfs/host_directory.hpp"
 #include "stdlib/vfs/name_space.hpp"
+#include "stdlib/wasi/wasi.hpp"
 #include "vm/interp/interp.hpp"
 #include "vm/runtime/process.hpp"
 
@@ -59,8 +61,6 @@ std::string_view to_text(Trap trap) noexcept {
 }
 
 struct Process::Impl {
-  enum class Stage : u8 { start, main, ended };
-
   std::shared_ptr<Engine::Impl> engine;
   std::shared_ptr<const runtime::Program> program;
   std::optional<std::chrono::milliseconds> time_limit;
@@ -69,24 +69,47 @@ struct Process::Impl {
   std::vector<runtime::HostFunction> functions = host::functions(environment);
   std::unique_ptr<runtime::Process> process;
   std::optional<sched::Runner> runner;
-  Stage stage = Stage::start;
+  bool uses_wasi = false;
+  std::vector<u32> stages;  // the functions to run, one after the other
+  usize stage = 0;
+  bool ended = false;
   bool under_way = false;  // a call stopped for lack of fuel
   u64 fuel_given = 0;
   std::chrono::nanoseconds run_time{0};
 
+  void add_wasi();
   base::Status grant(const ProcessOptions& options);
   base::Result<runtime::Outcome> run_stages();
   Outcome to_outcome(runtime::Outcome outcome) const;
 };
 
-// The index of `main`, if there is one of a type that can be run.
-static std::optional<u32> find_main(const runtime::Program& program) {
-  const auto index = program.find_export("main", mod::ExternKind::function);
+// The index of an exported function of the module's own code, if its type has no parameters and,
+// at most, an exit code as its result.
+static std::optional<u32> find_entry(const runtime::Program& program, std::string_view name,
+                                     bool may_give_code) {
+  const auto index = program.find_export(name, mod::ExternKind::function);
   if (!index || *index < program.imported_functions()) return std::nullopt;
   const mod::FuncType& type = program.module().types[program.type_of(*index)];
-  const bool fits = type.params.empty() &&
-                    (type.results.empty() || type.results == std::vector{mod::ValType::i32});
+  const bool gives_code = type.results == std::vector{mod::ValType::i32};
+  const bool fits = type.params.empty() && (type.results.empty() || (may_give_code && gives_code));
   return fits ? index : std::nullopt;
+}
+
+// What running a module means: its start function, and the entry. WASI's commands have `_start`;
+// its reactors have `_initialize`, to be called before anything else.
+static std::vector<u32> find_stages(const runtime::Program& program) {
+  std::vector<u32> entries;
+  if (const auto start = find_entry(program, "_start", false)) {
+    entries.push_back(*start);
+  } else {
+    if (const auto initialize = find_entry(program, "_initialize", false)) {
+      entries.push_back(*initialize);
+    }
+    if (const auto main = find_entry(program, "main", true)) entries.push_back(*main);
+  }
+  if (entries.empty()) return entries;
+  if (const auto start = program.module().start) entries.insert(entries.begin(), *start);
+  return entries;
 }
 
 Process::Process(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -95,26 +118,51 @@ Process::Process(Process&& other) noexcept = default;
 Process& Process::operator=(Process&& other) noexcept = default;
 
 // A process without a stream has one at which everything fails, so that handle numbers stay.
-static cap::Capability stream(int fd, cap::Rights rights) {
-  return {fd < 0 ? std::make_shared<host::Stream>() : host::make_stream(fd),
-          rights | cap::right_stat, nullptr};
+static std::shared_ptr<host::Stream> stream_of(int fd) {
+  return fd < 0 ? std::make_shared<host::Stream>() : host::make_stream(fd);
 }
 
-// Fills the handle table in the order of host::StandardHandle.
+// The functions of the editions of WASI that the module imports from.
+void Process::Impl::add_wasi() {
+  for (const wasi::Edition edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {
+    const auto& imports = program->module().imports;
+    const bool imported = std::any_of(imports.begin(), imports.end(), [&](const auto& import) {
+      return wasi::edition_of(import.module) == edition;
+    });
+    if (!imported) continue;
+    uses_wasi = true;
+    std::vector<runtime::HostFunction> more = wasi::functions(environment, edition);
+    functions.insert(functions.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
+  }
+}
+
+// Fills the handle table in the order of host::StandardHandle; a module of WASI gets a descriptor
+// for each directory in place of the name space.
 base::Status Process::Impl::grant(const ProcessOptions& options) {
   auto name_space = std::make_shared<vfs::NameSpace>();
+  std::vector<cap::Capability> directories;
   for (const DirectoryGrant& grant : options.directories) {
     auto directory = vfs::open_host_directory(grant.host);
     if (!directory) return std::move(directory).error();
-    base::Status status =
-        name_space->mount(grant.guest, *std::move(directory),
-                          grant.writable ? vfs::rights_read_write : vfs::rights_read_only);
+    base::Status status = name_space->mount(
+        grant.guest, *directory, grant.writable ? vfs::rights_read_write : vfs::rights_read_only);
     if (!status) return status;
+    directories.push_back(wasi::preopen(*std::move(directory), grant.guest, grant.writable));
   }
-  for (cap::Capability& each :
-       std::array{stream(options.input, cap::right_read), stream(options.output, cap::right_write),
-                  stream(options.error, cap::right_write),
-                  cap::Capability{name_space, cap::rights_all, nullptr}}) {
+  std::vector<cap::Capability> handles;
+  if (uses_wasi) {
+    handles = {wasi::stream(stream_of(options.input), false),
+               wasi::stream(stream_of(options.output), true),
+               wasi::stream(stream_of(options.error), true)};
+    std::move(directories.begin(), directories.end(), std::back_inserter(handles));
+  } else {
+    handles = {{stream_of(options.input), cap::right_read | cap::right_stat},
+               {stream_of(options.output), cap::right_write | cap::right_stat},
+               {stream_of(options.error), cap::right_write | cap::right_stat},
+               {name_space, cap::rights_all}};
+  }
+  for (cap::Capability& each : handles) {
     if (std::holds_alternative<cap::Errno>(process->handles().insert(std::move(each)))) {
       return base::Error{base::ErrorCode::limit, "",
                          "fewer handles allowed than every process starts with"};
@@ -133,6 +181,7 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   for (const auto& [name, value] : options.environment) {
     impl->environment.variables.push_back(name + "=" + value);
   }
+  impl->add_wasi();
   runtime::Options inner;
   inner.limits = to_internal(options.limits);
   inner.memory = static_cast<runtime::MemoryStrategy>(engine.options().memory);
@@ -149,27 +198,24 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
 }
 
 base::Result<runtime::Outcome> Process::Impl::run_stages() {
-  const std::optional<u32> start = program->module().start;
-  const std::optional<u32> main = find_main(*program);
-  if (!main) {
+  if (stages.empty()) stages = find_stages(*program);
+  if (stages.empty()) {
     return base::Error{base::ErrorCode::not_found, program->module().name,
-                       "no exported function `main` of type () -> i32 or ()"};
+                       "no exported function `main` of type () -> i32 or (), nor `_start` or "
+                       "`_initialize` of type ()"};
   }
   runtime::Outcome outcome;
-  while (true) {
-    const std::optional<u32> function = stage == Stage::start ? start : main;
-    if (function) {
-      if (!under_way) {
-        if (base::Status status = process->prepare(*function, {}); !status) return status.error();
+  for (; stage < stages.size(); ++stage) {
+    if (!under_way) {
+      if (base::Status status = process->prepare(stages[stage], {}); !status) {
+        return status.error();
       }
-      outcome = runner->run();
-      under_way = outcome.kind == runtime::Outcome::Kind::out_of_fuel;
-      if (outcome.kind != runtime::Outcome::Kind::finished) break;
     }
-    if (stage == Stage::main) break;
-    stage = Stage::main;
+    outcome = runner->run();
+    under_way = outcome.kind == runtime::Outcome::Kind::out_of_fuel;
+    if (outcome.kind != runtime::Outcome::Kind::finished) break;
   }
-  if (!under_way) stage = Stage::ended;
+  ended = !under_way;
   return outcome;
 }
 
@@ -199,7 +245,7 @@ Outcome Process::Impl::to_outcome(runtime::Outcome outcome) const {
 
 Result<Outcome> Process::run() {
   Impl& impl = *impl_;
-  if (impl.stage == Impl::Stage::ended) {
+  if (impl.ended) {
     return Error{ErrorCode::usage, "", "the process has ended"};
   }
   const Clock::time_point begin = Clock::now();

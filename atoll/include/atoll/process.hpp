@@ -118,10 +118,12 @@ class Process {
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;
 
-  // Runs the module's start function, if it has one, then its export `main`, of type () -> i32
-  // (the exit code) or () (exit code 0). Blocks until the guest ends or reaches a limit. Again
-  // after out_of_fuel: goes on. Errors: not_found (no `main` of such a type), usage (it has ended
-  // already), io (no event loop could be made).
+  // Runs the module's start function, if it has one, then its entry: the export `_start` of type
+  // () (a WASI command), else `_initialize` of type () (a WASI reactor) and `main` of type
+  // () -> i32 (the exit code) or (), as far as they are there. The exit code is 0 where nothing
+  // gives another. Blocks until the guest ends or reaches a limit. Again after out_of_fuel: goes
+  // on. Errors: not_found (no entry of such a type), usage (it has ended already), io (no event
+  // loop could be made).
   Result<Outcome> run();
 
   // More fuel for a process whose fuel is counted; else nothing.
