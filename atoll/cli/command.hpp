@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <atoll/diagnostic.hpp>
+#include <atoll/module.hpp>
 #include <atoll/result.hpp>
 
 namespace CLI {
@@ -37,6 +38,7 @@ int asm_command(int argc, char** argv);
 int dis_command(int argc, char** argv);
 int check_command(int argc, char** argv);
 int link_command(int argc, char** argv);
+int translate_command(int argc, char** argv);
 int fmt_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
 
@@ -67,6 +69,15 @@ std::string printable(std::string_view text);
 // Whether standard error takes colours: a terminal, and NO_COLOR is not set.
 bool color_on_error();
 void show(const std::vector<Diagnostic>& diagnostics);
+
+// --- Programs (load.cpp) ---
+
+// WebAssembly text as a WebAssembly module, by wabt's wat2wasm; all else as it is.
+Result<std::string> to_binary(const std::string& path, std::string bytes);
+// A module of any input: source, module file, WebAssembly module or text. Mistakes in a source go
+// to `diagnostics`; other errors have the path in their place.
+Result<Module> load_module(const Engine& engine, const std::string& path, std::string input,
+                           std::vector<Diagnostic>& diagnostics);
 
 // --- Files (files.cpp) ---
 

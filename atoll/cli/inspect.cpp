@@ -87,23 +87,23 @@ int inspect_command(int argc, char** argv) {
   describe(app, {"inspect", "[--json] FILE", "Shows what a module holds and needs.",
                  "  atoll inspect wc.atb\n"
                  "  atoll inspect wc.atoll             what its module would hold\n"
+                 "  atoll inspect prog.wasm            what its translation holds\n"
                  "  atoll inspect --json wc.atb | jq '.imports[].name'"});
   std::string path;
   bool json = false;
-  app.add_option("FILE", path, "Module file or source, or `-`")->required()->type_name("");
+  app.add_option("FILE", path, "Module file, source or WebAssembly, or `-`")
+      ->required()
+      ->type_name("");
   app.add_flag("--json", json, "As JSON, for tools (docs/cli.md has the fields)");
   if (const auto code = parse(app, argc, argv)) return *code;
-  const std::optional<std::string> bytes = read_or_complain(path);
+  std::optional<std::string> bytes = read_or_complain(path);
   if (!bytes) return exit_failure;
   const Engine engine;
   std::vector<Diagnostic> diagnostics;
-  const Result<Module> module =
-      is_module_file(*bytes)
-          ? Module::load(engine, *bytes)
-          : Module::assemble(engine, {display_name(path), *bytes}, read_source_file, &diagnostics);
+  const Result<Module> module = load_module(engine, path, *std::move(bytes), diagnostics);
   if (!module) {
     if (diagnostics.empty()) {
-      complain(printable(display_name(path) + ": " + module.error().text()));
+      complain(printable(module.error().text()));
     } else {
       show(diagnostics);
     }

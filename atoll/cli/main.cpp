@@ -25,6 +25,7 @@ constexpr Command commands[] = {
     {"dis", "Disassemble a module file", dis_command},
     {"check", "Report all mistakes in sources and module files", check_command},
     {"link", "Join module files to one", link_command},
+    {"translate", "Translate WebAssembly to a module file", translate_command},
     {"fmt", "Put sources into the standard layout", fmt_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
 };
@@ -34,7 +35,7 @@ std::string help() {
       "Atoll: runs sandboxed bytecode programs, and assembles them.\n\n"
       "Usage: atoll COMMAND [ARGUMENTS]\n\nCommands:\n";
   for (const Command& command : commands) {
-    text += fmt::format("  {:<9}{}\n", command.name, command.summary);
+    text += fmt::format("  {:<10}{}\n", command.name, command.summary);
   }
   text +=
       "\n  --version  Print the version\n  --help     Print this help; also after each command\n\n"

@@ -23,13 +23,14 @@ using Clock = std::chrono::steady_clock;
 
 constexpr AppText about = {
     "run", "[OPTIONS] FILE [ARGUMENTS...]",
-    "Runs a program: source (.atoll), a module file (.atb), or `-` for standard input; which of "
-    "them "
-    "it is shows in the bytes.\nAll that follows FILE belongs to the program.",
+    "Runs a program: source (.atoll), a module file (.atb), WebAssembly (.wasm, .wat), or `-` for "
+    "standard input;\nwhich of them it is shows in the bytes. All that follows FILE belongs to the "
+    "program.",
     "  atoll run hello.atoll\n"
     "  atoll run --dir-ro . wc.atb README.md        it may read what is below here\n"
     "  atoll run --dir out::/out make.atb /out/x    it sees out as /out, and may write\n"
     "  atoll run --time 2s --memory 64M plugin.atb  with limits\n"
+    "  atoll run --dir data::/ prog.wasm in.txt     a WASI program, its root is data\n"
     "  atoll asm -o - a.atoll | atoll run - x y     the module from a pipe\n"
     "\nExit codes: the program's own; 2 wrong command line, 124 time limit, 126 can't be run,\n"
     "127 no such file, 130 interrupted, 134 trap, 152 out of fuel."};
@@ -250,18 +251,6 @@ void print_stats(const Process& process, Clock::duration start_up) {
   write_all(2, text);
 }
 
-Result<Module> load(const Engine& engine, const std::string& path, const std::string& bytes,
-                    std::vector<Diagnostic>& diagnostics) {
-  if (is_module_file(bytes)) {
-    Result<Module> module = Module::load(engine, bytes);
-    if (module) return module;
-    Error error = std::move(module).error();
-    error.place = display_name(path) + (error.place.empty() ? "" : ": " + error.place);
-    return error;
-  }
-  return Module::assemble(engine, {display_name(path), bytes}, read_source_file, &diagnostics);
-}
-
 }  // namespace
 
 int run_command(int argc, char** argv) {
@@ -287,14 +276,14 @@ int run_command(int argc, char** argv) {
   options.process.output = has_stream(1) ? 1 : -1;
   options.process.error = has_stream(2) ? 2 : -1;
 
-  const Result<std::string> bytes = read_input(options.file);
+  Result<std::string> bytes = read_input(options.file);
   if (!bytes) {
     complain(bytes.error().text());
     return bytes.error().code == ErrorCode::not_found ? exit_not_found : exit_not_started;
   }
   const Engine engine(options.engine);
   std::vector<Diagnostic> diagnostics;
-  const Result<Module> module = load(engine, options.file, *bytes, diagnostics);
+  const Result<Module> module = load_module(engine, options.file, *std::move(bytes), diagnostics);
   if (!module) {
     if (diagnostics.empty()) {
       complain(printable(module.error().text()));

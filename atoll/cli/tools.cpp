@@ -94,17 +94,21 @@ int asm_command(int argc, char** argv) {
 int dis_command(int argc, char** argv) {
   CLI::App app;
   describe(app, {"dis", "FILE [-o OUT]",
-                 "Prints a module file as source that assembles to the same bytes.",
+                 "Prints a module file, or what a WebAssembly module becomes, as source that "
+                 "assembles to the same bytes.",
                  "  atoll dis hello.atb\n"
+                 "  atoll dis prog.wasm\n"
                  "  atoll dis hello.atb -o hello.atoll\n"
                  "  atoll asm hello.atoll -o - | atoll dis -"});
   std::string path;
   std::string output = "-";
-  app.add_option("FILE", path, "Module file, or `-`")->required()->type_name("");
+  app.add_option("FILE", path, "Module file or WebAssembly, or `-`")->required()->type_name("");
   app.add_option("-o,--output", output, "File to write (standard output)")->type_name("OUT");
   if (const auto code = parse(app, argc, argv)) return *code;
-  const std::optional<std::string> bytes = read_or_complain(path);
-  if (!bytes) return exit_failure;
+  std::optional<std::string> input = read_or_complain(path);
+  if (!input) return exit_failure;
+  const Result<std::string> bytes = to_binary(path, *std::move(input));
+  if (!bytes) return fail(display_name(path), bytes.error());
   const Result<std::string> text = tools::disassemble(*bytes);
   return text ? write_output(output, *text) : fail(display_name(path), text.error());
 }
@@ -117,7 +121,9 @@ int check_command(int argc, char** argv) {
                  "  atoll check hello.atoll\n"
                  "  atoll check src/*.atoll built/*.atb"});
   std::vector<std::string> paths;
-  app.add_option("FILE", paths, "Sources and module files, or `-`")->required()->type_name("");
+  app.add_option("FILE", paths, "Sources, module files and WebAssembly, or `-`")
+      ->required()
+      ->type_name("");
   if (const auto code = parse(app, argc, argv)) return *code;
   const Engine engine;
   tools::AssembleOptions options;
@@ -128,11 +134,16 @@ int check_command(int argc, char** argv) {
     std::optional<std::string> bytes = read_or_complain(path);
     if (!bytes) {
       code = exit_failure;
-    } else if (is_module_file(*bytes)) {
-      const Result<Module> module = Module::load(engine, *bytes);
+      continue;
+    }
+    const Result<std::string> binary = to_binary(path, *std::move(bytes));
+    if (!binary) {
+      code = fail(display_name(path), binary.error());
+    } else if (is_module_file(*binary) || is_wasm_file(*binary)) {
+      const Result<Module> module = Module::load(engine, *binary);
       if (!module) code = fail(display_name(path), module.error());
     } else {
-      const auto assembly = tools::assemble({display_name(path), *std::move(bytes)}, options);
+      const auto assembly = tools::assemble({display_name(path), *binary}, options);
       diagnostics.insert(diagnostics.end(), assembly.diagnostics.begin(),
                          assembly.diagnostics.end());
     }
@@ -140,6 +151,28 @@ int check_command(int argc, char** argv) {
   if (diagnostics.empty()) return code;
   show(diagnostics);
   return exit_failure;
+}
+
+int translate_command(int argc, char** argv) {
+  CLI::App app;
+  describe(app, {"translate", "[OPTIONS] FILE [-o OUT]",
+                 "Translates a WebAssembly module (or its text) to a module file.",
+                 "  atoll translate prog.wasm                writes prog.atb\n"
+                 "  atoll translate --strip prog.wasm -o p.atb"});
+  std::string path;
+  std::string output;
+  bool strip = false;
+  app.add_option("FILE", path, "WebAssembly module or text, or `-`")->required()->type_name("");
+  app.add_option("-o,--output", output, "Module file to write, or `-`")->type_name("OUT");
+  app.add_flag("--strip", strip, "Without line table and names");
+  if (const auto code = parse(app, argc, argv)) return *code;
+  if (output.empty()) output = with_extension(path, ".atb");
+  std::optional<std::string> input = read_or_complain(path);
+  if (!input) return exit_failure;
+  const Result<std::string> bytes = to_binary(path, *std::move(input));
+  if (!bytes) return fail(display_name(path), bytes.error());
+  const Result<std::string> module = tools::translate(*bytes, {!strip, !strip});
+  return module ? write_module(output, *module) : fail(display_name(path), module.error());
 }
 
 int link_command(int argc, char** argv) {
@@ -160,7 +193,7 @@ int link_command(int argc, char** argv) {
   for (const std::string& path : paths) {
     std::optional<std::string> bytes = read_or_complain(path);
     if (!bytes) return exit_failure;
-    if (!is_module_file(*bytes)) {
+    if (!is_module_file(*bytes) && !is_wasm_file(*bytes)) {
       complain(printable(display_name(path)) +
                ": not a module file; `atoll asm -c` makes one of a source");
       return exit_failure;

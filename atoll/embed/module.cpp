@@ -4,7 +4,9 @@
 #include <span>
 
 #include "assembler/text/assemble.hpp"
+#include "assembler/wasm/image.hpp"
 #include "atoll/embed/impl.hpp"
+#include "atoll/embed/read.hpp"
 #include "atoll/embed/sources.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/verify/verify.hpp"
@@ -15,10 +17,12 @@ bool is_module_file(std::string_view bytes) noexcept {
   return bytes.starts_with(std::string_view(mod::magic, sizeof mod::magic));
 }
 
+bool is_wasm_file(std::string_view bytes) noexcept {
+  return wasm::is_wasm(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()));
+}
+
 Result<Module> Module::load(const Engine& engine, std::string_view bytes) {
-  auto read = mod::read(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()));
-  if (!read) return to_public(std::move(read).error());
-  auto verified = verify::verify(*std::move(read));
+  auto verified = read_verified(bytes);
   if (!verified) return to_public(std::move(verified).error());
   return Module(std::make_shared<const Impl>(
       Impl{Access::impl(engine), runtime::Program::make(*std::move(verified))}));

@@ -8,20 +8,14 @@
 #include "assembler/text/assemble.hpp"
 #include "assembler/text/disassemble.hpp"
 #include "assembler/text/format.hpp"
+#include "assembler/wasm/wasm.hpp"
 #include "atoll/embed/impl.hpp"
+#include "atoll/embed/read.hpp"
 #include "atoll/embed/sources.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/verify/verify.hpp"
 
 namespace atollvm::tools {
-
-namespace {
-
-base::Result<mod::Module> read(std::string_view bytes) {
-  return mod::read(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()));
-}
-
-}  // namespace
 
 // What the assembler makes is verified too: a rule that it does not know would else be found only
 // when the program runs.
@@ -50,11 +44,21 @@ Assembly assemble(const Source& source, const AssembleOptions& options) {
 }
 
 Result<std::string> disassemble(std::string_view bytes) {
-  auto module = read(bytes);
+  auto verified = read_verified(bytes);
+  if (!verified) return to_public(std::move(verified).error());
+  return text::disassemble(**verified);
+}
+
+Result<std::string> translate(std::string_view bytes, const TranslateOptions& options) {
+  wasm::TranslateOptions inner;
+  inner.line_table = options.line_table;
+  inner.names = options.names;
+  auto module =
+      wasm::translate(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()), inner);
   if (!module) return to_public(std::move(module).error());
   auto verified = verify::verify(*std::move(module));
   if (!verified) return to_public(std::move(verified).error());
-  return text::disassemble(**verified);
+  return mod::write(**verified);
 }
 
 Formatted format(const Source& source) {
@@ -66,7 +70,7 @@ Result<std::string> link(std::span<const LinkInput> inputs) {
   if (inputs.empty()) return Error{ErrorCode::usage, "", "nothing to link"};
   std::vector<atollvm::link::Input> modules;
   for (const LinkInput& each : inputs) {
-    auto module = read(each.bytes);
+    auto module = read_any(each.bytes);
     if (!module) {
       Error error = to_public(std::move(module).error());
       error.place = each.name + (error.place.empty() ? "" : ": " + error.place);

@@ -82,8 +82,11 @@ class Module {
  public:
   struct Impl;  // opaque
 
-  // Reads and verifies a module file. The bytes are copied. Uses at most 64 MiB + 4 x the input.
-  // Errors: malformed, unsupported, invalid, limit; with the place in the file.
+  // Reads and verifies a module file, or translates and verifies a WebAssembly module (2.0 without
+  // SIMD, with tail calls and extended constant expressions). The bytes are copied. Uses at most
+  // 64 MiB + 4 x the input, for a WebAssembly module 64 MiB + 16 x. Errors: malformed, unsupported
+  // (also: it needs another WebAssembly proposal, named), invalid, limit; with the place in the
+  // file.
   static Result<Module> load(const Engine& engine, std::string_view bytes);
 
   // Assembles and verifies a program's source. All mistakes go to `diagnostics` when given.
@@ -104,7 +107,9 @@ class Module {
   std::shared_ptr<const Impl> impl_;
 };
 
-// Whether bytes begin as a module file does (then Module::load is for them).
+// Whether bytes begin as a module file does, or as a WebAssembly module or component: then
+// Module::load is for them.
 bool is_module_file(std::string_view bytes) noexcept;
+bool is_wasm_file(std::string_view bytes) noexcept;
 
 }  // namespace atollvm

@@ -31,8 +31,19 @@ struct Assembly {
 // them.
 Assembly assemble(const Source& source, const AssembleOptions& options = {});
 
-// The text of a module file; assemble() makes the same bytes of it again.
-// Errors: malformed, unsupported, invalid, with the place in the file.
+// What may be left out of a translated module.
+struct TranslateOptions {
+  bool line_table = true;  // source lines for traces, where the module has DWARF
+  bool names = true;       // of functions, locals and so on
+};
+
+// The module file that a WebAssembly module becomes.
+// Errors: malformed, unsupported, invalid, limit, with the place in the file.
+Result<std::string> translate(std::string_view bytes, const TranslateOptions& options = {});
+
+// The text of a module file or of a WebAssembly module's translation; assemble() makes the same
+// module file of it again. Errors: malformed, unsupported, invalid, limit, with the place in the
+// file.
 Result<std::string> disassemble(std::string_view bytes);
 
 // A source text in the standard layout, comments kept. Formatting a formatted text changes
@@ -45,7 +56,7 @@ struct Formatted {
 };
 Formatted format(const Source& source);
 
-// A module file to link.
+// A module file or WebAssembly module to link.
 struct LinkInput {
   std::string name;  // for messages
   std::string bytes;

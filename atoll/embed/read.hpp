@@ -1,0 +1,17 @@
+// Module files and WebAssembly modules, told apart by their first bytes.
+#pragma once
+
+#include <string_view>
+
+#include "vm/base/result.hpp"
+#include "vm/verify/verify.hpp"
+
+namespace atollvm {
+
+// Reads a module file, or reads, validates and translates a WebAssembly module.
+base::Result<mod::Module> read_any(std::string_view bytes);
+
+// The same, verified.
+base::Result<verify::VerifiedModule> read_verified(std::string_view bytes);
+
+}  // namespace atollvm
