@@ -95,12 +95,14 @@ class Types {
 class HostCalls {
  public:
   void describe(ImportInfo& import, const mod::FuncType& type) const {
-    for (const runtime::HostFunction& each : functions_) {
+    for (usize i = 0; i < functions_.size(); ++i) {
+      const runtime::HostFunction& each = functions_[i];
       if (each.name != import.name || each.module != import.module) continue;
       import.is_host_call = each.type == type;
       if (!each.takes_handle) return;
-      import.object = host::kind_names(each.kind);
-      import.rights = host::right_names(each.rights);
+      const host::CallInfo& row = host::calls()[i];  // in the same order
+      import.object = host::kind_names(row.kind);
+      import.rights = host::right_names(row);
     }
   }
 

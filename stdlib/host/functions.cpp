@@ -35,14 +35,21 @@ constexpr Kind directory = Kind::directory;
 constexpr Kind name_space = Kind::name_space;
 constexpr bool again = true;
 constexpr bool canceled = false;
+struct Needed {
+  constexpr Needed(cap::Rights all_of, cap::Rights any_of = cap::rights_none)
+      : all(all_of), any(any_of) {}
+  cap::Rights all;
+  cap::Rights any;
+};
 constexpr cap::Rights right_none = cap::rights_none;
+constexpr Needed right_write_or_append(cap::rights_none, cap::right_write | cap::right_append);
 using namespace cap;
 }  // namespace columns
 
 constexpr CallInfo make_info(std::string_view name, std::string_view parameters,
-                             std::string_view result, Kind kind, cap::Rights rights,
+                             std::string_view result, Kind kind, columns::Needed rights,
                              bool restartable, std::string_view doc) {
-  return {{}, name, parameters, result, kind, rights, restartable, doc};
+  return {{}, name, parameters, result, kind, rights.all, rights.any, restartable, doc};
 }
 
 const std::vector<CallInfo>& table() {
@@ -121,12 +128,15 @@ std::string kind_names(Kind kind) {
   return text;
 }
 
-std::vector<std::string> right_names(cap::Rights rights) {
+std::vector<std::string> right_names(const CallInfo& call) {
   std::vector<std::string> names;
-#define RIGHT(name, bit, text) \
-  if ((rights & cap::right_##name) != 0) names.emplace_back(#name);
+  std::string any;
+#define RIGHT(name, bit, text)                                           \
+  if ((call.rights & cap::right_##name) != 0) names.emplace_back(#name); \
+  if ((call.any_right & cap::right_##name) != 0) any += any.empty() ? #name : " or " #name;
 #include "vm/cap/rights.def"
 #undef RIGHT
+  if (!any.empty()) names.push_back(any);
   return names;
 }
 

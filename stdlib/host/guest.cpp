@@ -33,7 +33,7 @@ std::string requirement(const CallInfo& call) {
   if (kinds.empty()) return {};
   std::string_view handle = call.parameters.substr(0, call.parameters.find(':'));
   std::string text = fmt::format("{} is a {}", handle, kinds);
-  for (const std::string& right : right_names(call.rights)) text += fmt::format(" with {}", right);
+  for (const std::string& right : right_names(call)) text += fmt::format(" with {}", right);
   return text + ".";
 }
 

@@ -43,10 +43,11 @@ std::optional<std::string_view> library(std::string_view name);
 struct CallInfo {
   std::string_view area;
   std::string_view name;
-  std::string_view parameters;  // as in source: "h: i32, p: i32"
-  std::string_view result;      // "i32", "i64" or ""
-  cap::Kind kind{};             // of the handle; 0: the gate checks none
-  cap::Rights rights = cap::rights_none;
+  std::string_view parameters;               // as in source: "h: i32, p: i32"
+  std::string_view result;                   // "i32", "i64" or ""
+  cap::Kind kind{};                          // of the handle; 0: the gate checks none
+  cap::Rights rights = cap::rights_none;     // it must have all of these,
+  cap::Rights any_right = cap::rights_none;  // and one of these, if there are any
   bool restartable = false;
   std::string_view doc;
 };
@@ -54,8 +55,8 @@ std::span<const CallInfo> calls();
 
 // "file", or "stream or file"; "" for none.
 std::string kind_names(cap::Kind kind);
-// {"read", "stat"}.
-std::vector<std::string> right_names(cap::Rights rights);
+// {"read", "stat"}; one that can be any of several is a word of its own: "write or append".
+std::vector<std::string> right_names(const CallInfo& call);
 
 // The text of std.sys and of docs/hostcalls.md, made from the tables.
 std::string guest_declarations();

@@ -118,12 +118,12 @@ refused "fmt: both flags" 2 "--check" "$ATOLL" fmt --check --write ugly.atoll
 # --- inspect ---
 "$ATOLL" inspect alone.atb >inspected 2>stderr
 for part in "module alone: $(stat -c %s alone.atb) bytes" "sections:" "  code" "function atoll.write (i32, i32, i32) -> i32" \
-  "  stream or file" "function main () -> i32" "global answer i32" "65536 bytes, at most 1048576" "alone.atoll:7" "sources:"; do
+  "  stream or file: write or append" "function main () -> i32" "global answer i32" "65536 bytes, at most 1048576" "alone.atoll:7" "sources:"; do
   check_contains "inspect: $part" "$part" "$(cat inspected)"
 done
 run_expect "inspect of a source shows its module" 0 "$(cat inspected)" "$ATOLL" inspect alone.atoll
 if command -v python3 >/dev/null; then
-  check "inspect --json" "alone ['write'] stream or file [] ['main', 'answer'] 65536 True" \
+  check "inspect --json" "alone ['write'] stream or file ['write or append'] ['main', 'answer'] 65536 True" \
     "$("$ATOLL" inspect --json alone.atb | python3 -c '
 import json, os, sys
 m = json.load(sys.stdin)

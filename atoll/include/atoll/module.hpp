@@ -33,7 +33,7 @@ struct ImportInfo {
   // For a function: whether this build's host calls have it, with this type.
   bool is_host_call = false;
   // For a host call on a handle: the kind of object and the rights that the handle must have, e.g.
-  // "stream" and "read". Empty without a handle.
+  // "stream" and "read", or "write or append" if one of several will do. Empty without a handle.
   std::string object;
   std::vector<std::string> rights;
 };
