@@ -73,6 +73,23 @@ kill -INT $pid
 wait $pid
 check "an ignored SIGINT stays ignored" 124 $?
 
+# The first signal ends the guest. When the command then hangs (here its message does not fit the
+# pipe), the second one ends the command.
+mkfifo clogged && exec 7<>clogged
+timeout 0.5 cat /dev/zero >&7
+env --default-signal=INT "$ATOLL" run "$limits/loop.atoll" 2>&7 7>&- &
+pid=$!
+wait_until_running $pid || not_ok "a second SIGINT" "the program did not start"
+kill -INT $pid
+sleep 0.5
+check "after a first SIGINT the command still writes" S "$(cut -d' ' -f3 /proc/$pid/stat)"
+kill -INT $pid
+for ((i = 0; i < hang / 100; i++)); do kill -0 $pid 2>/dev/null && sleep 0.1 || break; done
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
+check "a second SIGINT ends it" 130 $?
+exec 7>&-
+
 # While the source is still being read, nothing is caught: the signal's default ends the command.
 env --default-signal=INT "$ATOLL" run - <&8 2>stderr &
 pid=$!
