@@ -148,12 +148,13 @@ struct Tables {
 };
 
 std::vector<u64> elements(Vm& vm, u32 table) {
-  return vm.process().instance().tables[table]->elements;
+  const auto& all = vm.process().instance().tables[table]->elements;
+  return {all.begin(), all.end()};
 }
 
 // Elements that tell their places apart.
 void mark(Vm& vm, u32 table) {
-  std::vector<u64>& all = vm.process().instance().tables[table]->elements;
+  auto& all = vm.process().instance().tables[table]->elements;
   for (usize i = 0; i < all.size(); ++i) all[i] = runtime::function_reference(0, 0) + i * 7 + table;
 }
 

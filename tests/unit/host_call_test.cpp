@@ -102,6 +102,10 @@ std::vector<u64> results(const Process& process) {
   return {process.results().begin(), process.results().end()};
 }
 
+Op innermost_operation(const Process& process) {
+  return isa::op_of(process.program().code()[process.trace().at(0).pc]);
+}
+
 }  // namespace
 
 TEST_CASE("host calls: a value, by each way to call") {
@@ -233,6 +237,7 @@ TEST_CASE("pending calls: finished after the process was parked, by each way to 
     CHECK(!process->prepare(guest.function, one).ok());
     REQUIRE(!process->trace().empty());
     CHECK(process->trace().back().name == "main");
+    CHECK(innermost_operation(*process) == way);
     ticket.finish([](HostContext& context) { return context.result_i64(1000); });
     CHECK(process->ready());
     CHECK(wakes == 1);
@@ -314,6 +319,24 @@ TEST_CASE("pending calls: completed by other threads at any time, many times") {
     woken = false;
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+TEST_CASE("pending calls: the trace of a Finish that traps begins at the call") {
+  Completion ticket;
+  const Host host([&](HostContext& context) {
+    ticket = context.suspend();
+    return HostResult::pending();
+  });
+  for (Op way : ways) {
+    INFO(isa::info(way).name);
+    const Guest guest(way);
+    const auto process = process_of(guest.module, host.options());
+    prepare(*process, guest.function, {7});
+    CHECK(interp::run(*process).kind == Kind::pending);
+    ticket.finish([](HostContext&) { return HostResult::trapped(Trap::host_error); });
+    CHECK(interp::run(*process).kind == Kind::trapped);
+    CHECK(innermost_operation(*process) == way);
+  }
 }
 
 TEST_CASE("pending calls: a Finish can trap, exit, or park again") {

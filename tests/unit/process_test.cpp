@@ -64,6 +64,12 @@ u32 add_bulk(ModuleBuilder& module, Op op, std::vector<Arg> fixed) {
   return module.add(code.emit(op, fixed).emit(Op::ret));
 }
 
+// table.grow of table 0 by (value, count).
+u32 add_table_grow(ModuleBuilder& module) {
+  CodeBuilder code(module.type({ValType::funcref, ValType::i32}, {ValType::i32}), 2, 3);
+  return module.add(code.emit(Op::table_grow, {2, 0, 0, 1}).emit(Op::ret_1, {2}));
+}
+
 // Where a stopped process is.
 struct Place {
   u32 pc;
@@ -230,8 +236,9 @@ TEST_CASE("fuel: each instruction costs what the table says") {
 TEST_CASE("fuel: bulk operations cost by length") {
   ModuleBuilder module;
   module.memory(1, {}, 16);
-  module.table(1000);
+  module.table(1000, 2000);
   const u32 fill = add_bulk(module, Op::memory_fill, {0});
+  const u32 grow = add_table_grow(module);
   const u32 copy = add_bulk(module, Op::memory_copy, {0, 0});
   const u32 table_copy = add_bulk(module, Op::table_copy, {0, 0});
   const auto cost = [&](u32 function, const std::vector<u64>& arguments) {
@@ -246,6 +253,9 @@ TEST_CASE("fuel: bulk operations cost by length") {
   CHECK(cost(copy, {1, 0, 65535}) == 1 + 1023);
   CHECK(cost(table_copy, {0, 1, 7}) == 1);
   CHECK(cost(table_copy, {0, 1, 999}) == 1 + 124);
+  CHECK(cost(grow, {0, 999}) == 1 + 124);
+  CHECK(cost(grow, {0, 7}) == 1);
+  CHECK(cost(grow, {0, 5000}) == 1);  // refused
 }
 
 TEST_CASE("fuel: it stops at the first safepoint where it is negative, and can go on") {
@@ -330,13 +340,48 @@ TEST_CASE("fuel: a bulk operation that is too dear does nothing until there is e
   prepare(*process, fill, {0, 0xaa, 65536});
   for (int turn = 0; turn < 3; ++turn) {
     CHECK(interp::run(*process).kind == Kind::out_of_fuel);
+    CHECK(process->fuel() == 100 - (1 + 1024));
     CHECK(process->instance().memories[0]->base()[0] == 0);
   }
-  process->add_fuel(1024 + 2);
+  process->add_fuel(1 + 1024 - 100 - 1);
+  CHECK(interp::run(*process).kind == Kind::out_of_fuel);
+  CHECK(process->fuel() == -1);
+  CHECK(process->instance().memories[0]->base()[0] == 0);
+  // What was missing is enough.
+  process->add_fuel(1);
   CHECK(interp::run(*process).kind == Kind::finished);
-  CHECK(process->fuel() == 100 + 1024 + 2 - (1 + 1024 + 1));
+  CHECK(process->fuel() == -1);  // for the return
   const u8* base = process->instance().memories[0]->base();
   CHECK(std::count(base, base + 65536, 0xaa) == 65536);
+}
+
+TEST_CASE("table.grow can be preempted, and grows by all or nothing") {
+  ModuleBuilder module;
+  module.table(10);
+  const u32 grow = add_table_grow(module);
+  constexpr u64 count = 1'000'000;
+  constexpr u64 value = 0x1'0000'0000;
+  for (const bool counted : {false, true}) {
+    const auto process = process_of(module, counted ? with_fuel(200'000) : Options{});
+    prepare(*process, grow, {value, count});
+    u32 stops = 0;
+    while (true) {
+      process->preempt();
+      const Outcome outcome = interp::run(*process);
+      if (outcome.kind == Kind::finished) break;
+      REQUIRE(outcome.kind == Kind::preempted);
+      CHECK(process->instance().tables[0]->elements.size() == 10);
+      CHECK(process->usage().table_elements == 10);
+      ++stops;
+    }
+    CHECK(stops >= 5);
+    CHECK(process->results()[0] == 10);
+    const auto& elements = process->instance().tables[0]->elements;
+    CHECK(elements.size() == 10 + count);
+    CHECK(std::count(elements.begin(), elements.begin() + 10, 0) == 10);
+    CHECK(std::count(elements.begin() + 10, elements.end(), value) == count);
+    if (counted) CHECK(process->fuel() == 200'000 - (1 + count / 8 + 1));
+  }
 }
 
 TEST_CASE("fuel: endless code ends") {

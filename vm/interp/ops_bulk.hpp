@@ -82,16 +82,6 @@ struct Body<Op::table_size> {
   }
 };
 template <>
-struct Body<Op::table_grow> {
-  template <bool exact>
-  ATOLL_INLINE static void run(State& s, Insn w) {
-    runtime::Table& table = *s.worker->instance->tables[static_cast<u16>(s.pc[1])];
-    const i64 old_size =
-        s.worker->process->grow_table(table, s.fp[field_b(w)], get<u32>(s, field_c(w)));
-    s.fp[field_a(w)] = static_cast<u32>(old_size);
-  }
-};
-template <>
 struct Body<Op::elem_drop> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
@@ -125,21 +115,22 @@ struct Body<Op::memory_grow> {
 
 // Does `total` units of work in pieces of at most `piece`, calling work(first, count) for each.
 // Between pieces the process can be preempted: the work done is kept in the process, and the
-// instruction starts again from there. Costs one fuel for each `per_fuel` units, before the work.
+// instruction starts again from there. Costs one fuel for each `per_fuel` units, before the work:
+// if that makes the fuel negative, the process stops, and starts again once there is enough.
 template <bool exact, class Work>
 ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const Work& work) {
   runtime::Process& process = *s.worker->process;
   u64 done = process.saved.bulk;
-  constexpr i64 own_cost = 1;
   if constexpr (exact) {
-    const i64 cost = static_cast<i64>(total / per_fuel);
-    if (done == 0 && s.fuel < cost) [[unlikely]] {
-      // Not enough: stop before the work; the instruction starts again once there is fuel.
-      s.fuel += own_cost;
-      save(s, s.pc);
-      return Flow::stop(Outcome::Kind::out_of_fuel, Trap::out_of_fuel);
+    constexpr i64 own_cost = 1;
+    if (process.saved.paid) {
+      s.fuel += own_cost;  // taken again as the instruction started again
+    } else {
+      s.fuel -= static_cast<i64>(total / per_fuel);
     }
-    if (done == 0) s.fuel -= cost;
+    process.saved.paid = true;
+    if (s.fuel < 0) [[unlikely]]
+      return stop_here(s);
   }
   while (true) {
     const u64 count = std::min(total - done, piece);
@@ -148,11 +139,11 @@ ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const 
     if (done == total) break;
     if (s.worker->limit.load(std::memory_order_relaxed) == nullptr) [[unlikely]] {
       process.saved.bulk = done;
-      if constexpr (exact) s.fuel += own_cost;
       return stop_here(s);
     }
   }
   process.saved.bulk = 0;
+  process.saved.paid = false;
   s.pc += 2;
   return Flow::on();
 }
@@ -231,6 +222,35 @@ struct Body<Op::memory_init> {
     return in_pieces<exact>(s, r.count, bytes_a_piece, bytes_a_fuel, [=](u64 done, u64 count) {
       std::memcpy(to + done, from + done, count);
     });
+  }
+};
+// The new elements are written behind the table's end; they are its own when all are there.
+template <>
+struct Body<Op::table_grow> {
+  template <bool exact>
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
+    runtime::Table& table = *s.worker->instance->tables[ext_low(s)];
+    auto& elements = table.elements;
+    const u64 old_size = elements.size();
+    const u64 total = get<u32>(s, field_c(w));
+    u64& result = s.fp[field_a(w)];
+    if (!s.worker->process->reserve_table(table, total)) {
+      result = ~u32{0};
+      return s.pc += 2, Flow::on();
+    }
+    if (total == 0) {
+      result = old_size;
+      return s.pc += 2, Flow::on();
+    }
+    u64* const at = elements.data() + old_size;
+    const u64 value = s.fp[field_b(w)];
+    return in_pieces<exact>(s, total, elements_a_piece, elements_a_fuel,
+                            [=, &elements, &result](u64 done, u64 count) {
+                              std::fill_n(at + done, count, value);
+                              if (done + count < total) return;
+                              elements.extend(total);
+                              result = old_size;
+                            });
   }
 };
 template <>

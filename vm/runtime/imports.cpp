@@ -12,26 +12,6 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-std::string_view describe(mod::ValType type) {
-  switch (type) {
-    case mod::ValType::i32:
-      return "i32";
-    case mod::ValType::i64:
-      return "i64";
-    case mod::ValType::f32:
-      return "f32";
-    case mod::ValType::f64:
-      return "f64";
-    case mod::ValType::v128:
-      return "v128";
-    case mod::ValType::funcref:
-      return "funcref";
-    case mod::ValType::externref:
-      return "externref";
-  }
-  return "?";
-}
-
 std::string describe(const mod::Range& range) {
   std::string text = std::to_string(range.min);
   if (range.max) return text + " to " + std::to_string(*range.max);
@@ -41,17 +21,17 @@ std::string describe(const mod::Range& range) {
 std::string describe(const mod::FuncType& type) {
   std::string text = "(";
   for (usize i = 0; i < type.params.size(); ++i) {
-    text.append(i == 0 ? "" : ", ").append(describe(type.params[i]));
+    text.append(i == 0 ? "" : ", ").append(mod::name_of(type.params[i]));
   }
   text += ")";
   for (usize i = 0; i < type.results.size(); ++i) {
-    text.append(i == 0 ? " -> " : ", ").append(describe(type.results[i]));
+    text.append(i == 0 ? " -> " : ", ").append(mod::name_of(type.results[i]));
   }
   return text;
 }
 
 std::string describe(const mod::TableType& type) {
-  return "a table of " + std::string(describe(type.element)) + " with " + describe(type.size) +
+  return "a table of " + std::string(mod::name_of(type.element)) + " with " + describe(type.size) +
          " elements";
 }
 
@@ -61,7 +41,7 @@ std::string describe(const mod::MemoryType& type) {
 
 std::string describe(const mod::GlobalType& type) {
   return (type.is_mutable ? "a mutable global of type " : "a constant global of type ") +
-         std::string(describe(type.type));
+         std::string(mod::name_of(type.type));
 }
 
 std::string import_place(const mod::Import& import) {

@@ -190,19 +190,14 @@ i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
   return memory.grow(delta_pages);
 }
 
-i64 Process::grow_table(Table& table, u64 value, u64 delta) {
+bool Process::reserve_table(Table& table, u64 delta) {
   u64 total = 0;
   for (const auto& each : tables_) total += each->elements.size();
   const u64 old_size = table.elements.size();
   const u64 maximum = table.type.size.max.value_or(std::numeric_limits<u32>::max());
-  if (delta > limits_.table_elements - std::min(total, limits_.table_elements)) return -1;
-  if (old_size > maximum || delta > maximum - old_size) return -1;
-  try {
-    table.elements.resize(old_size + delta, value);
-  } catch (const std::bad_alloc&) {
-    return -1;
-  }
-  return static_cast<i64>(old_size);
+  if (delta > limits_.table_elements - std::min(total, limits_.table_elements)) return false;
+  if (old_size > maximum || delta > maximum - old_size) return false;
+  return table.elements.reserve(delta);
 }
 
 Outcome Process::stop(Trap why) {
@@ -261,6 +256,8 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
   inner.insert(inner.end(), outer.begin(), outer.end());
   for (TraceFrame& frame : inner) {
     const Program& code = *instances_[frame.instance]->program;
+    // The word before the next instruction may be an extension word.
+    frame.pc = code.instruction_at(frame.pc);
     frame.name = code.function_name(frame.function);
     const mod::Line* line = code.module().line_at(frame.pc);
     const mod::Function& function =

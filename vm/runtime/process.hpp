@@ -25,6 +25,7 @@
 
 #include "vm/base/result.hpp"
 #include "vm/cap/handle_table.hpp"
+#include "vm/runtime/elements.hpp"
 #include "vm/runtime/host.hpp"
 #include "vm/runtime/memory.hpp"
 #include "vm/runtime/program.hpp"
@@ -97,7 +98,7 @@ struct GlobalCell {
 // Elements are function references ((instance + 1) << 32 | function) or host references; 0 null.
 struct Table {
   mod::TableType type;
-  std::vector<u64> elements;
+  Elements elements;
 };
 
 // What a function reference is in a slot.
@@ -200,7 +201,7 @@ class Process {
   // Called, on any thread, when a parked call has become ready. Set before running.
   void on_ready(std::function<void()> wake);
 
-  // Fuel left; negative after stopping for lack of it.
+  // Fuel left; negative after stopping for lack of it: what is missing to go on.
   [[nodiscard]] i64 fuel() const { return fuel_; }
   [[nodiscard]] bool counts_fuel() const { return limits_.fuel.has_value(); }
   void add_fuel(u64 amount);
@@ -222,10 +223,11 @@ class Process {
   enum class State : u8 { idle, runnable, pending, done };
   Worker worker;
 
-  struct Saved {   // where a stopped process goes on, in worker.instance
-    u32 pc = 0;    // word in that instance's code
-    u64 fp = 0;    // slot index of the frame in the stack
-    u64 bulk = 0;  // elements or bytes done of the bulk operation at pc
+  struct Saved {        // where a stopped process goes on, in worker.instance
+    u32 pc = 0;         // word in that instance's code
+    u64 fp = 0;         // slot index of the frame in the stack
+    u64 bulk = 0;       // elements or bytes done of the bulk operation at pc
+    bool paid = false;  // whether its fuel was taken
   };
   Saved saved;
   State state = State::idle;
@@ -254,7 +256,8 @@ class Process {
   // For a parked process that is ready: runs the Finish.
   HostResult complete(Slot* window);
   i64 grow_memory(Memory& memory, u64 delta_pages);
-  i64 grow_table(Table& table, u64 value, u64 delta);
+  // Room for `delta` more elements, within the table's maximum and the limits; false if refused.
+  bool reserve_table(Table& table, u64 delta);
 
  private:
   friend class HostContext;

@@ -65,6 +65,15 @@ u32 Program::function_at(u32 pc) const {
   return imported_functions_ + static_cast<u32>(position);
 }
 
+u32 Program::instruction_at(u32 pc) const {
+  u32 at = module().functions[function_at(pc) - imported_functions_].code_begin;
+  while (true) {
+    const u32 next = at + static_cast<u32>(isa::length(code() + at));
+    if (next > pc) return at;
+    at = next;
+  }
+}
+
 std::optional<u32> Program::find_export(std::string_view name, mod::ExternKind kind) const {
   for (const mod::Export& entry : module().exports) {
     if (entry.kind == kind && entry.name == name) return entry.index;

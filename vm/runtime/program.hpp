@@ -44,6 +44,8 @@ class Program {
   [[nodiscard]] u32 type_of(u32 function) const { return function_types_[function]; }
   // Index in the function index space of the function whose code holds this word.
   [[nodiscard]] u32 function_at(u32 pc) const;
+  // First word of the instruction that holds this word. Linear in the function's code.
+  [[nodiscard]] u32 instruction_at(u32 pc) const;
   // The exported thing, or nothing.
   [[nodiscard]] std::optional<u32> find_export(std::string_view name, mod::ExternKind kind) const;
   // "name" or "func[12]", for traces and messages.
