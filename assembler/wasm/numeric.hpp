@@ -194,7 +194,8 @@ constexpr std::array<Op, isa::op_count> make_branches() {
   for (Op& branch : branches) branch = Op::nop;
 #define FOR(name) branches[static_cast<u16>(Op::name)] = Op::br_##name;
   FOR(i32_eq)
-  FOR(i32_ne) FOR(i32_lt_s) FOR(i32_lt_u) FOR(i32_le_s) FOR(i32_le_u) FOR(i32_eq_i) FOR(i32_ne_i)
+  FOR(i32_ne)
+  FOR(i32_lt_s) FOR(i32_lt_u) FOR(i32_le_s) FOR(i32_le_u) FOR(i32_eq_i) FOR(i32_ne_i)
       FOR(i32_lt_s_i) FOR(i32_lt_u_i) FOR(i32_gt_s_i) FOR(i32_gt_u_i) FOR(i32_le_s_i)
           FOR(i32_le_u_i) FOR(i32_ge_s_i) FOR(i32_ge_u_i) FOR(i64_eq) FOR(i64_ne) FOR(i64_lt_s)
               FOR(i64_lt_u) FOR(i64_le_s) FOR(i64_le_u) FOR(i64_eq_i) FOR(i64_ne_i) FOR(i64_lt_s_i)

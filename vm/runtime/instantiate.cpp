@@ -181,8 +181,8 @@ base::Status Process::allocate(Instance& instance) {
     }
     elements_left -= definition.type.size.min;
     const Slot init = definition.init.empty() ? 0 : evaluate(definition.init, instance);
-    tables_.push_back(std::make_unique<Table>(
-        Table{definition.type, Elements(definition.type.size.min, init)}));
+    tables_.push_back(
+        std::make_unique<Table>(Table{definition.type, Elements(definition.type.size.min, init)}));
     instance.tables.push_back(tables_.back().get());
   }
   instance.elem_dropped.assign(module.elems.size(), false);
