@@ -25,8 +25,15 @@ void FunctionCompiler::emit_call(const Mnemonic& mnemonic, const Token& token, C
     const bool import = unit_.functions[index].import != own;
     const Op op =
         tail ? (import ? Op::tail_import : Op::tail) : (import ? Op::call_import : Op::call);
-    if (!import) unit_.own_refs.push_back(static_cast<u32>(unit_.module.code.size()));
-    emit_wide(op, static_cast<u16>(made.window), number & ~own_function_bit);
+    const u16 window = static_cast<u16>(made.window);
+    const u32 function = number & ~own_function_bit;
+    if (op == Op::call) {
+      emit_own_call(window, function,
+                    static_cast<u32>(unit_.module.types[made.type].params.size()));
+    } else {
+      if (!import) unit_.own_refs.push_back(static_cast<u32>(unit_.module.code.size()));
+      emit_wide(op, window, function);
+    }
     release(mark);
     return;
   }
@@ -127,7 +134,7 @@ void FunctionCompiler::ret_statement(const Token& token) {
     const u16 slot = operand_register(results[0]);
     release(mark);
     if (is(Kind::comma)) fail(*at_, "the function has 1 result");
-    emit(Op::ret_1, slot);
+    emit_return(slot);
     return ended();
   }
   const u16 first = static_cast<u16>(temp_base + top());

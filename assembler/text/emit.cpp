@@ -71,6 +71,10 @@ void FunctionCompiler::bind_label(u32 number) {
     --label.uses;
     reachable_ = true;
   }
+  if (fuse_return(number)) {
+    --label.uses;
+    reachable_ = true;
+  }
   label.pc = pc();
   bound_.push_back(number);
   straight_ = false;
@@ -94,7 +98,9 @@ void FunctionCompiler::jump_if(const Compare& compare, u32 number) {
   ++label.uses;
   const bool is_back = label.pc != no_label;
   const u32 distance = is_back ? pc() - label.pc : 0;
-  if (is_back ? distance > 0xffff : long_branches_) {
+  const bool far = is_back ? distance > 0xffff : long_branches_;
+  if (!far && (fuse_jump(compare, number) || fuse_scan(compare, number))) return;
+  if (far) {
     // The long way: over an unconditional branch.
     const Compare over{compare.type, inverse(compare.rel, is_float(compare.type)),
                        compare.immediate, compare.a, compare.b};
@@ -118,6 +124,18 @@ void FunctionCompiler::jump_if(const Compare& compare, u32 number) {
     fixups_.push_back({pc(), number, no_label});
   }
   emit(op, compare.a, compare.b, static_cast<u16>(distance));
+}
+
+// Branches on what is at base + offset; `op` is one of the br.load* operations.
+void FunctionCompiler::jump_on_memory(Op op, u16 base, u16 offset, u32 number) {
+  Label& label = labels_[number];
+  ++label.uses;
+  if (label.pc != no_label) {
+    emit(memory_backward(op), base, offset, static_cast<u16>(pc() - label.pc));
+    return;
+  }
+  fixups_.push_back({pc(), number, no_label});
+  emit(op, base, offset);
 }
 
 // The end of a counting loop: `op` is one of the eight back.*.inc and back.*.add operations.

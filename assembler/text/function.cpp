@@ -33,6 +33,12 @@ std::array<u8, isa::op_count> make_slot_fields() {
             case isa::Field::e1:
               result[i] |= 16;
               break;
+            case isa::Field::e2:
+              result[i] |= 32;
+              break;
+            case isa::Field::e3:
+              result[i] |= 64;
+              break;
             default:
               break;
           }
@@ -100,6 +106,7 @@ void FunctionCompiler::begin(u32 item) {
   unit_.macro_values.clear();
   addresses_.clear();
   locals_ = temps_ = max_temps_ = 0;
+  last_ = no_label;
   unit_.frame = last_frame_ = macro_depth_ = 0;
   reachable_ = straight_ = true;
   failed_ = skipped_ = dead_code_ = full_ = false;
@@ -183,6 +190,8 @@ void FunctionCompiler::move_temporaries() {
     if (fields & 4) fix(word[0], 48);
     if (fields & 8) fix(word[1], 0);
     if (fields & 16) fix(word[1], 16);
+    if (fields & 32) fix(word[1], 32);
+    if (fields & 64) fix(word[1], 48);
     word += length;
   }
 }

@@ -109,6 +109,7 @@ class FunctionCompiler : public Parser {
   // --- Emission (emit.cpp) ----------------------------------------------------------------------
   [[nodiscard]] u32 pc() const { return static_cast<u32>(unit_.module.code.size()) - code_begin_; }
   void emit(Op op, u16 a = 0, u16 b = 0, u16 c = 0) {
+    last_ = pc();
     unit_.module.code.push_back(isa::encode(op, a, b, c));
   }
   void emit_wide(Op op, u16 a, u32 bc) { unit_.module.code.push_back(isa::encode_wide(op, a, bc)); }
@@ -125,6 +126,16 @@ class FunctionCompiler : public Parser {
   void bind_label(u32 label);
   void jump(u32 label);
   void jump_if(const Compare& compare, u32 label);
+  void jump_on_memory(Op op, u16 base, u16 offset, u32 label);
+  // --- Fused forms (fuse.cpp) -------------------------------------------------------------------
+  [[nodiscard]] const Word* last_instruction() const;
+  void take_back();
+  void emit_own_call(u16 window, u32 function, u32 arguments);
+  void emit_return(u16 slot);
+  bool fuse_jump(const Compare& compare, u32 label);
+  bool fuse_scan(const Compare& compare, u32 label);
+  bool fuse_return(u32 label);
+
   void count_back(Op op, u16 counter, u16 step, u16 limit, u32 label);
 
   // --- Operands (operands.cpp) ------------------------------------------------------------------
@@ -162,11 +173,14 @@ class FunctionCompiler : public Parser {
     Const::Base relocation;
   };
   Place32 resolve(const Address& address, u8 width);
+  void emit_load(const Mnemonic& mnemonic, const Place32& place, u16 slot);
   void relocate_last(u8 kind);
   Result generic(const Mnemonic& mnemonic, const Token& token, Dest dest,
                  std::optional<ValType> wanted);
+  ValType one_result(const Token& token);
   void need_memory(const Token& token);
   void jump_compare(const Mnemonic& mnemonic);
+  void jump_load(const Mnemonic& mnemonic, const Token& token);
   void jump_table();
   void emit_table(u16 slot, const std::vector<u32>& targets);
   void count_back_statement(const Mnemonic& mnemonic, const Token& token);
@@ -241,7 +255,8 @@ class FunctionCompiler : public Parser {
   std::vector<u16> free_hidden_;
   std::vector<u16> hidden_in_use_;
   u32 locals_ = 0;
-  u32 temps_ = 0;  // in use
+  u32 last_ = no_label;  // word of the last instruction that emit() made
+  u32 temps_ = 0;        // in use
   u32 max_temps_ = 0;
   bool reachable_ = true;
   bool straight_ = true;  // no label yet: everything runs at most once

@@ -208,6 +208,37 @@ void FunctionCompiler::jump_compare(const Mnemonic& mnemonic) {
   jump_if(compare, label);
 }
 
+void FunctionCompiler::jump_load(const Mnemonic& mnemonic, const Token& token) {
+  need_memory(token);
+  const u32 mark = top();
+  const Place32 place = resolve(address(), mnemonic.width);
+  comma();
+  const u32 label = label_operand();
+  release(mark);
+  const u32 target = labels_[label].pc;
+  const bool is_far = target != no_label ? pc() - target > 0xffff : long_branches_;
+  if (!is_far && !place.indexed && !place.long_form) {
+    return jump_on_memory(mnemonic.op, place.base, static_cast<u16>(place.offset), label);
+  }
+  const Mnemonic* load = nullptr;
+  for (const Mnemonic& candidate : mnemonics()) {
+    if (candidate.shape == Shape::load && candidate.op == mnemonic.longer) load = &candidate;
+  }
+  const u16 slot = temp();
+  emit_load(*load, place, slot);
+  release(mark);
+  const bool if_zero = mnemonic.op == Op::br_load8_z || mnemonic.op == Op::br_load32_z;
+  jump_if({ValType::i32, if_zero ? Rel::eq : Rel::ne, true, slot, 0}, label);
+}
+
+// The type of the result, for an operation that returns one.
+ValType FunctionCompiler::one_result(const Token& token) {
+  const std::vector<ValType>& results = type_->results;
+  if (results.size() == 1) return results[0];
+  fail(token, text_of(token) + " returns one result, but the function has " +
+                  std::to_string(results.size()));
+}
+
 // Operands as the format lists them; the result, if any, is the first of them there.
 Result FunctionCompiler::generic(const Mnemonic& mnemonic, const Token& token, Dest dest,
                                  std::optional<ValType> wanted) {
@@ -219,6 +250,11 @@ Result FunctionCompiler::generic(const Mnemonic& mnemonic, const Token& token, D
     const usize equals = letters.find('=');
     if (equals == 1) result_letter = letters[0];
     letters.remove_prefix(equals + 1);
+  }
+  if (info.name.starts_with("ret.")) {
+    wanted = one_result(token);
+    // A sum's type is its operands'.
+    if (info.has(isa::ends)) check_type(token, *wanted, *letter_type(letters.front()));
   }
   const u32 mark = top();
   Word words[2] = {static_cast<Word>(mnemonic.op), 0};
@@ -323,6 +359,17 @@ Result FunctionCompiler::generic(const Mnemonic& mnemonic, const Token& token, D
         field = unit_.datas[item(Bind::passive_data, "passive data item")].segment;
         break;
       }
+      case OperandKind::backward: {
+        next();
+        Label& label = labels_[label_operand()];
+        if (label.pc == no_label) {
+          fail(token, text_of(token) + " goes backward only", "the label must stand before it");
+        }
+        ++label.uses;
+        field = pc() - label.pc;
+        if (field > isa::field_limit(part.field)) fail(token, "the label is too far away");
+        break;
+      }
       case OperandKind::func_any: {
         next();
         const u32 number = use_function(unit_, item(Bind::function, "function"));
@@ -350,6 +397,7 @@ Result FunctionCompiler::generic(const Mnemonic& mnemonic, const Token& token, D
     isa::write_field(words, *def, made.slot);
   }
   if (function_moves) unit_.own_refs.push_back(static_cast<u32>(unit_.module.code.size()));
+  last_ = pc();
   unit_.module.code.push_back(words[0]);
   if (format.words == 2) unit_.module.code.push_back(words[1]);
   if (info.has(isa::ends)) ended();
@@ -378,6 +426,8 @@ void FunctionCompiler::instruction_statement() {
       const Rel rel = mnemonic.shape == Shape::jump_if ? Rel::ne : Rel::eq;
       return jump_if({ValType::i32, rel, true, slot, 0}, label);
     }
+    case Shape::jump_load:
+      return jump_load(mnemonic, token);
     case Shape::jump_table:
       return jump_table();
     case Shape::count_back:

@@ -85,16 +85,20 @@ Result FunctionCompiler::load(const Mnemonic& mnemonic, const Token& token, Dest
   const Place32 place = resolve(address(), mnemonic.width);
   release(mark);
   const Result made = result(dest, mnemonic.type);
+  emit_load(mnemonic, place, made.slot);
+  return made;
+}
+
+void FunctionCompiler::emit_load(const Mnemonic& mnemonic, const Place32& place, u16 slot) {
   if (place.indexed) {
-    emit(mnemonic.indexed, made.slot, place.base, place.index);
+    emit(mnemonic.indexed, slot, place.base, place.index);
   } else if (place.long_form) {
-    emit(mnemonic.longer, made.slot, place.base, static_cast<u16>(place.memory));
+    emit(mnemonic.longer, slot, place.base, static_cast<u16>(place.memory));
     unit_.module.code.push_back(place.offset);
     if (place.relocation != Const::Base::none) relocate_last(1);
   } else {
-    emit(mnemonic.op, made.slot, place.base, static_cast<u16>(place.offset));
+    emit(mnemonic.op, slot, place.base, static_cast<u16>(place.offset));
   }
-  return made;
 }
 
 void FunctionCompiler::store(const Mnemonic& mnemonic, const Token& token) {

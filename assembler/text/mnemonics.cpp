@@ -137,6 +137,17 @@ class Builder {
         made.type = type_of(info.signature.front());
         return;
       }
+      case Format::mem_forward:
+      case Format::mem_back: {
+        // Either spelling goes where the label is; `op` is the forward one.
+        Mnemonic& made = make(name, Shape::jump_load);
+        const std::string_view what = std::string_view(name).substr(name.find('.') + 1);
+        made.op = *isa::find("br." + std::string(what));
+        made.longer = *isa::find(what.starts_with("load8") ? "i32.load8_u" : "i32.load");
+        made.width = what.starts_with("load8") ? 1 : 4;
+        return;
+      }
+      case Format::call_sum:
       case Format::mov_range:
         make(name, Shape::raw_only).op = op;
         return;

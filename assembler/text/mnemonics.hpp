@@ -19,6 +19,7 @@ enum class Shape : u8 {
   jump,          // label
   jump_if,       // x, label: x is not 0
   jump_ifz,      // x, label: x is 0
+  jump_load,     // memory operand, label: what is there is (not) 0
   jump_table,    // x, [labels], label
   count_back,    // counting loop ends
   load,

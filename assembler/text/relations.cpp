@@ -26,6 +26,14 @@ static_assert(number(Op::i64_ge_u_i) - number(Op::i64_eq_i) == 9);
 static_assert(number(Op::f32_le) - number(Op::f32_eq) == 3);
 static_assert(number(Op::f64_le) - number(Op::f64_eq) == 3);
 
+static_assert(number(Op::back_load32_nz) - number(Op::br_load32_nz) ==
+              number(Op::back_load8_z) - number(Op::br_load8_z));
+constexpr u16 immediate_relations = 10;
+static_assert(number(Op::ret_if_i32_ge_u_i) - number(Op::ret_if_i32_eq_i) == 9);
+static_assert(number(Op::ret_if_i64_ge_u_i) - number(Op::ret_if_i64_eq_i) == 9);
+static_assert(number(Op::back_i32_load_step_ge_u) - number(Op::back_i32_load_step_eq) == 9);
+static_assert(number(Op::back_i64_load_step_ge_u) - number(Op::back_i64_load_step_eq) == 9);
+
 // Position among the operations of one type.
 u16 position(ValType type, Rel rel, bool immediate) {
   if (immediate) return static_cast<u16>(rel);
@@ -167,6 +175,28 @@ Op branch_op(ValType type, Rel rel, bool immediate) {
     default:
       return at(Op::br_f64_eq, type, rel, false);
   }
+}
+
+std::optional<Op> return_op(Op branch) {
+  const auto among = [&](Op first) {
+    return number(branch) >= number(first) && number(branch) < number(first) + immediate_relations;
+  };
+  const auto find = [&](Op first, Op returns) {
+    const Rel rel = static_cast<Rel>(number(branch) - number(first));
+    return static_cast<Op>(number(returns) + static_cast<u16>(inverse(rel, false)));
+  };
+  if (among(Op::br_i32_eq_i)) return find(Op::br_i32_eq_i, Op::ret_if_i32_eq_i);
+  if (among(Op::br_i64_eq_i)) return find(Op::br_i64_eq_i, Op::ret_if_i64_eq_i);
+  return std::nullopt;
+}
+
+Op scan_op(ValType type, Rel rel) {
+  const Op first = type == ValType::i32 ? Op::back_i32_load_step_eq : Op::back_i64_load_step_eq;
+  return static_cast<Op>(number(first) + static_cast<u16>(rel));
+}
+
+Op memory_backward(Op forward) {
+  return static_cast<Op>(number(forward) + number(Op::back_load8_z) - number(Op::br_load8_z));
 }
 
 Op backward(Op forward) { return static_cast<Op>(number(forward) + backward_offset); }

@@ -1,6 +1,8 @@
 // Comparisons: which operation is which, and what is the opposite.
 #pragma once
 
+#include <optional>
+
 #include "assembler/text/mnemonics.hpp"
 
 namespace atollvm::text {
@@ -20,7 +22,12 @@ bool in_registers(Rel rel);
 isa::Op compare_op(mod::ValType type, Rel rel, bool immediate);
 // The forward branch.
 isa::Op branch_op(mod::ValType type, Rel rel, bool immediate);
-// The backward branch to a forward one.
+// The backward branch to a forward one; for br.load* it is the other one.
 isa::Op backward(isa::Op forward);
+isa::Op memory_backward(isa::Op forward);
+// The conditional return of an immediate branch: returns when the branch is not taken.
+std::optional<isa::Op> return_op(isa::Op branch);
+// The scan that goes back while what is loaded has this relation to a register; i32 and i64.
+isa::Op scan_op(mod::ValType type, Rel rel);
 
 }  // namespace atollvm::text

@@ -107,6 +107,7 @@ void FunctionCompiler::switch_statement() {
         load_constant(compare.b, type, number, *one.token);
       }
       release(here);
+      last_ = no_label;  // the next case needs the value too
       jump_if(compare, one.label);
     }
     jump(rest);

@@ -258,3 +258,91 @@ TEST_CASE("loads and stores that step their address") {
     ret
 )");
 }
+
+TEST_CASE("branches on memory, written and found") {
+  CHECK(body_of(R"(
+    again:
+    br.load8.z [b + 3], out
+    back.load32.nz [a], again
+    br.load32.nz [a + 70000], again
+    br.load8.nz [a + b], out
+    if i32.ne (i32.load8_u [b + 65535]), 0 { br again }
+    while i32.eqz (i32.load [a]) { nop }
+    br.if (i32.load16_u [a]), again
+    i32.load8_u b, [a]
+    br.if b, again
+    switch (i32.load8_u [a]) { 0 => { nop } 100 => { nop } }
+    out:
+)") == R"(
+L0(8):
+    br.load8.z $1, 3, L5
+    back.load32.nz $0, 0, L0
+    i32.load.long $8, 0, $0, 70000
+    back.i32.ne.i $8, 0, L0
+    i32.load8_u.x $8, $0, $1
+    br.i32.ne.i $8, 0, L5
+    back.load8.nz $1, 65535, L0
+    br.load32.nz $0, 0, L2
+L1(8):
+    nop
+    back.load32.z $0, 0, L1
+L2(8):
+    i32.load16_u $8, $0, 0
+    back.i32.ne.i $8, 0, L0
+    i32.load8_u $1, $0, 0
+    back.i32.ne.i $1, 0, L0
+    i32.load8_u $8, $0, 0
+    br.i32.eq.i $8, 0, L3
+    br.i32.eq.i $8, 100, L4
+    br L5
+L3(8):
+    nop
+    br L5
+L4(8):
+    nop
+L5(8):
+    ret
+)");
+}
+
+TEST_CASE("scans, written and found") {
+  CHECK(body_of(R"(
+    var c: i32 = 3
+    up:
+    i32.load.step a, b, 4
+    br.i32.lt_s a, c, up
+    down:
+    i64.load.step x, b, -8
+    br.i64.gt_u y, x, down
+    still:
+    i32.add c, c, 1
+    i32.load.step a, b, 1
+    br.i32.le_s c, a, still
+    i32.load.step a, b, 1
+    between:
+    br.i32.eq a, c, between
+    i32.load.step a, b, 1
+    br.i32.eq a, 5, up
+    i32.load.step a, b, 1
+    br.i32.eq a, b, up
+    back.i64.load.step.ne x, c, 8, y, up
+)") == R"(
+    i32.const $8, 3
+L0(9):
+    back.i32.load.step.lt_s $0, $1, 4, $8, L0
+L1(9):
+    back.i64.load.step.lt_u $2, $1, -8, $3, L1
+L2(9):
+    i32.add.i $8, $8, 1
+    back.i32.load.step.ge_s $0, $1, 1, $8, L2
+    i32.load.step $0, $1, 1
+L3(9):
+    back.i32.eq $0, $8, L3
+    i32.load.step $0, $1, 1
+    back.i32.eq.i $0, 5, L0
+    i32.load.step $0, $1, 1
+    back.i32.eq $0, $1, L0
+    back.i64.load.step.ne $2, $8, 8, $3, L0
+    ret
+)");
+}

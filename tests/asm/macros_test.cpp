@@ -56,8 +56,7 @@ func f(x: i32, p: i32) {
     i32.add.i $0, $0, 12
     i32.store.x $1, $0, $0
     i32.load.x $0, $1, $0
-    mov $3, $0
-    call $3, helper
+    call.i64.add.i $3, helper, $3, $0, 0
     br.i32.ne.i $0, 0, L0
     i32.load.x $0, $1, $0
     i32.mul.i $0, $0, 4

@@ -246,7 +246,51 @@ void unreachable(const Tier& tier) {
   vm.traps(Trap::unreachable, function);
 }
 
+std::vector<Op> ops_of(isa::Format format) {
+  std::vector<Op> ops;
+  for (u32 number = 0; number < isa::op_count; ++number) {
+    if (isa::op_table[number].format == format) ops.push_back(static_cast<Op>(number));
+  }
+  return ops;
+}
+
+// Conditional returns: out of the call from outside, and to a guest's frame.
+void conditional_returns(const Tier& tier) {
+  constexpr u64 not_taken = 0x1111'2222'3333'4444;
+  const std::vector<u64> values(std::begin(edges64), std::end(edges64));
+  for (Op op : ops_of(isa::Format::sis)) {
+    INFO(isa::info(op).name);
+    const Comparison comparison = comparison_of(isa::info(op).name);
+    ModuleBuilder module;
+    const u32 type = module.type({ValType::i64, ValType::i64}, {ValType::i64});
+    struct Made {
+      i64 imm;
+      u32 function, caller;
+    };
+    std::vector<Made> made;
+    for (i64 imm : edges_imm) {
+      CodeBuilder code(type, 2, 3);
+      code.emit(op, {0, imm, 1}).emit(Op::i64_const_long, {2, not_taken}).emit(Op::ret_1, {2});
+      const u32 function = module.add(code);
+      CodeBuilder caller(type, 2, 8);
+      caller.emit(Op::mov_n, {5, 0, 2}).emit(Op::call, {5, function});
+      caller.emit(Op::i64_add_i, {5, 5, 1}).emit(Op::ret_1, {5});
+      made.push_back({imm, function, module.add(caller)});
+    }
+    Vm vm(tier, module);
+    for (const Made& each : made) {
+      for (u64 value : values) {
+        const bool taken = comparison(value, static_cast<u64>(each.imm));
+        const u64 result = ~value * 3;
+        CHECK(vm.result(each.function, {value, result}) == (taken ? result : not_taken));
+        CHECK(vm.result(each.caller, {value, result}) == (taken ? result : not_taken) + 1);
+      }
+    }
+  }
+}
+
 const Scenario scenarios[] = {
+    {ops_of(isa::Format::sis), "conditional returns", conditional_returns},
     {{Op::br, Op::back, Op::nop}, "plain branches", plain_branches},
     {{Op::back_i32_inc_lt_s}, "a branch to itself", branch_to_itself},
     {{Op::br, Op::back_i32_eq_i}, "far branches", far_branches},

@@ -1,7 +1,7 @@
 // Calls, tail calls and returns of all forms.
 #include <doctest/doctest.h>
 
-#include "tests/isa/suite.hpp"
+#include "tests/isa/values.hpp"
 
 namespace atollvm::test {
 
@@ -377,13 +377,75 @@ void tail_results(const Tier& tier) {
   CHECK(vm.results(caller, {10, 20, 5}) == std::vector<u64>{10, 25, 5, 10, 99});
 }
 
-// Sum of 1 .. n by recursion, with a window at the given place.
-u32 add_recursion(ModuleBuilder& module, u32 frame, u32 window) {
+// Each argument in turn is a sum; the others keep their values.
+void calls_with_sum(const Tier& tier) {
+  for (Op op : {Op::call_i32_add_i, Op::call_i64_add_i}) {
+    ModuleBuilder module;
+    const u32 callee = module.add(shuffle(module));
+    struct Made {
+      u32 argument;
+      atollvm::i64 imm;
+      u32 function;
+    };
+    std::vector<Made> made;
+    const u32 type = module.type({i64, i64, i64}, {i64, i64, i64, i64, i64, i64, i64, i64});
+    for (u32 argument = 0; argument < 3; ++argument) {
+      for (atollvm::i64 imm : edges_imm) {
+        CodeBuilder code(type, 3, 12);
+        code.emit(Op::mov_n, {4, 0, 3});
+        code.emit(op, {4, callee, 4 + argument, 1, imm});
+        code.emit(Op::mov, {3, 4}).emit(Op::mov, {4, 5}).emit(Op::mov, {5, 6});
+        code.emit(Op::mov, {6, 7}).emit(Op::mov, {7, 8}).emit(Op::ret_n, {0, 8});
+        made.push_back({argument, imm, module.add(code)});
+      }
+    }
+    Vm vm(tier, module);
+    for (const Made& each : made) {
+      for (u64 value : edges64) {
+        u64 sum = value + static_cast<u64>(each.imm);
+        if (op == Op::call_i32_add_i) sum = static_cast<u32>(sum);
+        u64 in[] = {70, value, 5};
+        in[each.argument] = sum;
+        CHECK(vm.results(each.function, {70, value, 5}) ==
+              std::vector<u64>{70, value, 5, in[2], in[0] + in[1], in[0], in[1] - in[2], 99});
+      }
+    }
+  }
+}
+
+void returned_sums(const Tier& tier) {
+  for (Op op : {Op::ret_i32_add, Op::ret_i64_add}) {
+    ModuleBuilder module;
+    const u32 type = module.type({i64, i64}, {i64});
+    CodeBuilder code(type, 2, 2);
+    const u32 function = module.add(code.emit(op, {0, 1}));
+    CodeBuilder caller(type, 2, 8);
+    caller.emit(Op::mov_n, {5, 0, 2}).emit(Op::call, {5, function});
+    caller.emit(Op::i64_add_i, {5, 5, 1}).emit(Op::ret_1, {5});
+    const u32 calling = module.add(caller);
+    Vm vm(tier, module);
+    for (u64 a : edges64) {
+      for (u64 b : edges64) {
+        const u64 sum = op == Op::ret_i32_add ? static_cast<u32>(a + b) : a + b;
+        CHECK(vm.result(function, {a, b}) == sum);
+        CHECK(vm.result(calling, {a, b}) == sum + 1);
+      }
+    }
+  }
+}
+
+// Sum of 1 .. n by recursion, with a window at the given place. A call that computes its argument
+// takes it from where it goes, so that it must be computed exactly once.
+u32 add_recursion(ModuleBuilder& module, Op op, u32 frame, u32 window) {
   const u32 self = static_cast<u32>(module.module.functions.size());
   CodeBuilder code(module.type({i64}, {i64}), 1, frame);
   const Label end = code.label();
   code.emit(Op::br_i64_eq_i, {0, 0, end});
-  code.emit(Op::i64_add_i, {window, 0, -1}).emit(Op::call, {window, self});
+  if (op == Op::call) {
+    code.emit(Op::i64_add_i, {window, 0, -1}).emit(op, {window, self});
+  } else {
+    code.emit(Op::mov, {window, 0}).emit(op, {window, self, window, window, -1});
+  }
   code.emit(Op::i64_add, {window, window, 0}).emit(Op::ret_1, {window});
   code.bind(end).emit(Op::ret_1, {0});
   return module.add(code);
@@ -394,12 +456,20 @@ u32 add_recursion(ModuleBuilder& module, u32 frame, u32 window) {
 void stack_limit(const Tier& tier) {
   struct Case {
     u32 frame, window;
+    Op op;
   };
-  for (const Case& test : {Case{3, 2}, {16, 2}, {17, 2}, {40, 2}, {40, 39}, {300, 150}}) {
+  for (const Case& test : {Case{3, 2, Op::call},
+                           {3, 2, Op::call_i64_add_i},
+                           {16, 2, Op::call},
+                           {17, 2, Op::call},
+                           {17, 2, Op::call_i32_add_i},
+                           {40, 2, Op::call},
+                           {40, 39, Op::call_i64_add_i},
+                           {300, 150, Op::call}}) {
     for (u64 slots : {u64{500}, u64{511}, u64{512}, u64{1000}, u64{4096}, u64{100'003}}) {
       INFO("frame " << test.frame << " window " << test.window << " stack " << slots);
       ModuleBuilder module;
-      const u32 function = add_recursion(module, test.frame, test.window);
+      const u32 function = add_recursion(module, test.op, test.frame, test.window);
       runtime::Options options;
       options.limits.stack_bytes = slots * 8;
       Vm vm(tier, module, options);
@@ -464,7 +534,9 @@ const Scenario scenarios[] = {
     {{Op::tail, Op::tail_table, Op::tail_ref}, "deep tail calls", deep_tail_calls},
     {{Op::tail}, "a widening tail call", widening_tail_call},
     {{Op::tail, Op::call}, "results of tail calls", tail_results},
-    {{Op::call}, "the stack limit", stack_limit},
+    {{Op::call_i32_add_i, Op::call_i64_add_i}, "calls with a sum", calls_with_sum},
+    {{Op::ret_i32_add, Op::ret_i64_add}, "returned sums", returned_sums},
+    {{}, "the stack limit", stack_limit},
     {{Op::tail, Op::tail_table, Op::tail_ref},
      "the stack limit of tail calls",
      stack_limit_of_tail_calls},

@@ -115,13 +115,15 @@ static_assert(static_cast<u32>(Op::f32_le) - static_cast<u32>(Op::f32_add) == 10
 static_assert(static_cast<u32>(Op::f64_le) - static_cast<u32>(Op::f64_add) == 10);
 
 struct FusedOps {
-  Op mul_add;  // a * b + c
-  Op acc_add;  // d + a * b
-  Op acc_sub;  // d - a * b
-  Op mul_sub;  // a * b - c
-  Op sub_mul;  // c - a * b
-  Op add_add;  // (a + b) + c
-  Op sub_add;  // (a - b) + c
+  Op mul_add;      // a * b + c
+  Op acc_add;      // d + a * b
+  Op acc_sub;      // d - a * b
+  Op mul_sub;      // a * b - c
+  Op sub_mul;      // c - a * b
+  Op add_add;      // (a + b) + c
+  Op sub_add;      // (a - b) + c
+  Op mul_add_mul;  // a * b + c * e
+  Op mul_sub_mul;  // a * b - c * e
 };
 
 template <class Bits>
@@ -144,6 +146,16 @@ void add_fused(std::vector<ValueCase>& cases, FusedOps ops, Bits a, Bits b, Bits
   const typename Type::Float minus = x - y;
   add(ops.add_add, plus + Type::value(c));
   add(ops.sub_add, minus + Type::value(c));
+  // The second product of every kind that the first one has.
+  for (Bits e : {b, static_cast<Bits>(Type::one + 1), static_cast<Bits>(Type::sign)}) {
+    const typename Type::Float other = Type::value(c) * Type::value(e);
+    cases.push_back({.op = ops.mul_add_mul,
+                     .in = {a, b, c, e},
+                     .out = number<Bits>(product + other, a, b, c, e)});
+    cases.push_back({.op = ops.mul_sub_mul,
+                     .in = {a, b, c, e},
+                     .out = number<Bits>(product - other, a, b, c, e)});
+  }
 }
 
 template <class Bits>
@@ -185,6 +197,11 @@ void add_all(std::vector<ValueCase>& cases, Op first_unary, Op first_binary, Fus
   cases.push_back({.op = fused.acc_sub, .in = {Type::one + 2, plus_e, plus_e}, .out = bits(0)});
   cases.push_back({.op = fused.mul_sub, .in = {plus_e, plus_e, Type::one + 2}, .out = bits(0)});
   cases.push_back({.op = fused.sub_mul, .in = {plus_e, plus_e, Type::one + 2}, .out = bits(0)});
+  const Bits one = Type::one;
+  cases.push_back(
+      {.op = fused.mul_add_mul, .in = {plus_e, plus_e, minus_square, one}, .out = bits(0)});
+  cases.push_back(
+      {.op = fused.mul_sub_mul, .in = {plus_e, plus_e, one, Type::one + 2}, .out = bits(0)});
 }
 
 // Results worked out by hand, a check of the references too.
@@ -237,10 +254,10 @@ std::vector<ValueCase> float_values() {
   std::vector<ValueCase> cases(std::begin(by_hand), std::end(by_hand));
   add_all<u32>(cases, Op::f32_abs, Op::f32_add,
                {Op::f32_mul_add, Op::f32_acc_add, Op::f32_acc_sub, Op::f32_mul_sub, Op::f32_sub_mul,
-                Op::f32_add_add, Op::f32_sub_add});
+                Op::f32_add_add, Op::f32_sub_add, Op::f32_mul_add_mul, Op::f32_mul_sub_mul});
   add_all<u64>(cases, Op::f64_abs, Op::f64_add,
                {Op::f64_mul_add, Op::f64_acc_add, Op::f64_acc_sub, Op::f64_mul_sub, Op::f64_sub_mul,
-                Op::f64_add_add, Op::f64_sub_add});
+                Op::f64_add_add, Op::f64_sub_add, Op::f64_mul_add_mul, Op::f64_mul_sub_mul});
   return cases;
 }
 

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "tests/isa/values.hpp"
@@ -374,6 +375,128 @@ void branches_on_memory(const Tier& tier) {
   }
 }
 
+std::vector<Op> scans() {
+  std::vector<Op> ops;
+  for (u32 number = 0; number < isa::op_count; ++number) {
+    if (isa::op_table[number].format == isa::Format::load_scan) {
+      ops.push_back(static_cast<Op>(number));
+    }
+  }
+  return ops;
+}
+
+// Whether a scan goes on, from the end of its name.
+bool scan_holds(Op op, u64 loaded, u64 bound) {
+  const std::string_view name = isa::info(op).name;
+  const bool wide = name.find(".i64.") != name.npos;
+  const std::string_view relation = name.substr(name.rfind('.') + 1);
+  const u64 a = wide ? loaded : static_cast<u32>(loaded);
+  const u64 b = wide ? bound : static_cast<u32>(bound);
+  if (relation == "eq") return a == b;
+  if (relation == "ne") return a != b;
+  const u64 flip = relation.ends_with("_s") ? (wide ? u64{1} << 63 : u64{1} << 31) : 0;
+  const u64 x = a ^ flip;
+  const u64 y = b ^ flip;
+  if (relation.starts_with("lt")) return x < y;
+  if (relation.starts_with("gt")) return x > y;
+  return relation.starts_with("le") ? x <= y : x >= y;
+}
+
+// Scans over all starts, steps and bounds; their turns are counted where the loop is not the scan
+// alone. A scan that finds nothing leaves the memory, in the end, and traps.
+void scans_of_memory(const Tier& tier) {
+  constexpr u64 size = 256;
+  for (Op op : scans()) {
+    INFO(isa::info(op).name);
+    const bool wide = isa::info(op).name.find(".i64.") != std::string_view::npos;
+    const u32 width = wide ? 8 : 4;
+    ModuleBuilder module;
+    module.memory(size, {}, 0);
+    struct Made {
+      i64 step;
+      bool alone;
+      u32 function;
+    };
+    std::vector<Made> made;
+    // (address, bound) -> the value, the address, the turns before the last one, the bound
+    const u32 type = module.type({ValType::i64, ValType::i64}, std::vector(4, ValType::i64));
+    for (i64 step : {i64{4}, i64{-8}, i64{1}, i64{32767}}) {
+      for (bool alone : {true, false}) {
+        CodeBuilder code(type, 4, 8);
+        const Label again = code.label();
+        code.emit(Op::i64_const, {3, -1});
+        code.bind(again);
+        if (!alone) code.emit(Op::i64_add_i, {3, 3, 1});
+        code.emit(op, {2, 0, step, 1, again});
+        code.emit(Op::mov, {4, 2}).emit(Op::mov, {5, 0}).emit(Op::mov, {6, 3});
+        code.emit(Op::mov, {7, 1}).emit(Op::ret_n, {4, 4});
+        made.push_back({step, alone, module.add(code)});
+      }
+    }
+    Vm vm(tier, module);
+    const u64 bounds[] = {0, 5, 0x7fff'ffff, 0x8000'0000, 0xffff'fff0, u64{1} << 63, ~u64{0}};
+    const u64 words[] = {5, ~u64{0}, 0x8000'0000'8000'0000, 0, 0x7fff'ffff'7fff'ffff, 5, 7};
+    const auto fill = [&] {
+      for (u64 at = 0; at + 8 <= size; at += 8) {
+        std::memcpy(vm.memory().base() + at, &words[at / 8 % std::size(words)], 8);
+      }
+    };
+    fill();
+    bool trapped = false;
+    for (const Made& each : made) {
+      for (u64 start : {u64{0}, u64{64}, u64{200}, size - width, u64{0xffff'fffc}}) {
+        for (u64 bound : bounds) {
+          u32 address = static_cast<u32>(start);
+          u64 value = 0;
+          u64 turns = 0;
+          bool leaves = false;
+          for (;; ++turns) {
+            address += static_cast<u32>(each.step);
+            leaves = u64{address} + width > size;
+            if (leaves) break;
+            value = 0;
+            std::memcpy(&value, vm.memory().base() + address, width);
+            if (!scan_holds(op, value, bound)) break;
+          }
+          const std::vector<u64> arguments = {u64{0xfeed'0001} << 32 | start, bound};
+          if (leaves) {
+            vm.traps(Trap::memory_bounds, each.function, arguments);
+            vm.renew();
+            fill();
+            trapped = true;
+            continue;
+          }
+          const std::vector<u64> results = vm.results(each.function, arguments);
+          CHECK(results == std::vector<u64>{value, address, each.alone ? ~u64{0} : turns, bound});
+        }
+      }
+    }
+    CHECK(trapped);
+  }
+}
+
+// The bound is read before anything is written, and the value wins over the address.
+void scans_with_one_register(const Tier& tier) {
+  ModuleBuilder module;
+  module.memory(64, {}, 0);
+  const u32 type = module.type({ValType::i64, ValType::i64}, {ValType::i64, ValType::i64});
+  const auto add = [&](u32 value, u32 address, u32 bound) {
+    CodeBuilder code(type, 2, 4);
+    const Label again = code.label();
+    code.bind(again).emit(Op::back_i32_load_step_gt_u, {value, address, 4, bound, again});
+    return module.add(code.emit(Op::mov_n, {2, 0, 2}).emit(Op::ret_n, {2, 2}));
+  };
+  const u32 bound_is_address = add(1, 0, 0);
+  const u32 bound_is_value = add(1, 0, 1);
+  const u32 value_is_address = add(0, 0, 1);
+  Vm vm(tier, module);
+  const u32 words[] = {0, 12, 8, 20, 1};
+  std::memcpy(vm.memory().base(), words, sizeof words);
+  CHECK(vm.results(bound_is_address, {0, 7}) == std::vector<u64>{16, 1});
+  CHECK(vm.results(bound_is_value, {0, 5}) == std::vector<u64>{8, 8});
+  CHECK(vm.results(value_is_address, {0, 8}) == std::vector<u64>{1, 8});
+}
+
 }  // namespace
 
 std::span<const Scenario> load_store_scenarios() {
@@ -391,6 +514,8 @@ std::span<const Scenario> load_store_scenarios() {
       {{Op::i32_store_step}, "a stepped store of its address", stepped_store_of_address},
       {{Op::i32_load_step}, "a stepped load of its address", stepped_load_of_address},
       {memory_branches(), "branches on memory", branches_on_memory},
+      {scans(), "scans of memory", scans_of_memory},
+      {{Op::back_i32_load_step_gt_u}, "scans with one register", scans_with_one_register},
   };
   return scenarios;
 }

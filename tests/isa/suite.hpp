@@ -47,7 +47,7 @@ std::string to_text(const Expect& expect);
 
 struct ValueCase {
   Op op;
-  std::array<u64, 3> in{};  // slot operands in text order; a use_def operand comes first
+  std::array<u64, 4> in{};  // slot operands in text order; a use_def operand comes first
   i64 imm = 0;              // or the bits of a constant
   Expect out;               // of the def operand; branches: 1 if taken, else 0
   u64 updated = 0;          // branches with a use_def operand: its new value

@@ -218,7 +218,12 @@ class ProgramGenerator {
     if (count == 0) {
       code_->emit(Op::ret);
     } else if (count == 1) {
-      code_->emit(Op::ret_1, {use()});
+      const u32 choice = entropy_.below(4);
+      if (choice < 2) {
+        code_->emit(Op::ret_1, {use()});
+      } else {
+        code_->emit(choice == 2 ? Op::ret_i32_add : Op::ret_i64_add, {use(), use()});
+      }
     } else {
       for (u32 i = 0; i < count; ++i) {
         code_->emit(Op::mov, {locals_ + i, use()});
@@ -288,6 +293,13 @@ class ProgramGenerator {
   }
 
   void early_end() {
+    if (results_of(type_) == 1 && entropy_.once_in(2)) {
+      const u32 first = static_cast<u32>(Op::ret_if_i32_eq_i);
+      const u32 last = static_cast<u32>(Op::ret_if_i64_ge_u_i);
+      code_->emit(static_cast<Op>(first + entropy_.below(last - first + 1)),
+                  {use(), static_cast<i16>(interesting()), use()});
+      return;
+    }
     const u32 needs = label_needs();
     const Label after = make_label(needs);
     branch(after);
@@ -334,9 +346,27 @@ class ProgramGenerator {
       return;
     }
     if (entropy_.once_in(6)) return memory_branch(Op::back_load8_z, start);
+    if (entropy_.once_in(6)) return scan(start);
     const u32 first = static_cast<u32>(Op::back_i32_eq);
     const u32 last = static_cast<u32>(Op::back_f64_nle);
     compare(static_cast<Op>(first + entropy_.below(last - first + 1)), start);
+  }
+
+  // Steps through the first bytes: back to the begin of a loop, or again and again alone.
+  void scan(Label start) { scan_to(start, small_number(50)); }
+  void scan_alone() {
+    const u32 address = small_number(50);
+    const u32 needs = std::max(floor_, address + 1);
+    const Label start = make_label(needs);
+    bind(start, needs);
+    scan_to(start, address);
+  }
+  void scan_to(Label start, u32 address) {
+    const u32 first = static_cast<u32>(Op::back_i32_load_step_eq);
+    const u32 last = static_cast<u32>(Op::back_i64_load_step_ge_u);
+    code_->emit(static_cast<Op>(first + entropy_.below(last - first + 1)),
+                {locals_ + 1, address, entropy_.below(5), use(), start});
+    define(locals_ + 1);
   }
 
   void table_switch(u32 depth) {
@@ -373,7 +403,10 @@ class ProgramGenerator {
            number <= static_cast<u32>(Op::f64_sub_add); ++number) {
         all.push_back(static_cast<Op>(number));
       }
-      all.push_back(Op::ref_is_null);
+      for (Op op : {Op::f32_mul_add_mul, Op::f32_mul_sub_mul, Op::f64_mul_add_mul,
+                    Op::f64_mul_sub_mul, Op::ref_is_null}) {
+        all.push_back(op);
+      }
       return all;
     }();
     return ops;
@@ -408,6 +441,9 @@ class ProgramGenerator {
       case isa::Format::dsss:
         code_->emit(op, {target_for(op), use(), use(), last});
         break;
+      case isa::Format::dssss:
+        code_->emit(op, {target_for(op), use(), use(), use(), last});
+        break;
       case isa::Format::xss: {
         const u32 slot = target();
         if (!defined_[slot]) code_->emit(Op::mov, {slot, use()});
@@ -438,6 +474,7 @@ class ProgramGenerator {
 
   // Loads and stores: mostly inside.
   void access() {
+    if (entropy_.once_in(12)) return scan_alone();
     const bool stepped = entropy_.once_in(4);
     const u32 first = static_cast<u32>(stepped ? Op::i32_load_step : Op::i32_load);
     const u32 last = static_cast<u32>(stepped ? Op::i64_store32_step : Op::i64_store32_x);
@@ -619,8 +656,15 @@ class ProgramGenerator {
     const std::vector<Arg> args = prepare_call(callee, window);
     const Op direct = callee.function < imports ? Op::call_import : Op::call;
     constexpr Op indirect[] = {Op::nop, Op::call_table, Op::call_ref};
-    code_->emit(callee.by == Callee::By::name ? direct : indirect[static_cast<u32>(callee.by)],
-                args);
+    if (callee.by == Callee::By::name && direct == Op::call && params_of(callee.type) != 0 &&
+        entropy_.once_in(3)) {
+      const u32 argument = window + entropy_.below(params_of(callee.type));
+      code_->emit(entropy_.once_in(2) ? Op::call_i32_add_i : Op::call_i64_add_i,
+                  {window, callee.function, argument, use(), static_cast<i16>(interesting())});
+    } else {
+      code_->emit(callee.by == Callee::By::name ? direct : indirect[static_cast<u32>(callee.by)],
+                  args);
+    }
     std::fill(defined_.begin() + (window - 1), defined_.end(), false);
     for (u32 i = 0; i < results; ++i) define(window + i);
     if (results > 0) code_->emit(Op::mov, {target_for(Op::mov), window + entropy_.below(results)});

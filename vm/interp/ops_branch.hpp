@@ -54,6 +54,24 @@ struct BranchOnMemory {
   }
 };
 
+// Steps the address, loads a T there, and compares it with a register.
+template <auto fn, class T>
+struct Scan {
+  template <bool exact>
+  ATOLL_INLINE static Taken run(State& s, Insn w) {
+    const u16 base = field_a(w);
+    const T bound = get<T>(s, field_e1(w));
+    const u32 address = get<u32>(s, base) + static_cast<u32>(static_cast<i16>(field_e0(w)));
+    if (u64{address} + sizeof(T) > s.memory_size) [[unlikely]]
+      return Taken::trap;
+    T value;
+    std::memcpy(&value, s.memory + address, sizeof(T));
+    s.fp[base] = address;
+    set_bits(s, field_b(w), value);
+    return fn(value, bound) ? Taken::yes : Taken::no;
+  }
+};
+
 template <>
 struct Body<Op::br> {
   template <bool exact>
@@ -65,11 +83,8 @@ struct Body<Op::br> {
 template <>
 struct Body<Op::back> {
   template <bool exact>
-  ATOLL_INLINE static Flow run(State& s, Insn w) {
-    s.pc -= field_bc(w);
-    if (must_stop<exact>(s)) [[unlikely]]
-      return stop_here(s);
-    return Flow::on();
+  ATOLL_INLINE static bool run(State&, Insn) {
+    return true;
   }
 };
 template <>
@@ -134,5 +149,19 @@ BRANCH(back_i64_add_lt_u, CountBy, u64, u64)
   BRANCH(t##_load32_nz, BranchOnMemory, u32, false)
 MEMORY_BRANCHES(br)
 MEMORY_BRANCHES(back)
+
+#define SCANS(t, U, I)                  \
+  BRANCH(t##_eq, Scan, num::eq<U>, U)   \
+  BRANCH(t##_ne, Scan, num::ne<U>, U)   \
+  BRANCH(t##_lt_s, Scan, num::lt<I>, I) \
+  BRANCH(t##_lt_u, Scan, num::lt<U>, U) \
+  BRANCH(t##_gt_s, Scan, num::gt<I>, I) \
+  BRANCH(t##_gt_u, Scan, num::gt<U>, U) \
+  BRANCH(t##_le_s, Scan, num::le<I>, I) \
+  BRANCH(t##_le_u, Scan, num::le<U>, U) \
+  BRANCH(t##_ge_s, Scan, num::ge<I>, I) \
+  BRANCH(t##_ge_u, Scan, num::ge<U>, U)
+SCANS(back_i32_load_step, u32, i32)
+SCANS(back_i64_load_step, u64, i64)
 
 }  // namespace atollvm::interp

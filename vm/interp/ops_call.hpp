@@ -51,19 +51,29 @@ ATOLL_INLINE Flow entry_safepoint(const State& s) {
   return Flow::on();
 }
 
-// Calls a function of this module; slow when its frame does not fit below the limit.
-template <bool exact>
-ATOLL_INLINE Flow enter(State& s, const FuncInfo& callee, u16 window, const Word* next) {
+// Of a call that computes nothing itself.
+struct NoArgument {
+  ATOLL_INLINE void operator()(State&) const {}
+};
+
+// Calls a function of this module; slow when its frame does not fit below the limit. `argument`
+// runs exactly once, in the caller's frame, when the call is certain.
+template <bool exact, class Argument = NoArgument>
+ATOLL_INLINE Flow enter(State& s, const FuncInfo& callee, u16 window, const Word* next,
+                        const Argument& argument = {}) {
   Slot* const fp = s.fp + window;
   if (!has_room(s, fp, callee)) [[unlikely]]
     return Flow::slow();
+  argument(s);
   write_header(s, fp, window, next);
   start_frame(s, callee, fp);
   return entry_safepoint<exact>(s);
 }
-template <bool exact>
-inline Flow enter_slow(State& s, const FuncInfo& callee, u16 window, const Word* next) {
+template <bool exact, class Argument = NoArgument>
+inline Flow enter_slow(State& s, const FuncInfo& callee, u16 window, const Word* next,
+                       const Argument& argument = {}) {
   if (!grow_stack(s, window, callee.window_slots)) return trap_here(s, Trap::stack_overflow);
+  argument(s);
   Slot* const fp = s.fp + window;
   const bool preempted = !has_room(s, fp, callee);
   write_header(s, fp, window, next);
@@ -232,6 +242,32 @@ struct Body<Op::call> {
     return enter_slow<exact>(s, s.worker->functions[field_bc(w)], field_a(w), s.pc + 1);
   }
 };
+// d = a + imm.
+template <class T>
+struct SumArgument {
+  Insn w;
+  ATOLL_INLINE void operator()(State& s) const {
+    const T sum = get<T>(s, field_e0(w)) + static_cast<T>(static_cast<i16>(field_e2(w)));
+    set_bits(s, field_e3(w), sum);
+  }
+};
+template <class T>
+struct CallWithSum {
+  template <bool exact>
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
+    return enter<exact>(s, s.worker->functions[field_bc(w)], field_a(w), s.pc + 2,
+                        SumArgument<T>{w});
+  }
+  template <bool exact>
+  static Flow run_slow(State& s, Insn w) {
+    return enter_slow<exact>(s, s.worker->functions[field_bc(w)], field_a(w), s.pc + 2,
+                             SumArgument<T>{w});
+  }
+};
+template <>
+struct Body<Op::call_i32_add_i> : CallWithSum<u32> {};
+template <>
+struct Body<Op::call_i64_add_i> : CallWithSum<u64> {};
 template <>
 struct Body<Op::call_import> {
   template <bool exact>
@@ -371,5 +407,49 @@ struct Body<Op::ret_n> : Body<Op::ret> {
     return leave_frame(s);
   }
 };
+
+template <class T>
+struct ReturnSum : Body<Op::ret> {
+  template <bool exact>
+  ATOLL_INLINE static Flow run(State& s, Insn w) {
+    set_bits(s, 0, static_cast<T>(get<T>(s, field_a(w)) + get<T>(s, field_b(w))));
+    return leave_frame(s);
+  }
+};
+template <>
+struct Body<Op::ret_i32_add> : ReturnSum<u32> {};
+template <>
+struct Body<Op::ret_i64_add> : ReturnSum<u64> {};
+
+// Returns c if a compares so with the immediate.
+template <auto fn, class T>
+struct ReturnIf {
+  template <bool exact>
+  ATOLL_INLINE static Returns run(State& s, Insn w) {
+    if (!fn(get<T>(s, field_a(w)), static_cast<T>(imm_b(w)))) return Returns::no;
+    s.fp[0] = s.fp[field_c(w)];
+    return Returns::yes;
+  }
+  template <bool exact>
+  static Flow run_slow(State& s, Insn) {
+    return finish_call(s);
+  }
+};
+#define RETURN_IF(op, ...) \
+  template <>              \
+  struct Body<Op::op> : ReturnIf<__VA_ARGS__> {};
+#define RETURNS_IF(t, U, I)            \
+  RETURN_IF(t##_eq_i, num::eq<U>, U)   \
+  RETURN_IF(t##_ne_i, num::ne<U>, U)   \
+  RETURN_IF(t##_lt_s_i, num::lt<I>, I) \
+  RETURN_IF(t##_lt_u_i, num::lt<U>, U) \
+  RETURN_IF(t##_gt_s_i, num::gt<I>, I) \
+  RETURN_IF(t##_gt_u_i, num::gt<U>, U) \
+  RETURN_IF(t##_le_s_i, num::le<I>, I) \
+  RETURN_IF(t##_le_u_i, num::le<U>, U) \
+  RETURN_IF(t##_ge_s_i, num::ge<I>, I) \
+  RETURN_IF(t##_ge_u_i, num::ge<U>, U)
+RETURNS_IF(ret_if_i32, u32, i32)
+RETURNS_IF(ret_if_i64, u64, i64)
 
 }  // namespace atollvm::interp

@@ -93,6 +93,16 @@ struct Ternary {
     set<exact>(s, field_a(w), fn(get<T>(s, field_b(w)), get<T>(s, field_c(w)), get<T>(s, third)));
   }
 };
+// d = a * b + c * e and d = a * b - c * e of dssss.
+template <auto fn, class T>
+struct Products {
+  template <bool exact>
+  ATOLL_INLINE static void run(State& s, Insn w) {
+    set<exact>(s, field_a(w),
+               fn(get<T>(s, field_b(w)) * get<T>(s, field_c(w)),
+                  get<T>(s, field_e0(w)) * get<T>(s, field_e1(w))));
+  }
+};
 template <auto fn, class T>
 struct Accumulate {
   template <bool exact>
@@ -262,6 +272,8 @@ BODY(i64_extend32_s, Unary, (num::extend_s<i32, u64>), u64)
   BODY(t##_sub_add, Ternary, num::sub_add<F>, F)                           \
   BODY(t##_acc_add, Accumulate, num::mul_add<F>, F)                        \
   BODY(t##_acc_sub, Accumulate, num::mul_sub_from<F>, F)                   \
+  BODY(t##_mul_add_mul, Products, num::add<F>, F)                          \
+  BODY(t##_mul_sub_mul, Products, num::sub<F>, F)                          \
   BODY(i32_trunc_##t##_s, Truncate, i32, F)                                \
   BODY(i32_trunc_##t##_u, Truncate, u32, F)                                \
   BODY(i64_trunc_##t##_s, Truncate, i64, F)                                \

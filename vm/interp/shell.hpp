@@ -29,17 +29,24 @@ template <Op op>
 inline constexpr u8 words_of = format_words[static_cast<u8>(op_format[static_cast<u16>(op)])];
 
 template <Op op>
-inline constexpr bool goes_back = op_format[static_cast<u16>(op)] == isa::Format::ssb ||
-                                  op_format[static_cast<u16>(op)] == isa::Format::sib ||
-                                  op_format[static_cast<u16>(op)] == isa::Format::xsb ||
-                                  op_format[static_cast<u16>(op)] == isa::Format::xssb ||
-                                  op_format[static_cast<u16>(op)] == isa::Format::mem_back;
+inline constexpr bool goes_back =
+    op == Op::back || op_format[static_cast<u16>(op)] == isa::Format::ssb ||
+    op_format[static_cast<u16>(op)] == isa::Format::sib ||
+    op_format[static_cast<u16>(op)] == isa::Format::xsb ||
+    op_format[static_cast<u16>(op)] == isa::Format::xssb ||
+    op_format[static_cast<u16>(op)] == isa::Format::mem_back ||
+    op_format[static_cast<u16>(op)] == isa::Format::load_scan;
+
+template <Op op>
+inline constexpr bool is_scan = op_format[static_cast<u16>(op)] == isa::Format::load_scan;
 
 // Where a taken conditional branch goes.
 template <Op op>
 ATOLL_INLINE const Word* target_of(const Word* pc, Insn w) {
   if constexpr (op_format[static_cast<u16>(op)] == isa::Format::xssb) {
     return pc - static_cast<u32>(pc[1] >> 32);
+  } else if constexpr (op == Op::back) {
+    return pc - field_bc(w);
   } else if constexpr (goes_back<op>) {
     return pc - field_c(w);
   } else {
@@ -81,6 +88,16 @@ ATOLL_INLINE bool execute(State& s, Insn w, Outcome& outcome) {
       }
     } else {
       s.pc += words_of<op>;
+    }
+  } else if constexpr (std::is_same_v<Result, Returns>) {
+    if (Body<op>::template run<exact>(s, w) == Returns::no) {
+      s.pc += words_of<op>;
+    } else {
+      Flow flow = leave_frame(s);
+      if (flow.is_slow()) [[unlikely]]
+        flow = Body<op>::template run_slow<exact>(s, w);
+      if (!flow.goes_on()) [[unlikely]]
+        return outcome = flow.outcome(), false;
     }
   } else {
     Flow flow = Body<op>::template run<exact>(s, w);

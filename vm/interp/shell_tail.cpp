@@ -21,6 +21,17 @@ typedef Flow (*HandlerFn)(const Word*, Slot*, u8*, u64, i64, Worker*, const Hand
   [[clang::musttail]] return reinterpret_cast<HandlerFn>(table[opcode(Insn((s).pc))])( \
       (s).pc, (s).fp, (s).memory, (s).memory_size, (s).fuel, worker, table)
 
+// Leaving with a trap, by a tail call too: a handler that calls nothing keeps its arguments where
+// they are. The trap's code takes the place of the memory's size.
+[[gnu::cold, gnu::noinline]] __attribute__((preserve_none)) Flow trap_exit(ATOLL_HANDLER_PARAMS) {
+  static_cast<void>(memory);
+  static_cast<void>(table);
+  return leave_trap(worker, pc, fp, fuel, static_cast<Trap>(memory_size)).as_stop();
+}
+#define ATOLL_TRAP(s, trap)                                                                \
+  [[clang::musttail]] return trap_exit((s).pc, (s).fp, (s).memory, static_cast<u64>(trap), \
+                                       (s).fuel, worker, table)
+
 // The slow paths, apart so that the fast ones need no stack frame. The fuel is debited already.
 template <Op op, bool exact>
 [[gnu::cold, gnu::noinline]] __attribute__((preserve_none)) Flow slow(ATOLL_HANDLER_PARAMS) {
@@ -44,21 +55,35 @@ __attribute__((preserve_none)) Flow handle(ATOLL_HANDLER_PARAMS) {
   } else if constexpr (std::is_same_v<Result, Check>) {
     const Check check = Body<op>::template run<exact>(s, w);
     if (!check.ok()) [[unlikely]]
-      return trap_here(s, check.trap());
+      ATOLL_TRAP(s, check.trap());
     s.pc += words_of<op>;
     ATOLL_NEXT(s);
   } else if constexpr (std::is_same_v<Result, bool> || std::is_same_v<Result, Taken>) {
-    const auto taken = Body<op>::template run<exact>(s, w);
-    if constexpr (std::is_same_v<Result, Taken>) {
-      if (taken == Taken::trap) [[unlikely]]
-        return trap_here(s, Trap::memory_bounds);
-    }
-    // Each arm dispatches: a shared dispatch would make the guest's pc a conditional move.
-    if (static_cast<bool>(taken)) {
+    while (true) {
+      const auto taken = Body<op>::template run<exact>(s, w);
+      if constexpr (std::is_same_v<Result, Taken>) {
+        if (taken == Taken::trap) [[unlikely]]
+          ATOLL_TRAP(s, Trap::memory_bounds);
+      }
+      // Each arm dispatches: a shared dispatch would make the guest's pc a conditional move.
+      if (!static_cast<bool>(taken)) {
+        s.pc += words_of<op>;
+        ATOLL_NEXT(s);
+      }
       s.pc = target_of<op>(s.pc, w);
       if constexpr (goes_back<op>) {
         if (must_stop<exact>(s)) [[unlikely]]
           return stop_here(s);
+      }
+      // A scan usually is its own target, and turns without any dispatch.
+      if (!is_scan<op> || s.pc != pc) ATOLL_NEXT(s);
+      if constexpr (exact) s.fuel -= op_fuel[static_cast<u16>(op)];
+    }
+  } else if constexpr (std::is_same_v<Result, Returns>) {
+    if (Body<op>::template run<exact>(s, w) == Returns::yes) {
+      if (leave_frame(s).is_slow()) [[unlikely]] {
+        [[clang::musttail]] return slow<op, exact>(s.pc, s.fp, s.memory, s.memory_size, s.fuel,
+                                                   worker, table);
       }
       ATOLL_NEXT(s);
     }

@@ -7,6 +7,7 @@
 //   Check   to the next instruction, or a trap
 //   bool    a conditional branch: whether it is taken
 //   Taken   a conditional branch that may trap (out of bounds memory access)
+//   Returns a conditional return: whether the frame is left, its results in their slots
 //   Flow    the body has set State::pc, or has stopped, or wants its run_slow
 // The shells (shell_tail.cpp, shell_goto.cpp, shell_step.cpp) find the next instruction.
 #pragma once
@@ -53,6 +54,11 @@ ATOLL_INLINE u16 field_a(Insn w) { return w.field<u16, 2>(); }
 ATOLL_INLINE u16 field_b(Insn w) { return w.field<u16, 4>(); }
 ATOLL_INLINE u16 field_c(Insn w) { return w.field<u16, 6>(); }
 ATOLL_INLINE u32 field_bc(Insn w) { return w.field<u32, 4>(); }
+// Of the extension word.
+ATOLL_INLINE u16 field_e0(Insn w) { return w.field<u16, 8>(); }
+ATOLL_INLINE u16 field_e1(Insn w) { return w.field<u16, 10>(); }
+ATOLL_INLINE u16 field_e2(Insn w) { return w.field<u16, 12>(); }
+ATOLL_INLINE u16 field_e3(Insn w) { return w.field<u16, 14>(); }
 
 struct State {
   const Word* pc;
@@ -76,6 +82,7 @@ class Check {
 };
 
 enum class Taken : u8 { no, yes, trap };
+enum class Returns : u8 { no, yes };
 
 // How control goes on after a body, in one register so that shells can test it at no cost.
 class Flow {

@@ -174,11 +174,17 @@ class CodeChecker {
       const u32 slot = rules.uses[i].read(code);
       if (slot >= function_->frame_slots || !defined_.has(slot)) return bad_use(slot);
     }
+    // What a call writes are arguments: before it takes the window.
+    if ((rules.flags & isa::calls) != 0 && !defines(rules)) return false;
     if (rules.needs_memory && context_.memories == 0) return fail("the module has no memory 0");
     if (rules.other_count != 0 && !others(rules, words)) return false;
     if (rules.returned >= 0 && !returns(static_cast<u32>(rules.returned))) return false;
+    return (rules.flags & isa::calls) != 0 || defines(rules);
+  }
+
+  bool defines(const OpRules& rules) {
     for (u8 i = 0; i < rules.def_count; ++i) {
-      const u32 slot = rules.defs[i].read(code);
+      const u32 slot = rules.defs[i].read(code_ + pc_);
       if (slot >= function_->frame_slots) return outside(slot);
       defined_.add(slot);
     }

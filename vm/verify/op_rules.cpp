@@ -41,7 +41,8 @@ OpRules make_rules(isa::Op op) {
   rules.flags = info.flags;
   rules.needs_memory = uses_memory_0(info);
   if (op == isa::Op::ret) rules.returned = 0;
-  if (op == isa::Op::ret_1) rules.returned = 1;
+  // "ret.1", "ret.i32.add", "ret.if.i32.eq.i": all but "ret.n", which says how many.
+  if (info.name.starts_with("ret.") && op != isa::Op::ret_n) rules.returned = 1;
   isa::Word named[2] = {0xffff, 0};
   for (const isa::Operand& operand : format.list()) {
     isa::write_field(named, operand.field, isa::field_limit(operand.field));
