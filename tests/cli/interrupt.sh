@@ -81,8 +81,11 @@ env --default-signal=INT "$ATOLL" run "$limits/loop.atoll" 2>&7 7>&- &
 pid=$!
 wait_until_running $pid || not_ok "a second SIGINT" "the program did not start"
 kill -INT $pid
-sleep 0.5
-check "after a first SIGINT the command still writes" S "$(cut -d' ' -f3 /proc/$pid/stat)"
+# The guest computes all the time: once the process sleeps, it waits for the pipe.
+state() { cut -d' ' -f3 "/proc/$pid/stat"; }
+for ((i = 0; i < hang / 100; i++)); do [[ $(state) == S ]] && break || sleep 0.1; done
+sleep 0.2
+check "after a first SIGINT the command still writes" S "$(state)"
 kill -INT $pid
 for ((i = 0; i < hang / 100; i++)); do kill -0 $pid 2>/dev/null && sleep 0.1 || break; done
 kill -KILL $pid 2>/dev/null
