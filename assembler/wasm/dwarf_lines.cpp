@@ -298,7 +298,8 @@ class LineReader {
         return;
       case extended::set_address:
         row_.address = size == 9 ? body.fixed<u64>() : body.fixed<u32>();
-        dropped_ = dropped_ || row_.address == 0 || row_.address >= code_size_;
+        // The code section begins with the number of functions, never with code.
+        dropped_ = row_.address == 0 || row_.address >= code_size_;
         return;
       case extended::define_file:
         if (const Text name = inline_text(body); body.ok()) add_file(body, name);
@@ -311,12 +312,11 @@ class LineReader {
   void begin_sequence() {
     sequence_ = table_.lines.size();
     row_ = {};
-    dropped_ = false;
+    dropped_ = true;  // until it has an address
   }
 
   void emit() {
-    // The code section begins with the number of functions, never with code.
-    if (dropped_ || row_.address == 0 || row_.address >= code_size_) return;
+    if (dropped_ || row_.address >= code_size_) return;
     CodeLine line{static_cast<u32>(row_.address), 0, 0, 0};
     const u32 file = row_.line != 0 ? file_number(row_.file) : FileEntry::unknown;
     if (file != FileEntry::unknown && row_.line <= std::numeric_limits<u32>::max()) {
@@ -389,8 +389,8 @@ class LineReader {
 
   // Of the sequence that is read.
   Row row_;
-  usize sequence_ = 0;    // where its lines begin
-  bool dropped_ = false;  // the linker left its code out
+  usize sequence_ = 0;   // where its lines begin
+  bool dropped_ = true;  // the linker left its code out
 };
 
 }  // namespace
