@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include <initializer_list>
 #include <string_view>
+#include <vector>
 
 #include "stdlib/host/host.hpp"
 #include "tests/support/process.hpp"
@@ -54,7 +54,7 @@ struct Guest {
   }
 
   // Starts a call; pending or value.
-  runtime::HostResult start(std::string_view name, std::initializer_list<i64> arguments) {
+  runtime::HostResult start(std::string_view name, const std::vector<i64>& arguments) {
     usize i = 0;
     for (const i64 each : arguments) window[i++] = static_cast<u64>(each);
     return process->call_host({&function(name), &process->instance(), 0}, window);
@@ -64,7 +64,7 @@ struct Guest {
     return wide ? static_cast<i64>(window[0]) : static_cast<i32>(window[0]);
   }
   // Makes a call and waits for it.
-  i64 operator()(std::string_view name, std::initializer_list<i64> arguments = {}) {
+  i64 operator()(std::string_view name, const std::vector<i64>& arguments = {}) {
     runtime::HostResult ended = start(name, arguments);
     while (ended.status == runtime::HostResult::Status::pending) {
       while (!process->ready()) loop.run_once(true);
