@@ -83,6 +83,7 @@ Outcome<std::shared_ptr<cap::Object>> HostDirectory::open(std::string_view path,
   const bool truncate = (flags & open_truncate) != 0;
   if ((flags & ~open_flags_all) != 0 || (create && directory)) return Errno::inval;
   if ((flags & open_exclusive) != 0 && !create) return Errno::inval;
+  if (const Errno error = check_path(path); error != Errno::success) return error;
   if (create && path.ends_with('/')) return Errno::isdir;
   if (directory && (truncate || access.write)) return Errno::isdir;
   // Nothing is cached that does not exist yet, and the kernel does not create without waiting.
