@@ -21,8 +21,9 @@ scheduler/loop: $runtime
 scheduler/core: $runtime scheduler/loop
 stdlib/vfs: $runtime
 stdlib/host: $runtime scheduler/loop stdlib/vfs
+stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
 atoll/include:
-atoll/embed: $runtime vm/interp assembler/text assembler/link scheduler/loop scheduler/core stdlib/vfs stdlib/host
+atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core stdlib/vfs stdlib/host stdlib/wasi
 atoll/cli:"
 
 sources_in() { find "$1" -type f \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.def' \); }
