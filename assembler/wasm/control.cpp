@@ -363,6 +363,9 @@ void FunctionTranslator::return_all() {
 u32 FunctionTranslator::place_arguments(u32 count, bool header, const Entry* index,
                                         u32* index_slot) {
   const u32 position = height() - count;
+  // Below a window nothing may be high: there would be no slot for the header, and the results
+  // would lie three above their merged slots.
+  if (header && high_ < position) bring_home();
   u32 window = home(position);
   if (header && position > 0) {
     const Entry& below = stack_[position - 1];

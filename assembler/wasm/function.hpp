@@ -128,8 +128,11 @@ class FunctionTranslator {
   void check_type(ValType wanted, ValType found);
   // Takes entries off, whatever their types, down to a height.
   void truncate(u32 to);
-  // The slot that will hold the result of an operation at a stack position.
+  // The slot that will hold the result of an operation at a stack position. What is high below it
+  // would be in that slot.
   u32 result_slot(u32 position) {
+    if (high_ < position) [[unlikely]]
+      bring_home();
     const u32 slot = home(position);
     use_slot(slot);
     return slot;

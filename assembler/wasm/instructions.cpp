@@ -493,8 +493,11 @@ void FunctionTranslator::bulk(u32 code) {
   u32 second = 0;
   const auto known_data = [&](u32 index) {
     if (!in_.ok()) return false;
-    if (!image_.data_count) return malformed("data count section required"), false;
-    if (index < *image_.data_count) return true;
+    // Without a data section no index is known, count or not.
+    if (!image_.data_count && !out_.datas.empty()) {
+      return malformed("data count section required"), false;
+    }
+    if (index < image_.data_count.value_or(0)) return true;
     return invalid(fmt::format("unknown data segment {}", index)), false;
   };
   const auto known_element = [&](u32 index) {
