@@ -36,8 +36,12 @@ ATOLL_INLINE void start_frame(State& s, const FuncInfo& callee, Slot* fp) {
   s.pc = callee.code;
 }
 ATOLL_INLINE void write_header(const State& s, Slot* fp, u16 window, const Word* next) {
-  fp[-1] = runtime::frame_header(static_cast<u32>(next - s.worker->code), window,
-                                 runtime::FrameKind::guest);
+  // Half by half, as leave_frame reads it: two shifts less on each side.
+  const u32 low = static_cast<u32>(next - s.worker->code);
+  const u32 high =
+      static_cast<u32>(runtime::frame_header(0, window, runtime::FrameKind::guest) >> 32);
+  std::memcpy(fp - 1, &low, sizeof low);
+  std::memcpy(reinterpret_cast<char*>(fp - 1) + sizeof low, &high, sizeof high);
 }
 ATOLL_INLINE bool has_room(const State& s, const Slot* fp, const FuncInfo& callee) {
   return fp + callee.window_slots <= s.worker->limit.load(std::memory_order_relaxed);
@@ -84,12 +88,16 @@ inline Flow enter_slow(State& s, const FuncInfo& callee, u16 window, const Word*
 // Returns from the frame at fp; its results are in its first slots. Slow where what is under the
 // frame isn't of this instance: finish_call then does it.
 ATOLL_INLINE Flow leave_frame(State& s) {
-  const Slot header = s.fp[-1];
-  if (runtime::header_kind(header) != runtime::FrameKind::guest) [[unlikely]] {
+  u32 low;
+  u32 high;
+  std::memcpy(&low, s.fp - 1, sizeof low);
+  std::memcpy(&high, reinterpret_cast<const char*>(s.fp - 1) + sizeof low, sizeof high);
+  // Of a guest's frame the upper half is the window alone.
+  static_assert(runtime::frame_header(0, 0, runtime::FrameKind::guest) == 0);
+  if (high > 0xffff) [[unlikely]]
     return Flow::slow();
-  }
-  s.pc = s.worker->code + runtime::header_pc(header);
-  s.fp -= runtime::header_window(header);
+  s.pc = s.worker->code + low;
+  s.fp -= high;
   return Flow::on();
 }
 // Goes over to another instance of the process.
