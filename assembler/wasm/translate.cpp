@@ -1,4 +1,5 @@
 #include "assembler/wasm/dwarf_lines.hpp"
+#include "assembler/wasm/form.hpp"
 #include "assembler/wasm/function.hpp"
 #include "assembler/wasm/wasm.hpp"
 
@@ -16,7 +17,12 @@ base::Result<mod::Module> translate(std::span<const u8> bytes, const TranslateOp
   }
   FunctionTranslator translator(*image, lines.lines);
   for (u32 i = 0; i < image->bodies.size(); ++i) {
-    if (auto error = translator.translate(i)) return std::move(*error);
+    if (auto error = translator.translate(i)) {
+      if (error->code == base::ErrorCode::invalid) {
+        if (auto malformed = find_malformed(*image, i)) return std::move(*malformed);
+      }
+      return std::move(*error);
+    }
   }
   mod::Module module = std::move(image->module);
   if (!options.names) module.names.clear();
