@@ -133,10 +133,10 @@ shell_suites() {
 echo "seed $seed"
 
 doctest_suites release "$every_suite"
-shell_suites release "$PWD/build/release/atoll" house docs cli samples
+shell_suites release "$PWD/build/release/atoll" house docs cli samples conformance
 
 doctest_suites asan "$every_suite"
-shell_suites asan "$PWD/build/asan/atoll" cli samples
+shell_suites asan "$PWD/build/asan/atoll" cli samples conformance
 for source in tests/fuzz/*_fuzz.cpp; do
   name=$(basename "$source" _fuzz.cpp)
   [[ -e $source ]] && wanted "asan/fuzz/$name" && build asan || continue

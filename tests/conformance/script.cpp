@@ -112,9 +112,11 @@ class Runner {
   }
 
   void run(const json& command) {
-    line_ = command.at("line");
-    kind_ = command.at("type");
+    line_ = 0;
+    kind_ = "unreadable";
     try {
+      line_ = command.at("line");
+      kind_ = command.at("type");
       if (kind_ == "module") return module(command);
       if (kind_ == "register") return name_module(command);
       if (kind_ == "action") return action(command);
@@ -376,7 +378,7 @@ base::Result<Report> run_script(const fs::path& file, runtime::MemoryStrategy st
   auto process = Process::create(make_spectest(), options);
   if (!process) return std::move(process).error();
   Runner runner(*std::move(process), file.parent_path(), strategy, seconds);
-  for (const json& command : script["commands"]) runner.run(command);
+  for (const json& command : script.at("commands")) runner.run(command);
   return std::move(runner.report);
 }
 
