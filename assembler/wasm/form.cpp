@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "assembler/wasm/bytes.hpp"
+#include "assembler/wasm/reader.hpp"
 
 namespace atollvm::wasm {
 
@@ -19,7 +20,6 @@ class FormChecker {
  public:
   explicit FormChecker(const Image& image) : image_(image) {}
 
-  // False: `in()` has failed, or another proposal's code ends the search.
   bool body(const Body& body) {
     in_ = Bytes(image_.bytes.data() + body.begin, image_.bytes.data() + body.end);
     locals();
@@ -30,7 +30,8 @@ class FormChecker {
     if (in_.left() != 0) in_.fail("the code goes on after the function's end");
     return in_.ok();
   }
-  [[nodiscard]] const Bytes& in() const { return in_; }
+  // Of a body that is not well-formed: the bytes where it fails; none if it is another proposal's.
+  [[nodiscard]] const Bytes* failed() const { return in_.ok() || unknown_ ? nullptr : &in_; }
 
  private:
   void locals() {
@@ -38,8 +39,15 @@ class FormChecker {
     for (u32 runs = in_.leb_u32(); runs > 0 && in_.ok(); --runs) {
       total += in_.leb_u32();
       if (total > std::numeric_limits<u32>::max()) in_.fail("too many locals");
-      if (!is_value_type(in_.byte())) in_.fail("unknown value type");
+      value_type();
     }
+  }
+
+  void value_type() {
+    const u8 byte = in_.byte();
+    if (is_value_type(byte)) return;
+    if (proposal_of_type(byte) != nullptr) unknown_ = true;
+    in_.fail("unknown value type");
   }
 
   void zero_bytes(int count) {
@@ -57,6 +65,8 @@ class FormChecker {
     const u8 first = *in_.at();
     if (first == 0x40 || is_value_type(first)) {
       in_.byte();
+    } else if (proposal_of_type(first) != nullptr) {
+      value_type();
     } else if (in_.leb_i33() < 0) {
       in_.fail("unknown block type");
     }
@@ -108,9 +118,7 @@ class FormChecker {
         for (u32 count = in_.leb_u32(); count > 0 && in_.ok(); --count) in_.leb_u32();
         return indexes(1), true;
       case 0x1c:
-        for (u32 count = in_.leb_u32(); count > 0 && in_.ok(); --count) {
-          if (!is_value_type(in_.byte())) in_.fail("unknown value type");
-        }
+        for (u32 count = in_.leb_u32(); count > 0 && in_.ok(); --count) value_type();
         return true;
       case 0x3f:
       case 0x40:
@@ -125,14 +133,20 @@ class FormChecker {
         return in_.take(8), true;
       case 0xd0: {
         const u8 type = in_.byte();
-        if (type != 0x70 && type != 0x6f) in_.fail("unknown reference type");
-        return true;
+        if (type == 0x70 || type == 0x6f) return true;
+        return other(proposal_of_type(type), "unknown reference type");
       }
       case 0xfc:
         return prefixed(in_.leb_u32());
       default:
-        return false;
+        return other(proposal_of_operation(code), "illegal opcode");
     }
+  }
+
+  // What this translator does not know: another proposal's, or malformed.
+  bool other(const char* proposal, const char* failure) {
+    if (proposal == nullptr) in_.fail(failure);
+    return proposal == nullptr;
   }
 
   bool prefixed(u32 code) {
@@ -159,12 +173,13 @@ class FormChecker {
       case 17:
         return indexes(1), true;
       default:
-        return false;
+        return other(nullptr, "illegal opcode");
     }
   }
 
   const Image& image_;
   Bytes in_{nullptr, nullptr};
+  bool unknown_ = false;      // another proposal's type came
   std::vector<bool> blocks_;  // around this place: whether an else may come
 };
 
@@ -174,11 +189,12 @@ std::optional<base::Error> find_malformed(const Image& image, u32 first) {
   FormChecker checker(image);
   for (u32 i = first; i < image.bodies.size(); ++i) {
     if (checker.body(image.bodies[i])) continue;
-    if (checker.in().ok()) return std::nullopt;
+    const Bytes* const failed = checker.failed();
+    if (failed == nullptr) return std::nullopt;
     return base::Error{base::ErrorCode::malformed,
-                       fmt::format("0x{:x} ({})", checker.in().failed_at() - image.bytes.data(),
+                       fmt::format("0x{:x} ({})", failed->failed_at() - image.bytes.data(),
                                    image.function_label(image.imported_functions() + i)),
-                       checker.in().failure()};
+                       failed->failure()};
   }
   return std::nullopt;
 }
