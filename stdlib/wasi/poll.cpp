@@ -159,6 +159,13 @@ HostResult run(HostContext& context, const std::shared_ptr<Poll>& poll) {
     }
   }
   if (count != 0) return give_number(context, poll->count_at, count);
+  // The same thing may be asked many times; it is waited for once.
+  const auto place = [](const loop::Loop::Interest& each) {
+    return std::pair(each.fd, each.write);
+  };
+  std::ranges::sort(interests, {}, place);
+  const auto repeated = std::ranges::unique(interests, {}, place);
+  interests.erase(repeated.begin(), repeated.end());
   return poll->environment.loop.when_any(context, interests, deadline,
                                          [poll](HostContext& later) { return run(later, poll); });
 }
