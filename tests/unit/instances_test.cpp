@@ -461,6 +461,65 @@ TEST_CASE("instances: calls there and back carry arguments and results") {
   }
 }
 
+TEST_CASE("instances: every operation that returns does so over a marker") {
+  // Each function is (a, b) -> one or two slots.
+  ModuleBuilder callee;
+  const u32 one = callee.type({int32, int32}, {int32});
+  const u32 two = callee.type({int32, int32}, {int32, int32});
+  const u32 none = callee.type({int32, int32}, {});
+  const auto function = [&](const char* name, u32 type, auto emit) {
+    CodeBuilder code(type, 2, 4);
+    emit(code);
+    callee.export_function(name, callee.add(code));
+  };
+  function("ret", none, [](CodeBuilder& code) { code.emit(Op::ret); });
+  function("ret.1", one, [](CodeBuilder& code) { code.emit(Op::ret_1, {1}); });
+  function("ret.n", two, [](CodeBuilder& code) {
+    code.emit(Op::mov, {2, 1}).emit(Op::mov, {3, 0}).emit(Op::ret_n, {2, 2});
+  });
+  function("sum", one, [](CodeBuilder& code) { code.emit(Op::ret_i32_add, {0, 1}); });
+  function("if", one, [](CodeBuilder& code) {
+    code.emit(Op::ret_if_i32_eq_i, {0, 7, 1}).emit(Op::ret_1, {0});
+  });
+  const auto process = process_of(callee);
+  process->name_instance("callee", 0);
+  ModuleBuilder module;
+  module.type({}, {});
+  const u32 one_here = module.type({int32, int32}, {int32});
+  const u32 two_here = module.type({int32, int32}, {int32, int32});
+  const u32 none_here = module.type({int32, int32}, {});
+  const std::vector<std::pair<const char*, u32>> imports = {{"ret", none_here},
+                                                            {"ret.1", one_here},
+                                                            {"ret.n", two_here},
+                                                            {"sum", one_here},
+                                                            {"if", one_here}};
+  for (const auto& [name, type] : imports) module.import_function("callee", name, type);
+  std::vector<u32> wrappers;
+  for (u32 i = 0; i < imports.size(); ++i) {
+    // The window's results, and the local below, which must keep its value.
+    const u32 count = i == 0 ? 0 : i == 2 ? 2 : 1;
+    CodeBuilder code(module.type({int32, int32}, std::vector<ValType>(count + 1, int32)), 2, 8);
+    code.emit(Op::mov_n, {5, 0, 2}).emit(Op::call_import, {5, i}).emit(Op::mov, {2, 0});
+    if (count != 0) code.emit(Op::mov_n, {3, 5, count});
+    if (count == 0) {
+      code.emit(Op::ret_1, {2});
+    } else {
+      code.emit(Op::ret_n, {2, count + 1});
+    }
+    wrappers.push_back(module.add(code));
+  }
+  const u32 instance = add(*process, module);
+  const auto run = [&](u32 i, u64 a, u64 b) {
+    return call_in(*process, instance, wrappers[i], {a, b});
+  };
+  CHECK(run(0, 7, 9) == std::vector<u64>{7});
+  CHECK(run(1, 7, 9) == std::vector<u64>{7, 9});
+  CHECK(run(2, 7, 9) == std::vector<u64>{7, 9, 7});
+  CHECK(run(3, 7, 9) == std::vector<u64>{7, 16});
+  CHECK(run(4, 7, 9) == std::vector<u64>{7, 9});
+  CHECK(run(4, 8, 9) == std::vector<u64>{8, 8});
+}
+
 TEST_CASE("instances: recursion between instances overflows at the same place in all shells") {
   for (const Op way : calls) {
     INFO(isa::info(way).name);
