@@ -37,13 +37,16 @@ Outcome<Batch> next_entries(vfs::Directory& directory, u64 cookie, u32 bytes, Wa
     const vfs::FileType type = vfs::FileType::directory;
     if (cookie == 0) batch.entries.push_back({1, inode, type, "."});
     batch.entries.push_back({first_real_cookie, inode, type, ".."});
-    return batch;
+    cookie = first_real_cookie;
   }
   Outcome<std::vector<vfs::Entry>> found = directory.list(cookie - first_real_cookie, bytes, wait);
   if (const Errno* error = error_of(found)) return *error;
-  batch.entries = std::get<std::vector<vfs::Entry>>(std::move(found));
-  batch.is_end = batch.entries.empty();
-  for (vfs::Entry& each : batch.entries) each.next += first_real_cookie;
+  auto& entries = std::get<std::vector<vfs::Entry>>(found);
+  batch.is_end = entries.empty();
+  for (vfs::Entry& each : entries) {
+    each.next += first_real_cookie;
+    batch.entries.push_back(std::move(each));
+  }
   return batch;
 }
 

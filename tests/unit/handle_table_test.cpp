@@ -127,3 +127,26 @@ TEST_CASE("handles: the last handle closes the object") {
   CHECK(table.close(second) == Errno::success);
   CHECK(alive == 0);
 }
+
+TEST_CASE("handles: renumbering closes the target and frees the source") {
+  HandleTable table(10);
+  int alive = 0;
+  const auto counted = [&] { return Capability{std::make_shared<Counted>(Kind::file, &alive), 1}; };
+  CHECK(number(table.insert(counted())) == 0);
+  CHECK(number(table.insert(counted())) == 1);
+  CHECK(number(table.insert(counted())) == 2);
+  const Object* const moved = table.find(2)->object.get();
+  CHECK(table.renumber(2, 0) == Errno::success);
+  CHECK(alive == 2);
+  CHECK(table.open_count() == 2);
+  CHECK(table.find(0)->object.get() == moved);
+  CHECK(table.find(2) == nullptr);
+  CHECK(table.renumber(0, 0) == Errno::success);
+  CHECK(alive == 2);
+  for (const auto& [from, to] : {std::pair<Handle, Handle>{2, 0}, {0, 2}, {0, 7}, {99, 0}}) {
+    CHECK(table.renumber(from, to) == Errno::badf);
+  }
+  CHECK(number(table.insert(counted())) == 2);
+  CHECK(table.renumber(0, 1) == Errno::success);
+  CHECK(number(table.insert(counted())) == 0);
+}
