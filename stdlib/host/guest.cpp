@@ -27,7 +27,8 @@ std::string declaration(const CallInfo& call) {
   return text;
 }
 
-// What the gate asks of the handle, as a sentence; "" when it asks nothing.
+}  // namespace
+
 std::string requirement(const CallInfo& call) {
   const std::string kinds = kind_names(call.kind);
   if (kinds.empty()) return {};
@@ -36,8 +37,6 @@ std::string requirement(const CallInfo& call) {
   for (const std::string& right : right_names(call)) text += fmt::format(" with {}", right);
   return text + ".";
 }
-
-}  // namespace
 
 std::string guest_declarations() {
   std::string text = "/// The host calls. See docs/hostcalls.md.\n";

@@ -58,8 +58,12 @@ std::string kind_names(cap::Kind kind);
 // {"read", "stat"}; one that can be any of several is a word of its own: "write or append".
 std::vector<std::string> right_names(const CallInfo& call);
 
-// The text of std.sys and of docs/hostcalls.md, made from the tables.
+// What the gate asks of the handle, as a sentence; "" when it asks nothing.
+std::string requirement(const CallInfo& call);
+
+// The text of std.sys, of docs/hostcalls.md and of stdlib/guest/c/atoll.h, made from the tables.
 std::string guest_declarations();
 std::string reference_page();
+std::string guest_header();
 
 }  // namespace atollvm::host

@@ -1,5 +1,5 @@
 // Prints docs/hostcalls.md from the tables of stdlib/host:  gen_hostcalls > docs/hostcalls.md
-// With --declarations: the source text of std.sys.
+// With --declarations: the source text of std.sys; with --c: stdlib/guest/c/atoll.h.
 #include <iostream>
 #include <string_view>
 
@@ -10,8 +10,12 @@ int main(int argc, char** argv) {
     std::cout << atollvm::host::guest_declarations();
     return 0;
   }
+  if (argc == 2 && std::string_view(argv[1]) == "--c") {
+    std::cout << atollvm::host::guest_header();
+    return 0;
+  }
   if (argc != 1) {
-    std::cerr << "usage: gen_hostcalls [--declarations]\n";
+    std::cerr << "usage: gen_hostcalls [--declarations | --c]\n";
     return 2;
   }
   std::cout << atollvm::host::reference_page();

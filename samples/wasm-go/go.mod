@@ -1,0 +1,3 @@
+module sumtree
+
+go 1.21
