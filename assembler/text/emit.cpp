@@ -138,7 +138,7 @@ void FunctionCompiler::jump_on_memory(Op op, u16 base, u16 offset, u32 number) {
   emit(op, base, offset);
 }
 
-// The end of a counting loop: `op` is one of the eight back.*.inc and back.*.add operations.
+// The end of a counting loop: `op` is one of the back.*.inc and back.*.add operations.
 void FunctionCompiler::count_back(Op op, u16 counter, u16 step, u16 limit, u32 number) {
   const bool by_step = isa::info(op).format == isa::Format::xssb;
   Label& label = labels_[number];
@@ -153,12 +153,13 @@ void FunctionCompiler::count_back(Op op, u16 counter, u16 step, u16 limit, u32 n
     emit(op, counter, limit, static_cast<u16>(distance));
     return;
   }
-  const bool wide = op == Op::back_i64_inc_lt_s || op == Op::back_i64_inc_lt_u;
-  const bool is_signed = op == Op::back_i32_inc_lt_s || op == Op::back_i64_inc_lt_s;
+  const bool wide =
+      op == Op::back_i64_inc_lt_s || op == Op::back_i64_inc_lt_u || op == Op::back_i64_inc_ne;
+  Rel rel = Rel::lt_u;
+  if (op == Op::back_i32_inc_lt_s || op == Op::back_i64_inc_lt_s) rel = Rel::lt_s;
+  if (op == Op::back_i32_inc_ne || op == Op::back_i64_inc_ne) rel = Rel::ne;
   emit(wide ? Op::i64_add_i : Op::i32_add_i, counter, counter, 1);
-  jump_if({wide ? ValType::i64 : ValType::i32, is_signed ? Rel::lt_s : Rel::lt_u, false, counter,
-           limit},
-          number);
+  jump_if({wide ? ValType::i64 : ValType::i32, rel, false, counter, limit}, number);
 }
 
 }  // namespace atollvm::text

@@ -106,6 +106,10 @@ class Builder {
     const isa::OpInfo& info = isa::info(op);
     std::string name(info.name);
     if (find(name) != nullptr) return;
+    if (name.ends_with(".w") || name.ends_with(".xb")) {
+      make(name, Shape::raw_only).op = op;
+      return;
+    }
     const char operand = info.signature.empty() ? ' ' : info.signature.back();
     switch (info.format) {
       case Format::dss:
@@ -149,6 +153,9 @@ class Builder {
       }
       case Format::call_sum:
       case Format::mov_range:
+      case Format::mov_2:
+      case Format::mov_3:
+      case Format::dsm:
         make(name, Shape::raw_only).op = op;
         return;
       case Format::xsb:
@@ -156,7 +163,7 @@ class Builder {
         Mnemonic& made = make(name, Shape::count_back);
         made.op = op;
         made.type = type_of(operand);
-        made.rel = name.ends_with("lt_u") ? Rel::lt_u : Rel::lt_s;
+        made.rel = name.ends_with("ne") ? Rel::ne : name.ends_with("lt_u") ? Rel::lt_u : Rel::lt_s;
         return;
       }
       case Format::jump:

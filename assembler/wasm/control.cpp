@@ -209,19 +209,41 @@ FunctionTranslator::Condition FunctionTranslator::take_condition(const Entry& en
       if (branch_of(op) != Op::nop) {
         emit_.remove_last();
         Condition condition{branch_of(op), isa::field_b(word), isa::field_c(word)};
+        if ((op == Op::i32_eq_i || op == Op::i32_ne_i) && condition.b == 0) {
+          condition = test_of(condition.op, condition.a);
+        }
         if (!negated) return condition;
         const Inverse inverse = inverse_of(condition.op);
         if (inverse.swaps) std::swap(condition.a, condition.b);
         condition.op = inverse.operation;
         return condition;
       }
-      if (op == Op::i32_eqz || op == Op::i64_eqz) {
+      if (op == Op::i64_eqz) {
         emit_.remove_last();
-        return {op == Op::i32_eqz ? Op::br_i32_eq_i : Op::br_i64_eq_i, isa::field_b(word), 0};
+        return {Op::br_i64_eq_i, isa::field_b(word), 0};
+      }
+      if (op == Op::i32_eqz) {
+        emit_.remove_last();
+        return test_of(Op::br_i32_eq_i, isa::field_b(word));
       }
     }
   }
-  return {Op::br_i32_ne_i, slot_of(entry, position), 0};
+  return test_of(Op::br_i32_ne_i, slot_of(entry, position));
+}
+
+// A branch that compares a slot with zero, or the memory that it was just loaded from.
+FunctionTranslator::Condition FunctionTranslator::test_of(Op op, u32 slot) {
+  if (slot >= locals_ && emit_.last_defines(slot)) {
+    const Word word = *emit_.last();
+    const bool byte = isa::op_of(word) == Op::i32_load8_u;
+    if (byte || isa::op_of(word) == Op::i32_load) {
+      emit_.remove_last();
+      const Op zero = byte ? Op::br_load8_z : Op::br_load32_z;
+      const Op other = byte ? Op::br_load8_nz : Op::br_load32_nz;
+      return {op == Op::br_i32_eq_i ? zero : other, isa::field_b(word), isa::field_c(word)};
+    }
+  }
+  return {op, slot, 0};
 }
 
 void FunctionTranslator::emit_branch(Condition condition, Emitter::Label& to) {
@@ -261,25 +283,6 @@ void FunctionTranslator::branch_if(u32 depth) {
   emit_.move(merged(to->height), merged(height() - types.count), types.count);
   emit_.jump(to->label);
   emit_.bind(behind, merged(height()));
-}
-
-// "x = x + 1; back if x < y" as one operation.
-bool FunctionTranslator::fuse_step(Condition condition, Control& to) {
-  if (emit_.long_branches() || emit_.last() == nullptr) return false;
-  const Word word = *emit_.last();
-  const Op op = isa::op_of(word);
-  if ((op != Op::i32_add_i && op != Op::i64_add_i) || isa::field_c(word) != 1) return false;
-  const u32 slot = isa::field_a(word);
-  if (isa::field_b(word) != slot || slot != condition.a || slot == condition.b) return false;
-  Op fused = Op::nop;
-  if (condition.op == Op::br_i32_lt_s) fused = Op::back_i32_inc_lt_s;
-  if (condition.op == Op::br_i32_lt_u) fused = Op::back_i32_inc_lt_u;
-  if (condition.op == Op::br_i64_lt_s) fused = Op::back_i64_inc_lt_s;
-  if (condition.op == Op::br_i64_lt_u) fused = Op::back_i64_inc_lt_u;
-  if (fused == Op::nop) return false;
-  emit_.remove_last();
-  emit_.branch_back(fused, slot, condition.b, to.label);
-  return true;
 }
 
 void FunctionTranslator::branch_table() {
@@ -345,7 +348,11 @@ void FunctionTranslator::branch_table() {
 
 void FunctionTranslator::emit_return(u32 count) {
   if (count == 0) return emit_.op(Op::ret);
-  if (count == 1) return emit_.op(Op::ret_1, slot_of(stack_.back(), height() - 1));
+  if (count == 1) {
+    const u32 slot = slot_of(stack_.back(), height() - 1);
+    if (!fuse_return(slot)) emit_.op(Op::ret_1, slot);
+    return;
+  }
   place_merged(count, height() - count);
   emit_.op(Op::ret_n, merged(height() - count), count);
 }
@@ -443,7 +450,9 @@ void FunctionTranslator::call(bool tail) {
     const bool import = index < image_.imported_functions();
     const Op op =
         tail ? (import ? Op::tail_import : Op::tail) : (import ? Op::call_import : Op::call);
-    emit_.op_wide(op, window, index);
+    if (op != Op::call || !fuse_call(window, static_cast<u32>(type.params.size()), index)) {
+      emit_.op_wide(op, window, index);
+    }
   } else {
     pop_types(types_of(type.params));
   }

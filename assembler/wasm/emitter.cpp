@@ -43,8 +43,27 @@ void Emitter::constant(ValType type, u32 slot, u64 bits) {
 
 void Emitter::move(u32 to, u32 from, u32 count) {
   if (to == from || count == 0) return;
-  if (count == 1) return op(Op::mov, to, from);
+  if (count == 1) return move_one(to, from);
   op(Op::mov_n, to, from, count);
+}
+
+// Joins it to moves just before, if it reads nothing that they write.
+void Emitter::move_one(u32 to, u32 from) {
+  const Op before = last_ == none ? Op::nop : isa::op_of(words_[last_]);
+  if (before != Op::mov && before != Op::mov_2) return op(Op::mov, to, from);
+  const Word first = words_[last_];
+  const u32 written = isa::field_a(first);
+  if (from == written || to == written) return op(Op::mov, to, from);
+  if (before == Op::mov) {
+    remove_last();
+    return op_ext(Op::mov_2, written, isa::field_b(first), 0,
+                  isa::encode_ext(static_cast<u16>(to), static_cast<u16>(from)));
+  }
+  const Word second = words_[last_ + 1];
+  const u32 also = static_cast<u16>(second);
+  if (from == also || to == also) return op(Op::mov, to, from);
+  remove_last();
+  op_ext(Op::mov_3, written, isa::field_b(first), 0, second | Word{to} << 32 | Word{from} << 48);
 }
 
 u32 Emitter::constant_slot(ValType type, u64 bits) {
@@ -134,6 +153,11 @@ void Emitter::branch_back(Op operation, u32 a, u32 b, Label& target) {
   op(operation, a, b, distance);
 }
 
+void Emitter::branch_back_by(Op operation, u32 a, u32 b, u32 c, Label& target) {
+  const u32 distance = back_distance(target);
+  op_ext(operation, a, b, c, isa::encode_ext(0, 0, distance));
+}
+
 void Emitter::jump(Label& target) {
   if (target.record != none) {
     const u32 distance = back_distance(target);
@@ -189,6 +213,8 @@ Inverse inverse_of(Op branch) {
     PAIR(br_f64_eq, br_f64_ne)
     PAIR(br_f64_lt, br_f64_nlt)
     PAIR(br_f64_le, br_f64_nle)
+    PAIR(br_load8_z, br_load8_nz)
+    PAIR(br_load32_z, br_load32_nz)
 #undef PAIR
 #undef SWAPPED
     default:

@@ -95,6 +95,8 @@ class Emitter {
   // A backward branch by its own operation, of one word, with operands a and b. Not with long
   // branches.
   void branch_back(Op operation, u32 a, u32 b, Label& target);
+  // The same for operations of two words: a, b, c, and the distance behind them.
+  void branch_back_by(Op operation, u32 a, u32 b, u32 c, Label& target);
   void jump(Label& target);
   // br_table over targets: `targets` are labels that will be bound after it.
   void table(u32 index, std::span<Label* const> targets);
@@ -135,6 +137,7 @@ class Emitter {
     last_ = size_;
   }
   [[gnu::noinline]] void grow(u32 words);
+  void move_one(u32 to, u32 from);
   void add_fixup(Label& label, u32 pc, u32 kind);
   u32 back_distance(const Label& label);
   void set_record(u32 pc, u32 defined, bool targeted);
@@ -167,7 +170,12 @@ constexpr Op backward_of(Op branch) {
   static_assert(static_cast<u16>(Op::back_f64_nle) - static_cast<u16>(Op::br_f64_nle) == distance);
   static_assert(static_cast<u16>(Op::back_i64_eq_i) - static_cast<u16>(Op::br_i64_eq_i) ==
                 distance);
-  return static_cast<Op>(static_cast<u16>(branch) + distance);
+  constexpr u16 memory_distance =
+      static_cast<u16>(Op::back_load8_z) - static_cast<u16>(Op::br_load8_z);
+  static_assert(static_cast<u16>(Op::back_load32_nz) - static_cast<u16>(Op::br_load32_nz) ==
+                memory_distance);
+  const bool memory = branch >= Op::br_load8_z && branch <= Op::br_load32_nz;
+  return static_cast<Op>(static_cast<u16>(branch) + (memory ? memory_distance : distance));
 }
 
 }  // namespace atollvm::wasm

@@ -200,15 +200,28 @@ class FunctionTranslator {
   void unary(Op op, ValType in, ValType out);
   void binary(const Numeric& row, u8 code);
   bool immediate(const Numeric& row, u8 code, const Entry& a, const Entry& b, u32 position);
-  bool fuse_floats(Op op, u32 a, u32 b, u32 position);
   void load(const Access& access);
   void store(const Access& access);
   u32 memory_argument(const Access& access);
   bool need_memory();
   // The slot and the offset of an address: a constant becomes part of the offset where it can.
   u32 address_slot(const Entry& address, u32 position, u64& offset);
-  // Takes the sum that made the address back: then a and b are its base and index.
-  bool take_index(const Access& access, u32 address, u32& a, u32& b);
+
+  // --- Fusing (fuse.cpp)
+  // -------------------------------------------------------------------------- Writes an operation
+  // together with the last instruction, if that made one of its operands.
+  bool fuse(Op op, u32 left, u32 right, u32 slot);
+  // An access whose address was just made by a sum: takes the sum back.
+  struct Address {
+    Op op = Op::nop;
+    u32 a = 0;
+    u32 b = 0;
+    bool immediate = false;  // b
+  };
+  bool take_address(const Access& access, u32 address, Address& fused);
+  bool fuse_call(u32 window, u32 count, u32 function);
+  bool fuse_return(u32 slot);
+  Condition test_of(Op op, u32 slot);
   void local_get(u32 index);
   void local_set(u32 index, bool tee);
   void global_get();

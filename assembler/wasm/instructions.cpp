@@ -176,10 +176,7 @@ void FunctionTranslator::binary(const Numeric& row, u8 code) {
   const u32 left = slot_of(a, position);
   const u32 right = slot_of(b, position + 1);
   const u32 slot = result_slot(position);
-  if ((row.in == ValType::f32 || row.in == ValType::f64) &&
-      fuse_floats(row.op, left, right, position)) {
-    return push_temporary(row.out, slot);
-  }
+  if (fuse(row.op, left, right, slot)) return push_temporary(row.out, slot);
   emit_.op(row.op, slot, row.swap ? right : left, row.swap ? left : right);
   push_temporary(row.out, slot);
 }
@@ -207,39 +204,6 @@ bool FunctionTranslator::immediate(const Numeric& row, u8 code, const Entry& a, 
   if (op == Op::nop || !fits_i16(value)) return false;
   const u32 slot = result_slot(position);
   emit_.op(op, slot, other.slot, static_cast<u16>(value));
-  return true;
-}
-
-// Sums with a product or another sum, if the last instruction made it: one operation, two
-// roundings.
-bool FunctionTranslator::fuse_floats(Op op, u32 a, u32 b, u32 position) {
-  const bool f64 = op == Op::f64_add || op == Op::f64_sub;
-  if (!f64 && op != Op::f32_add && op != Op::f32_sub) return false;
-  const bool add = op == Op::f64_add || op == Op::f32_add;
-  const bool made_a = a >= locals_ && emit_.last_defines(a);
-  const bool made_b = b >= locals_ && emit_.last_defines(b);
-  if (made_a == made_b) return false;
-  const Word word = *emit_.last();
-  const Op made = isa::op_of(word);
-  const u32 other = made_a ? b : a;
-  Op fused = Op::nop;
-  if (made == (f64 ? Op::f64_mul : Op::f32_mul)) {
-    if (add) {
-      fused = f64 ? Op::f64_mul_add : Op::f32_mul_add;
-    } else if (made_a) {
-      fused = f64 ? Op::f64_mul_sub : Op::f32_mul_sub;
-    } else {
-      fused = f64 ? Op::f64_sub_mul : Op::f32_sub_mul;
-    }
-  } else if (add && made == (f64 ? Op::f64_add : Op::f32_add)) {
-    fused = f64 ? Op::f64_add_add : Op::f32_add_add;
-  } else if (add && made == (f64 ? Op::f64_sub : Op::f32_sub)) {
-    fused = f64 ? Op::f64_sub_add : Op::f32_sub_add;
-  }
-  if (fused == Op::nop) return false;
-  emit_.remove_last();
-  emit_.op_ext(fused, home(position), isa::field_b(word), isa::field_c(word),
-               isa::encode_ext(static_cast<u16>(other)));
   return true;
 }
 
@@ -366,28 +330,6 @@ u32 FunctionTranslator::address_slot(const Entry& address, u32 position, u64& of
   return slot_of(address, position);
 }
 
-bool FunctionTranslator::take_index(const Access& access, u32 address, u32& a, u32& b) {
-  if (address < locals_ || !emit_.last_defines(address)) return false;
-  const Word sum = *emit_.last();
-  if (isa::op_of(sum) != Op::i32_add) return false;
-  a = isa::field_b(sum);
-  b = isa::field_c(sum);
-  if (access.log2 == 0) {
-    emit_.remove_last();
-    return true;
-  }
-  if (emit_.before_last() == nullptr) return false;
-  const Word shift = *emit_.before_last();
-  if (isa::op_of(shift) != Op::i32_shl_i || isa::field_c(shift) != access.log2) return false;
-  const u32 scaled = isa::field_a(shift);
-  if (scaled < locals_ || a == b || (scaled != a && scaled != b)) return false;
-  if (scaled == a) a = b;
-  b = isa::field_b(shift);
-  emit_.remove_last();
-  emit_.remove_last();
-  return true;
-}
-
 void FunctionTranslator::load(const Access& access) {
   u64 offset = memory_argument(access);
   const Entry address = pop(ValType::i32);
@@ -395,10 +337,9 @@ void FunctionTranslator::load(const Access& access) {
   if (!live_ || !in_.ok()) return push_temporary(access.type, 0);
   const u32 base = address_slot(address, position, offset);
   const u32 slot = result_slot(position);
-  u32 a = 0;
-  u32 b = 0;
-  if (offset == 0 && take_index(access, base, a, b)) {
-    emit_.op(access.indexed, slot, a, b);
+  Address fused;
+  if (offset == 0 && take_address(access, base, fused)) {
+    emit_.op(fused.op, slot, fused.a, fused.b);
   } else if (offset <= 0xffff) {
     emit_.op(access.op, slot, base, static_cast<u32>(offset));
   } else {
@@ -415,10 +356,13 @@ void FunctionTranslator::store(const Access& access) {
   if (!live_ || !in_.ok()) return;
   const u32 base = address_slot(address, position, offset);
   const u32 from = slot_of(value, position + 1);
-  u32 a = 0;
-  u32 b = 0;
-  if (offset == 0 && take_index(access, base, a, b)) {
-    emit_.op(access.indexed, a, b, from);
+  Address fused;
+  if (offset == 0 && take_address(access, base, fused)) {
+    if (fused.immediate) {
+      emit_.op(fused.op, fused.a, from, fused.b);
+    } else {
+      emit_.op(fused.op, fused.a, fused.b, from);
+    }
   } else if (offset <= 0xffff) {
     emit_.op(access.op, base, from, static_cast<u32>(offset));
   } else {

@@ -166,44 +166,53 @@ inline constexpr Truncation saturating[8] = {
 
 // Loads (0x28 to 0x35) and stores (0x36 to 0x3e).
 struct Access {
-  Op op;       // 16-bit offset
-  Op long_op;  // any offset
-  Op indexed;  // base and scaled index
+  Op op;            // 16-bit offset
+  Op long_op;       // any offset
+  Op indexed;       // base and scaled index
+  Op wrapped;       // base plus an immediate, modulo 2^32
+  Op byte_indexed;  // base and index in bytes; nop: there is none, or `indexed` is it
   ValType type;
   u8 log2;  // of the width in bytes: the largest alignment, and the index's scale
 };
 inline constexpr u8 first_load = 0x28;
 inline constexpr u8 first_store = 0x36;
 inline constexpr u8 last_store = 0x3e;
-#define ACCESS(id, t, log2) {Op::id, Op::id##_long, Op::id##_x, ValType::t, log2}
+#define ACCESS(id, t, log2) \
+  {Op::id, Op::id##_long, Op::id##_x, Op::id##_w, Op::nop, ValType::t, log2}
+#define FULL_ACCESS(id, t, log2) \
+  {Op::id, Op::id##_long, Op::id##_x, Op::id##_w, Op::id##_xb, ValType::t, log2}
 inline constexpr Access accesses[last_store - first_load + 1] = {
-    ACCESS(i32_load, i32, 2),     ACCESS(i64_load, i64, 3),     ACCESS(f32_load, f32, 2),
-    ACCESS(f64_load, f64, 3),     ACCESS(i32_load8_s, i32, 0),  ACCESS(i32_load8_u, i32, 0),
-    ACCESS(i32_load16_s, i32, 1), ACCESS(i32_load16_u, i32, 1), ACCESS(i64_load8_s, i64, 0),
-    ACCESS(i64_load8_u, i64, 0),  ACCESS(i64_load16_s, i64, 1), ACCESS(i64_load16_u, i64, 1),
-    ACCESS(i64_load32_s, i64, 2), ACCESS(i64_load32_u, i64, 2), ACCESS(i32_store, i32, 2),
-    ACCESS(i64_store, i64, 3),    ACCESS(f32_store, f32, 2),    ACCESS(f64_store, f64, 3),
-    ACCESS(i32_store8, i32, 0),   ACCESS(i32_store16, i32, 1),  ACCESS(i64_store8, i64, 0),
-    ACCESS(i64_store16, i64, 1),  ACCESS(i64_store32, i64, 2),
+    FULL_ACCESS(i32_load, i32, 2),  FULL_ACCESS(i64_load, i64, 3),  FULL_ACCESS(f32_load, f32, 2),
+    FULL_ACCESS(f64_load, f64, 3),  ACCESS(i32_load8_s, i32, 0),    ACCESS(i32_load8_u, i32, 0),
+    ACCESS(i32_load16_s, i32, 1),   ACCESS(i32_load16_u, i32, 1),   ACCESS(i64_load8_s, i64, 0),
+    ACCESS(i64_load8_u, i64, 0),    ACCESS(i64_load16_s, i64, 1),   ACCESS(i64_load16_u, i64, 1),
+    ACCESS(i64_load32_s, i64, 2),   ACCESS(i64_load32_u, i64, 2),   FULL_ACCESS(i32_store, i32, 2),
+    FULL_ACCESS(i64_store, i64, 3), FULL_ACCESS(f32_store, f32, 2), FULL_ACCESS(f64_store, f64, 3),
+    ACCESS(i32_store8, i32, 0),     ACCESS(i32_store16, i32, 1),    ACCESS(i64_store8, i64, 0),
+    ACCESS(i64_store16, i64, 1),    ACCESS(i64_store32, i64, 2),
 };
 #undef ACCESS
+#undef FULL_ACCESS
 
 namespace detail {
 constexpr std::array<Op, isa::op_count> make_branches() {
   std::array<Op, isa::op_count> branches{};
   for (Op& branch : branches) branch = Op::nop;
+  // clang-format off
 #define FOR(name) branches[static_cast<u16>(Op::name)] = Op::br_##name;
   FOR(i32_eq)
   FOR(i32_ne)
-  FOR(i32_lt_s) FOR(i32_lt_u) FOR(i32_le_s) FOR(i32_le_u) FOR(i32_eq_i) FOR(i32_ne_i)
-      FOR(i32_lt_s_i) FOR(i32_lt_u_i) FOR(i32_gt_s_i) FOR(i32_gt_u_i) FOR(i32_le_s_i)
-          FOR(i32_le_u_i) FOR(i32_ge_s_i) FOR(i32_ge_u_i) FOR(i64_eq) FOR(i64_ne) FOR(i64_lt_s)
-              FOR(i64_lt_u) FOR(i64_le_s) FOR(i64_le_u) FOR(i64_eq_i) FOR(i64_ne_i) FOR(i64_lt_s_i)
+  FOR(i32_lt_s)
+  FOR(i32_lt_u) FOR(i32_le_s) FOR(i32_le_u) FOR(i32_eq_i) FOR(i32_ne_i) FOR(i32_lt_s_i)
+      FOR(i32_lt_u_i) FOR(i32_gt_s_i) FOR(i32_gt_u_i) FOR(i32_le_s_i) FOR(i32_le_u_i)
+          FOR(i32_ge_s_i) FOR(i32_ge_u_i) FOR(i64_eq) FOR(i64_ne) FOR(i64_lt_s) FOR(i64_lt_u)
+              FOR(i64_le_s) FOR(i64_le_u) FOR(i64_eq_i) FOR(i64_ne_i) FOR(i64_lt_s_i)
                   FOR(i64_lt_u_i) FOR(i64_gt_s_i) FOR(i64_gt_u_i) FOR(i64_le_s_i) FOR(i64_le_u_i)
                       FOR(i64_ge_s_i) FOR(i64_ge_u_i) FOR(f32_eq) FOR(f32_ne) FOR(f32_lt)
                           FOR(f32_le) FOR(f64_eq) FOR(f64_ne) FOR(f64_lt) FOR(f64_le)
 #undef FOR
-                              return branches;
+      // clang-format on
+      return branches;
 }
 inline constexpr auto branch_table = make_branches();
 }  // namespace detail

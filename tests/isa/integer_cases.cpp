@@ -164,6 +164,34 @@ static_assert(static_cast<u32>(Op::i64_le_u) - static_cast<u32>(Op::i64_add) == 
 static_assert(static_cast<u32>(Op::i32_ge_u_i) - static_cast<u32>(Op::i32_add_i) == 18);
 static_assert(static_cast<u32>(Op::i64_ge_u_i) - static_cast<u32>(Op::i64_add_i) == 18);
 
+struct CombinedOps {
+  Op add_add, mul_add, xor_shl, xor_shr_u, xor_rotl;
+};
+
+template <class T, usize n>
+void add_combined(std::vector<ValueCase>& cases, const T (&edges)[n], const CombinedOps& ops) {
+  for (T a : edges) {
+    for (T b : edges) {
+      for (T c : {T{0}, T{1}, static_cast<T>(0x89ab'cdef'89ab'cdef), static_cast<T>(~T{0})}) {
+        cases.push_back({.op = ops.add_add, .in = {a, b, c}, .out = cut<T>(Wide{a} + b + c)});
+        const UnsignedWide product = static_cast<UnsignedWide>(a) * b;
+        cases.push_back({.op = ops.mul_add,
+                         .in = {a, b, c},
+                         .out = bits(static_cast<T>(product + static_cast<UnsignedWide>(c)))});
+      }
+      for (i64 imm : edges_imm) {
+        const T places = static_cast<T>(imm);
+        const auto shifted = [&](u32 index) {
+          return bits(a ^ static_cast<T>(binary<T>(index, b, places).bits));
+        };
+        cases.push_back({.op = ops.xor_shl, .in = {a, b}, .imm = imm, .out = shifted(10)});
+        cases.push_back({.op = ops.xor_shr_u, .in = {a, b}, .imm = imm, .out = shifted(12)});
+        cases.push_back({.op = ops.xor_rotl, .in = {a, b}, .imm = imm, .out = shifted(13)});
+      }
+    }
+  }
+}
+
 // Results worked out by hand, a check of the references too.
 const ValueCase by_hand[] = {
     {.op = Op::i32_add, .in = {0x7fff'ffff, 1}, .out = bits(0x8000'0000)},
@@ -198,6 +226,19 @@ std::vector<ValueCase> integer_values() {
   std::vector<ValueCase> cases(std::begin(by_hand), std::end(by_hand));
   add_all<u32>(cases, edges32, Op::i32_clz, Op::i32_add, Op::i32_add_i);
   add_all<u64>(cases, edges64, Op::i64_clz, Op::i64_add, Op::i64_add_i);
+  add_combined<u32>(
+      cases, edges32,
+      {Op::i32_add_add, Op::i32_mul_add, Op::i32_xor_shl, Op::i32_xor_shr_u, Op::i32_xor_rotl});
+  add_combined<u64>(
+      cases, edges64,
+      {Op::i64_add_add, Op::i64_mul_add, Op::i64_xor_shl, Op::i64_xor_shr_u, Op::i64_xor_rotl});
+  for (u32 a : edges32) {
+    for (u32 b : edges32) {
+      cases.push_back({.op = Op::i32_add_x2, .in = {a, b}, .out = cut<u32>(Wide{b} * 2 + a)});
+      cases.push_back({.op = Op::i32_add_x4, .in = {a, b}, .out = cut<u32>(Wide{b} * 4 + a)});
+      cases.push_back({.op = Op::i32_add_x8, .in = {a, b}, .out = cut<u32>(Wide{b} * 8 + a)});
+    }
+  }
   for (u64 a : edges64) {
     cases.push_back({.op = Op::i32_wrap_i64, .in = {a}, .out = bits(a & 0xffff'ffff)});
     cases.push_back({.op = Op::i32_extend8_s, .in = {a}, .out = extend<u32>(a, 8)});

@@ -11,7 +11,7 @@ namespace atollvm::test {
 
 namespace {
 
-enum class Form : u8 { short_offset, long_offset, indexed, stepped };
+enum class Form : u8 { short_offset, long_offset, indexed, byte_indexed, stepped, wrapped };
 
 // What a row does, read from its name and format.
 struct Access {
@@ -42,6 +42,10 @@ Access access_of(Op op) {
     access.form = Form::long_offset;
   } else if (info.name.ends_with(".step")) {
     access.form = Form::stepped;
+  } else if (info.name.ends_with(".w")) {
+    access.form = Form::wrapped;
+  } else if (info.name.ends_with(".xb")) {
+    access.form = Form::byte_indexed;
   }
   return access;
 }
@@ -53,7 +57,10 @@ std::vector<Op> access_ops() {
     ops.push_back(static_cast<Op>(number));
   }
   for (u32 number = 0; number < isa::op_count; ++number) {
-    if (isa::op_table[number].name.ends_with(".step")) ops.push_back(static_cast<Op>(number));
+    const std::string_view name = isa::op_table[number].name;
+    for (const char* form : {".step", ".w", ".xb"}) {
+      if (name.ends_with(form)) ops.push_back(static_cast<Op>(number));
+    }
   }
   return ops;
 }
@@ -90,6 +97,10 @@ struct Place {
   u64 address = 0;
 };
 
+bool is_indexed(const Access& access) {
+  return access.form == Form::indexed || access.form == Form::byte_indexed;
+}
+
 std::vector<Place> places(const Access& access, u64 size) {
   const u64 width = access.width;
   std::vector<u32> bases = {0, 1, 3, 0x7fff'ffff, 0x8000'0000, 0xffff'fff8, 0xffff'ffff};
@@ -98,18 +109,19 @@ std::vector<Place> places(const Access& access, u64 size) {
   }
   std::vector<Place> all;
   const auto add = [&](u32 base, u64 offset) { all.push_back({base, offset, 0, base + offset}); };
-  if (access.form == Form::indexed) {
-    // a + b * width wraps at 2^32, so all of these reach inside too.
+  if (is_indexed(access)) {
+    const u64 scale = access.form == Form::indexed ? width : 1;
+    // a + b * scale wraps at 2^32, so all of these reach inside too.
     for (u32 base : bases) {
       for (u32 index : {u32{0}, u32{1}, u32{2}, ~u32{0}, ~u32{0} - 1, u32{0x2000'0000},
-                        u32{0x4000'0000}, u32{0x8000'0000}, static_cast<u32>(size / width)}) {
-        const u32 address = base + index * static_cast<u32>(width);
+                        u32{0x4000'0000}, u32{0x8000'0000}, static_cast<u32>(size / scale)}) {
+        const u32 address = base + index * static_cast<u32>(scale);
         all.push_back({base, 0, index, address});
       }
     }
     return all;
   }
-  if (access.form == Form::stepped) {
+  if (access.form == Form::stepped || access.form == Form::wrapped) {
     // a + imm wraps too.
     for (u32 base : bases) {
       for (i32 step : {0, 1, -1, 4, -8, 255, 32767, -32768}) {
@@ -153,7 +165,7 @@ constexpr u64 stored = 0x8182'c384'8586'f788;  // no byte is zero
 // Adds "the access, with its dynamic operands as parameters"; its results are what a load gives (a
 // store: 0), and the base register afterwards.
 u32 add_access(ModuleBuilder& module, const Access& access, u64 offset, u32 memory) {
-  const bool indexed = access.form == Form::indexed;
+  const bool indexed = is_indexed(access);
   const u32 operands = 1 + (indexed ? 1 : 0) + (access.is_store ? 1 : 0);
   const u32 type = module.type(std::vector(operands, ValType::i64), {ValType::i64, ValType::i64});
   CodeBuilder code(type, operands, operands + 2);
@@ -192,7 +204,7 @@ void check_places(const Tier& tier, const Access& access, bool page_first, u32 m
                                    << " index " << place.index << " size " << size);
     pollution = pollution * 5 + 1;
     std::vector<u64> arguments = {polluted(place.base)};
-    if (access.form == Form::indexed) arguments.push_back(polluted(place.index));
+    if (is_indexed(access)) arguments.push_back(polluted(place.index));
     if (access.is_store) arguments.push_back(access.wide_result ? stored : polluted(stored));
     if (!inside(place)) {
       if (!trapped) check_pattern(vm);
@@ -242,7 +254,7 @@ void trapping_stores(const Tier& tier) {
     Vm vm(tier, memories.module);
     for (runtime::Memory* memory : vm.process().instance().memories) fill_pattern(*memory);
     std::vector<u64> arguments = {vm.memory().size() - access.width + 1};
-    if (access.form == Form::indexed) arguments.push_back(0);
+    if (is_indexed(access)) arguments.push_back(0);
     arguments.push_back(stored);
     vm.traps(Trap::memory_bounds, function, arguments);
     check_pattern(vm);
@@ -259,7 +271,7 @@ void empty_memory(const Tier& tier) {
       const u32 function = add_access(module, access, 0, 0);
       Vm vm(tier, module);
       std::vector<u64> arguments = {0};
-      if (access.form == Form::indexed) arguments.push_back(0);
+      if (is_indexed(access)) arguments.push_back(0);
       if (access.is_store) arguments.push_back(stored);
       vm.traps(Trap::memory_bounds, function, arguments);
     }
@@ -299,6 +311,83 @@ void stepped_load_of_address(const Tier& tier) {
     fill_pattern(vm.memory());
     CHECK(vm.result(function, {0x1'0000'0155}) == loaded_value(access, 0x155 - 100));
   }
+}
+
+// Arithmetic with an operand from memory does what a load and the plain operation do.
+void operands_in_memory(const Tier& tier) {
+  constexpr u64 size = 70'000;
+  for (u32 number = 0; number < isa::op_count; ++number) {
+    const isa::OpInfo& info = isa::op_table[number];
+    if (info.format != isa::Format::dsm) continue;
+    INFO(info.name);
+    const Op op = static_cast<Op>(number);
+    const std::string type(info.name.substr(0, 3));
+    const Op load = *isa::find(type + ".load.long");
+    const Op plain = *isa::find(info.name.substr(0, info.name.find(".load")));
+    const u64 width = type.ends_with("64") ? 8 : 4;
+    ModuleBuilder module;
+    module.memory(size, {}, 0);
+    const u32 function_type = module.type({ValType::i64, ValType::i64}, {ValType::i64});
+    struct Made {
+      u64 offset;
+      u32 fused, apart;
+    };
+    std::vector<Made> made;
+    for (u64 offset : {u64{0}, u64{7}, u64{65'536}, u64{0xffff'ffff}}) {
+      CodeBuilder fused(function_type, 2, 3);
+      fused.emit(op, {2, 0, 1, offset}).emit(Op::ret_1, {2});
+      CodeBuilder apart(function_type, 2, 3);
+      apart.emit(load, {2, 0, 1, offset}).emit(plain, {2, 0, 2}).emit(Op::ret_1, {2});
+      made.push_back({offset, module.add(fused), module.add(apart)});
+    }
+    Vm vm(tier, module);
+    constexpr u64 values[] = {0,
+                              1,
+                              0x3fc0'0000'4000'0000,
+                              0x4004'0000'0000'0001,
+                              0xffff'ffff'ffff'ffff,
+                              0x7fc0'1234'7fc0'1234,
+                              0x8000'0000'8000'0000};
+    const u64 pollution = u64{0xfeed'0001} << 32;
+    for (const Made& each : made) {
+      for (u64 address : {each.offset, u64{66'000}, size - width}) {
+        if (address < each.offset || address + width > size) continue;
+        const u64 base = pollution | (address - each.offset);
+        for (u64 value : values) {
+          std::memcpy(vm.memory().base() + address, &value, width);
+          for (u64 left : values) {
+            const u64 fused = vm.result(each.fused, {left, base});
+            const u64 apart = vm.result(each.apart, {left, base});
+            // Of two NaN operands either may be the result's.
+            const bool any_nan =
+                !tier.fuel && (type == "f32"   ? FloatBits<u32>::is_nan(static_cast<u32>(apart))
+                               : type == "f64" ? FloatBits<u64>::is_nan(apart)
+                                               : false);
+            if (!any_nan) CHECK(fused == apart);
+            if (type == "f32")
+              CHECK(FloatBits<u32>::is_nan(static_cast<u32>(fused)) ==
+                    FloatBits<u32>::is_nan(static_cast<u32>(apart)));
+            if (type == "f64")
+              CHECK(FloatBits<u64>::is_nan(fused) == FloatBits<u64>::is_nan(apart));
+          }
+        }
+      }
+    }
+    for (const Made& each : made) {
+      for (u64 address : {size - width + 1, size, u64{0xffff'ffff} + each.offset}) {
+        if (address < each.offset) continue;
+        vm.traps(Trap::memory_bounds, each.fused, {1, pollution | (address - each.offset)});
+      }
+    }
+  }
+}
+
+std::vector<Op> operand_ops() {
+  std::vector<Op> ops;
+  for (u32 number = 0; number < isa::op_count; ++number) {
+    if (isa::op_table[number].format == isa::Format::dsm) ops.push_back(static_cast<Op>(number));
+  }
+  return ops;
 }
 
 std::vector<Op> memory_branches() {
@@ -513,6 +602,7 @@ std::span<const Scenario> load_store_scenarios() {
       {access_ops(), "an empty memory", empty_memory},
       {{Op::i32_store_step}, "a stepped store of its address", stepped_store_of_address},
       {{Op::i32_load_step}, "a stepped load of its address", stepped_load_of_address},
+      {operand_ops(), "operands in memory", operands_in_memory},
       {memory_branches(), "branches on memory", branches_on_memory},
       {scans(), "scans of memory", scans_of_memory},
       {{Op::back_i32_load_step_gt_u}, "scans with one register", scans_with_one_register},

@@ -1,4 +1,4 @@
-// mov.n: ranges apart and overlapping in both directions.
+// mov.n: ranges apart and overlapping in both directions; mov.2 and mov.3: in all orders.
 #include <doctest/doctest.h>
 
 #include "tests/isa/suite.hpp"
@@ -34,7 +34,41 @@ void move_ranges(const Tier& tier) {
   }
 }
 
-const Scenario scenarios[] = {{{Op::mov_n, Op::ret_n}, "moves of ranges", move_ranges}};
+// Everything is read before anything is written; of two writes to a slot the later one stays.
+void moves_at_once(const Tier& tier) {
+  constexpr u32 slots = 4;
+  const std::vector<u64> arguments = {0x1111, 0x2222, 0x3333, ~u64{0} - 7};
+  ModuleBuilder module;
+  const u32 type = module.type(std::vector(slots, ValType::i64), std::vector(slots, ValType::i64));
+  struct Made {
+    u32 function;
+    std::vector<u64> expected;
+  };
+  std::vector<Made> made;
+  for (u32 choice = 0; choice < slots * slots * slots * slots; ++choice) {
+    const u32 d1 = choice % slots;
+    const u32 s1 = choice / slots % slots;
+    const u32 d2 = choice / (slots * slots) % slots;
+    const u32 s2 = choice / (slots * slots * slots);
+    std::vector<u64> expected = arguments;
+    expected[d1] = arguments[s1];
+    expected[d2] = arguments[s2];
+    CodeBuilder two(type, slots, slots);
+    two.emit(Op::mov_2, {d1, s1, d2, s2}).emit(Op::ret_n, {0, slots});
+    made.push_back({module.add(two), expected});
+    const u32 d3 = (d1 + d2 + 1) % slots;
+    const u32 s3 = (s1 + choice / 7) % slots;
+    expected[d3] = arguments[s3];
+    CodeBuilder three(type, slots, slots);
+    three.emit(Op::mov_3, {d1, s1, d2, s2, d3, s3}).emit(Op::ret_n, {0, slots});
+    made.push_back({module.add(three), expected});
+  }
+  Vm vm(tier, module);
+  for (const Made& each : made) CHECK(vm.results(each.function, arguments) == each.expected);
+}
+
+const Scenario scenarios[] = {{{Op::mov_n, Op::ret_n}, "moves of ranges", move_ranges},
+                              {{Op::mov_2, Op::mov_3}, "moves at once", moves_at_once}};
 
 }  // namespace
 

@@ -77,6 +77,7 @@ bool is_branch(Format format) {
 bool has_immediate(Format format) {
   switch (format) {
     case Format::dsi:
+    case Format::dssi:
     case Format::sif:
     case Format::sib:
     case Format::d_imm32:

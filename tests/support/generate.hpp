@@ -320,15 +320,21 @@ class ProgramGenerator {
     const Label start = make_label(needs);
     bind(start, needs);
     within(needs, [&] { block(depth + 1, 1 + entropy_.below(6)); });
-    const u32 choice = entropy_.below(8);
-    if (choice < 4) {
-      code_->emit(static_cast<Op>(static_cast<u32>(Op::back_i32_inc_lt_s) + choice),
-                  {counter, bound, start});
+    constexpr Op by_one[] = {Op::back_i32_inc_lt_s, Op::back_i32_inc_lt_u, Op::back_i64_inc_lt_s,
+                             Op::back_i64_inc_lt_u, Op::back_i32_inc_ne,   Op::back_i64_inc_ne};
+    constexpr Op by_step[] = {Op::back_i32_add_lt_s, Op::back_i32_add_lt_u, Op::back_i64_add_lt_s,
+                              Op::back_i64_add_lt_u};
+    constexpr Op until[] = {Op::back_i32_add_ne, Op::back_i64_add_ne};
+    if (entropy_.below(2) == 0) {
+      code_->emit(by_one[entropy_.below(6)], {counter, bound, start});
       return;
     }
-    code_->emit(Op::i64_const, {define(locals_ + temporaries - 1), 1 + entropy_.below(3)});
-    code_->emit(static_cast<Op>(static_cast<u32>(Op::back_i32_add_lt_s) + choice - 4),
-                {counter, locals_ + temporaries - 1, bound, start});
+    // A step of more than 1 may miss the bound.
+    const bool meets = entropy_.once_in(3);
+    const u32 step = locals_ + temporaries - 1;
+    code_->emit(Op::i64_const, {define(step), meets ? 1 : 1 + entropy_.below(3)});
+    code_->emit(meets ? until[entropy_.below(2)] : by_step[entropy_.below(4)],
+                {counter, step, bound, start});
   }
 
   // A loop that may never end: by any comparison, or `back` with a way out.
@@ -407,6 +413,10 @@ class ProgramGenerator {
                     Op::f64_mul_sub_mul, Op::ref_is_null}) {
         all.push_back(op);
       }
+      for (u32 number = static_cast<u32>(Op::mov_2); number <= static_cast<u32>(Op::i64_xor_rotl);
+           ++number) {
+        all.push_back(static_cast<Op>(number));
+      }
       return all;
     }();
     return ops;
@@ -454,6 +464,27 @@ class ProgramGenerator {
       case isa::Format::dsi:
         code_->emit(op, {target_for(op), use(), static_cast<i16>(interesting())});
         break;
+      case isa::Format::dssi:
+        code_->emit(op, {target_for(op), use(), last, static_cast<i16>(interesting())});
+        break;
+      case isa::Format::mov_2: {
+        const u32 sources[] = {use(), use()};
+        const u32 first = target();
+        const u32 second = target();
+        code_->emit(op, {first, sources[0], second, sources[1]});
+        define(first);
+        define(second);
+        return;
+      }
+      case isa::Format::mov_3: {
+        const u32 sources[] = {use(), use(), use()};
+        const u32 first = target();
+        const u32 second = target();
+        const u32 third = target();
+        code_->emit(op, {first, sources[0], second, sources[1], third, sources[2]});
+        for (u32 slot : {first, second, third}) define(slot);
+        return;
+      }
       case isa::Format::mov_range: {
         const u32 count = 1 + entropy_.below(6);
         const u32 from = entropy_.below(watermark() - std::min(watermark() - 1, count));
@@ -475,10 +506,16 @@ class ProgramGenerator {
   // Loads and stores: mostly inside.
   void access() {
     if (entropy_.once_in(12)) return scan_alone();
-    const bool stepped = entropy_.once_in(4);
-    const u32 first = static_cast<u32>(stepped ? Op::i32_load_step : Op::i32_load);
-    const u32 last = static_cast<u32>(stepped ? Op::i64_store32_step : Op::i64_store32_x);
-    const Op op = static_cast<Op>(first + entropy_.below(last - first + 1));
+    struct Rows {
+      Op first, last;
+    };
+    constexpr Rows all[] = {{Op::i32_load, Op::i64_store32_x},
+                            {Op::i32_load_step, Op::i64_store32_step},
+                            {Op::i32_add_load, Op::f64_store_xb}};
+    const Rows rows = all[entropy_.below(3)];
+    const u32 first = static_cast<u32>(rows.first);
+    const u32 count = static_cast<u32>(rows.last) - first + 1;
+    const Op op = static_cast<Op>(first + entropy_.below(count));
     const bool wild = entropy_.once_in(24);
     const u32 base = wild ? use() : small_number(50);
     switch (isa::info(op).format) {
@@ -491,6 +528,15 @@ class ProgramGenerator {
         code_->emit(op, {address, entropy_.below(9), use()});
         return;
       }
+      case isa::Format::dsi:
+        code_->emit(op, {target_for(op), base, entropy_.below(9)});
+        break;
+      case isa::Format::store_w:
+        code_->emit(op, {base, entropy_.below(9), use()});
+        return;
+      case isa::Format::dsm:
+        code_->emit(op, {target_for(op), use(), base, entropy_.below(100)});
+        break;
       case isa::Format::load:
         code_->emit(op, {target_for(op), base, wild ? entropy_.below(65536) : entropy_.below(8)});
         break;

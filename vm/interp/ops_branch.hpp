@@ -21,22 +21,22 @@ struct BranchImm {
   }
 };
 // a = a + 1, a = a + b; I is the signedness of the comparison that follows.
-template <class U, class I>
+template <class U, class I, auto goes_on = num::lt<I>>
 struct CountUp {
   template <bool exact>
   ATOLL_INLINE static bool run(State& s, Insn w) {
     const U next = get<U>(s, field_a(w)) + 1;
     set_bits(s, field_a(w), next);
-    return static_cast<I>(next) < get<I>(s, field_b(w));
+    return goes_on(static_cast<I>(next), get<I>(s, field_b(w)));
   }
 };
-template <class U, class I>
+template <class U, class I, auto goes_on = num::lt<I>>
 struct CountBy {
   template <bool exact>
   ATOLL_INLINE static bool run(State& s, Insn w) {
     const U next = get<U>(s, field_a(w)) + get<U>(s, field_b(w));
     set_bits(s, field_a(w), next);
-    return static_cast<I>(next) < get<I>(s, field_c(w));
+    return goes_on(static_cast<I>(next), get<I>(s, field_c(w)));
   }
 };
 
@@ -141,6 +141,10 @@ BRANCH(back_i32_add_lt_s, CountBy, u32, i32)
 BRANCH(back_i32_add_lt_u, CountBy, u32, u32)
 BRANCH(back_i64_add_lt_s, CountBy, u64, i64)
 BRANCH(back_i64_add_lt_u, CountBy, u64, u64)
+BRANCH(back_i32_inc_ne, CountUp, u32, u32, num::ne<u32>)
+BRANCH(back_i64_inc_ne, CountUp, u64, u64, num::ne<u64>)
+BRANCH(back_i32_add_ne, CountBy, u32, u32, num::ne<u32>)
+BRANCH(back_i64_add_ne, CountBy, u64, u64, num::ne<u64>)
 
 #define MEMORY_BRANCHES(t)                        \
   BRANCH(t##_load8_z, BranchOnMemory, u8, true)   \

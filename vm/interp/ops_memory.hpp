@@ -56,6 +56,35 @@ struct IndexedStore {
   static u16 value(Insn w) { return field_c(w); }
 };
 
+// An unscaled index.
+template <class T>
+struct ByteIndexedLoad {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return {s.memory, s.memory_size, get<u32>(s, field_b(w)) + get<u32>(s, field_c(w))};
+  }
+};
+template <class T>
+struct ByteIndexedStore {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return {s.memory, s.memory_size, get<u32>(s, field_a(w)) + get<u32>(s, field_b(w))};
+  }
+  static u16 value(Insn w) { return field_c(w); }
+};
+// A sum with an immediate, which wraps.
+template <class T>
+struct WrappedLoad {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return {s.memory, s.memory_size, get<u32>(s, field_b(w)) + static_cast<u32>(imm_c(w))};
+  }
+};
+template <class T>
+struct WrappedStore {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return {s.memory, s.memory_size, get<u32>(s, field_a(w)) + static_cast<u32>(imm_c(w))};
+  }
+  static u16 value(Insn w) { return field_b(w); }
+};
+
 // The address register steps first; on a trap it keeps its value.
 template <class T>
 struct SteppedLoad {
@@ -108,6 +137,21 @@ struct Store {
   }
 };
 
+// d = fn(a, the T at b + offset).
+template <auto fn, class T>
+struct LoadOperand {
+  template <bool exact>
+  ATOLL_INLINE static Check run(State& s, Insn w) {
+    const u64 address = u64{get<u32>(s, field_c(w))} + s.pc[1];
+    if (address + sizeof(T) > s.memory_size) [[unlikely]]
+      return Trap::memory_bounds;
+    T value;
+    std::memcpy(&value, s.memory + address, sizeof(T));
+    set<exact>(s, field_a(w), fn(get<T>(s, field_b(w)), value));
+    return {};
+  }
+};
+
 #define MEMORY_BODY(op, ...) \
   template <>                \
   struct Body<Op::op> : __VA_ARGS__ {};
@@ -144,5 +188,29 @@ STORE_BODIES(, ShortStore)
 STORE_BODIES(_long, LongStore)
 STORE_BODIES(_x, IndexedStore)
 STORE_BODIES(_step, SteppedStore)
+LOAD_BODIES(_w, WrappedLoad)
+STORE_BODIES(_w, WrappedStore)
+MEMORY_BODY(i32_load_xb, Load<ByteIndexedLoad, u32, u32>)
+MEMORY_BODY(i64_load_xb, Load<ByteIndexedLoad, u64, u64>)
+MEMORY_BODY(f32_load_xb, Load<ByteIndexedLoad, u32, u32>)
+MEMORY_BODY(f64_load_xb, Load<ByteIndexedLoad, u64, u64>)
+MEMORY_BODY(i32_store_xb, Store<ByteIndexedStore, u32>)
+MEMORY_BODY(i64_store_xb, Store<ByteIndexedStore, u64>)
+MEMORY_BODY(f32_store_xb, Store<ByteIndexedStore, u32>)
+MEMORY_BODY(f64_store_xb, Store<ByteIndexedStore, u64>)
+#define INTEGER_OPERANDS(t, U)                               \
+  MEMORY_BODY(t##_add_load, LoadOperand<num::add<U>, U>)     \
+  MEMORY_BODY(t##_mul_load, LoadOperand<num::mul<U>, U>)     \
+  MEMORY_BODY(t##_and_load, LoadOperand<num::bit_and<U>, U>) \
+  MEMORY_BODY(t##_or_load, LoadOperand<num::bit_or<U>, U>)   \
+  MEMORY_BODY(t##_xor_load, LoadOperand<num::bit_xor<U>, U>)
+#define FLOAT_OPERANDS(t, F)                             \
+  MEMORY_BODY(t##_add_load, LoadOperand<num::add<F>, F>) \
+  MEMORY_BODY(t##_sub_load, LoadOperand<num::sub<F>, F>) \
+  MEMORY_BODY(t##_mul_load, LoadOperand<num::mul<F>, F>)
+INTEGER_OPERANDS(i32, u32)
+INTEGER_OPERANDS(i64, u64)
+FLOAT_OPERANDS(f32, f32)
+FLOAT_OPERANDS(f64, f64)
 
 }  // namespace atollvm::interp

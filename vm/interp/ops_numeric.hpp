@@ -103,6 +103,22 @@ struct Products {
                   get<T>(s, field_e0(w)) * get<T>(s, field_e1(w))));
   }
 };
+// d = a op (b shifted by an immediate) of dssi.
+template <auto fn, auto shift, class T>
+struct BinaryShifted {
+  template <bool exact>
+  ATOLL_INLINE static void run(State& s, Insn w) {
+    const T places = static_cast<T>(static_cast<i16>(field_e0(w)));
+    set_bits(s, field_a(w), fn(get<T>(s, field_b(w)), shift(get<T>(s, field_c(w)), places)));
+  }
+};
+template <class T, u32 scale>
+struct AddScaled {
+  template <bool exact>
+  ATOLL_INLINE static void run(State& s, Insn w) {
+    set_bits(s, field_a(w), static_cast<T>(get<T>(s, field_b(w)) + get<T>(s, field_c(w)) * scale));
+  }
+};
 template <auto fn, class T>
 struct Accumulate {
   template <bool exact>
@@ -129,6 +145,28 @@ struct Body<Op::mov> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
     s.fp[field_a(w)] = s.fp[field_b(w)];
+  }
+};
+template <>
+struct Body<Op::mov_2> {
+  template <bool exact>
+  ATOLL_INLINE static void run(State& s, Insn w) {
+    const Slot first = s.fp[field_b(w)];
+    const Slot second = s.fp[field_e1(w)];
+    s.fp[field_a(w)] = first;
+    s.fp[field_e0(w)] = second;
+  }
+};
+template <>
+struct Body<Op::mov_3> {
+  template <bool exact>
+  ATOLL_INLINE static void run(State& s, Insn w) {
+    const Slot first = s.fp[field_b(w)];
+    const Slot second = s.fp[field_e1(w)];
+    const Slot third = s.fp[field_e3(w)];
+    s.fp[field_a(w)] = first;
+    s.fp[field_e0(w)] = second;
+    s.fp[field_e2(w)] = third;
   }
 };
 template <>
@@ -216,6 +254,18 @@ struct Body<Op::mov_if> {
   BODY(t##_rotl_i, BinaryImm, num::rotl<T>, T)
 INTEGER_BODIES(i32, u32)
 INTEGER_BODIES(i64, u64)
+
+#define COMBINED_BODIES(t, T)                                           \
+  BODY(t##_add_add, Ternary, num::add_add<T>, T)                        \
+  BODY(t##_mul_add, Ternary, num::mul_add<T>, T)                        \
+  BODY(t##_xor_shl, BinaryShifted, num::bit_xor<T>, num::shl<T>, T)     \
+  BODY(t##_xor_shr_u, BinaryShifted, num::bit_xor<T>, num::shr_u<T>, T) \
+  BODY(t##_xor_rotl, BinaryShifted, num::bit_xor<T>, num::rotl<T>, T)
+COMBINED_BODIES(i32, u32)
+COMBINED_BODIES(i64, u64)
+BODY(i32_add_x2, AddScaled, u32, 2)
+BODY(i32_add_x4, AddScaled, u32, 4)
+BODY(i32_add_x8, AddScaled, u32, 8)
 
 #define COMPARE_BODIES(t, U, I)               \
   BODY(t##_eq, Compare, num::eq<U>, U)        \

@@ -27,7 +27,7 @@ struct OpRules {
   u8 def_count = 0;
   u8 other_count = 0;
   std::array<SlotField, 4> uses{};       // `use` and `use_def`
-  std::array<SlotField, 2> defs{};       // `def` and `use_def`
+  std::array<SlotField, 3> defs{};       // `def` and `use_def`
   std::array<isa::Operand, 5> others{};  // operands of all further kinds, in text order
 };
 
