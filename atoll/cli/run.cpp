@@ -31,6 +31,7 @@ constexpr AppText about = {
     "  atoll run --dir out::/out make.atb /out/x    it sees out as /out, and may write\n"
     "  atoll run --time 2s --memory 64M plugin.atb  with limits\n"
     "  atoll run --dir data::/ prog.wasm in.txt     a WASI program, its root is data\n"
+    "  atoll run --invoke add math.wasm 1 2         calls one function, prints what it gives\n"
     "  atoll asm -o - a.atoll | atoll run - x y     the module from a pipe\n"
     "\nExit codes: the program's own; 2 wrong command line, 124 time limit, 126 can't be run,\n"
     "127 no such file, 130 interrupted, 134 trap, 152 out of fuel."};
@@ -40,6 +41,8 @@ struct Options {
   ProcessOptions process;
   bool stats = false;
   std::string file;
+  std::string invoke;                // a function to call in place of the program's entry
+  std::optional<std::string> argv0;  // the program's name, as it sees it
 };
 
 // An option that may be given several times, each with one value.
@@ -143,6 +146,19 @@ void add_options(CLI::App& app, Options& options) {
                 throw CLI::ValidationError("--memory-strategy", "checked or guarded");
               }
             });
+  add_value(app, "--invoke", "FUNCTION",
+            "Call an exported function; its arguments follow FILE, its results are printed",
+            [&options](const std::string& text) { options.invoke = text; });
+  add_value(app, "--argv0", "NAME", "The program's name as it sees it, in place of FILE",
+            [&options](const std::string& text) { options.argv0 = text; });
+  add_value(app, "--unknown-imports", "error|trap",
+            "Functions that nobody provides: an error (as it is), or a trap when they are called",
+            [&process](const std::string& text) {
+              process.trap_unknown_imports = text == "trap";
+              if (text != "trap" && text != "error") {
+                throw CLI::ValidationError("--unknown-imports", "error or trap");
+              }
+            });
   app.add_flag("--stats", options.stats, "Print times and memory to standard error at the end");
 }
 
@@ -212,6 +228,8 @@ void complain_stopped(std::string_view why, const std::vector<TraceFrame>& trace
 
 int finish(const Outcome& outcome) {
   switch (outcome.kind) {
+    case Outcome::Kind::returned:
+      return exit_ok;
     case Outcome::Kind::exited:
       return static_cast<int>(outcome.exit_code & 0xff);
     case Outcome::Kind::trapped:
@@ -251,6 +269,39 @@ void print_stats(const Process& process, Clock::duration start_up) {
   write_all(2, text);
 }
 
+// The words after FILE as the function's arguments; an exit code where they are none.
+std::optional<int> parse_arguments(const Module& module, const std::string& function,
+                                   const std::vector<std::string>& words,
+                                   std::vector<Value>& arguments) {
+  const std::optional<FunctionType> type = module.function_type(function);
+  if (!type) {
+    complain("--invoke: the module exports no function `" + printable(function) +
+             "`; `atoll inspect` lists them");
+    return exit_not_started;
+  }
+  if (words.size() - 1 != type->parameters.size()) {
+    complain(fmt::format("--invoke: `{}` takes {} arguments, not {}", printable(function),
+                         type->parameters.size(), words.size() - 1));
+    return exit_usage;
+  }
+  for (size_t i = 0; i < type->parameters.size(); ++i) {
+    const auto value = parse_value(type->parameters[i], words[i + 1]);
+    if (!value) {
+      complain(fmt::format("--invoke: `{}` is not of type {}", printable(words[i + 1]),
+                           to_text(type->parameters[i])));
+      return exit_usage;
+    }
+    arguments.push_back(*value);
+  }
+  return std::nullopt;
+}
+
+int print_results(const std::vector<Value>& results) {
+  std::string text;
+  for (const Value& result : results) text += to_text(result) + "\n";
+  return write_output("-", text);
+}
+
 }  // namespace
 
 int run_command(int argc, char** argv) {
@@ -272,6 +323,7 @@ int run_command(int argc, char** argv) {
   }
   options.file = rest[0];
   options.process.arguments = rest;
+  if (options.argv0) options.process.arguments[0] = *options.argv0;
   options.process.input = has_stream(0) ? 0 : -1;
   options.process.output = has_stream(1) ? 1 : -1;
   options.process.error = has_stream(2) ? 2 : -1;
@@ -297,15 +349,21 @@ int run_command(int argc, char** argv) {
     complain(printable(process.error().text()));
     return process.error().code == ErrorCode::usage ? exit_usage : exit_not_started;
   }
+  std::vector<Value> arguments;
+  if (!options.invoke.empty()) {
+    if (const auto code = parse_arguments(*module, options.invoke, rest, arguments)) return *code;
+  }
   catch_signals(*process);
   const Clock::duration start_up = Clock::now() - begin;
-  const Result<Outcome> outcome = process->run();
+  const Result<Outcome> outcome =
+      options.invoke.empty() ? process->run() : process->call(options.invoke, arguments);
   running.store(nullptr);
   if (!outcome) {
     complain(printable(outcome.error().text()));
     return exit_not_started;
   }
   if (options.stats) print_stats(*process, start_up);
+  if (outcome->kind == Outcome::Kind::returned) return print_results(process->results());
   const int code = finish(*outcome);
   // Taking the process down waits for host calls that block in another thread: that is too late.
   if (outcome->kind == Outcome::Kind::time_limit) std::_Exit(code);

@@ -34,5 +34,6 @@ struct Access {
 
 // The same error, in the public type.
 Error to_public(base::Error error);
+ValueType to_public(mod::ValType type);
 
 }  // namespace atollvm

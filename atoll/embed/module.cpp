@@ -46,6 +46,34 @@ Result<Module> Module::assemble(const Engine& engine, const Source& source,
       Impl{Access::impl(engine), runtime::Program::make(*std::move(verified))}));
 }
 
+std::optional<FunctionType> Module::function_type(std::string_view name) const {
+  const runtime::Program& program = *impl_->program;
+  const auto index = program.find_export(name, mod::ExternKind::function);
+  if (!index) return std::nullopt;
+  const mod::FuncType& type = program.module().types[program.type_of(*index)];
+  FunctionType result;
+  for (const mod::ValType each : type.params) result.parameters.push_back(to_public(each));
+  for (const mod::ValType each : type.results) result.results.push_back(to_public(each));
+  return result;
+}
+
+ValueType to_public(mod::ValType type) {
+  switch (type) {
+    case mod::ValType::i32:
+      return ValueType::i32;
+    case mod::ValType::i64:
+      return ValueType::i64;
+    case mod::ValType::f32:
+      return ValueType::f32;
+    case mod::ValType::f64:
+      return ValueType::f64;
+    case mod::ValType::funcref:
+      return ValueType::funcref;
+    default:  // the verifier lets no v128 through
+      return ValueType::externref;
+  }
+}
+
 std::string Module::bytes() const { return mod::write(impl_->program->module()); }
 
 }  // namespace atollvm

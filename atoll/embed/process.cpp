@@ -72,14 +72,18 @@ struct Process::Impl {
   bool uses_wasi = false;
   std::vector<u32> stages;  // the functions to run, one after the other
   usize stage = 0;
+  bool started = false;        // the start function and `_initialize` have run
+  std::vector<Value> results;  // of the call that returned last
   bool ended = false;
   bool under_way = false;  // a call stopped for lack of fuel
   u64 fuel_given = 0;
   std::chrono::nanoseconds run_time{0};
 
   void add_wasi();
+  void add_unknown();
+  Result<Outcome> run_timed(std::span<const runtime::Slot> arguments);
   base::Status grant(const ProcessOptions& options);
-  base::Result<runtime::Outcome> run_stages();
+  base::Result<runtime::Outcome> run_stages(std::span<const runtime::Slot> arguments);
   Outcome to_outcome(runtime::Outcome outcome) const;
 };
 
@@ -95,10 +99,19 @@ static std::optional<u32> find_entry(const runtime::Program& program, std::strin
   return fits ? index : std::nullopt;
 }
 
-// What running a module means: its start function, and the entry. WASI's commands have `_start`;
-// its reactors have `_initialize`, to be called before anything else.
-static std::vector<u32> find_stages(const runtime::Program& program) {
+// What running a module means: its start function, and the entry (or the given function). WASI's
+// commands have `_start`; its reactors have `_initialize`, to be called before anything else.
+static std::vector<u32> find_stages(const runtime::Program& program, std::optional<u32> function) {
   std::vector<u32> entries;
+  if (function) {
+    if (const auto start = program.module().start) entries.push_back(*start);
+    if (const auto initialize = find_entry(program, "_initialize", false);
+        initialize && initialize != function) {
+      entries.push_back(*initialize);
+    }
+    entries.push_back(*function);
+    return entries;
+  }
   if (const auto start = find_entry(program, "_start", false)) {
     entries.push_back(*start);
   } else {
@@ -134,6 +147,26 @@ void Process::Impl::add_wasi() {
     std::vector<runtime::HostFunction> more = wasi::functions(environment, edition);
     functions.insert(functions.end(), std::make_move_iterator(more.begin()),
                      std::make_move_iterator(more.end()));
+  }
+}
+
+// A function for each function import that nothing provides.
+void Process::Impl::add_unknown() {
+  for (const mod::Import& import : program->module().imports) {
+    if (import.kind != mod::ExternKind::function) continue;
+    const bool known =
+        std::any_of(functions.begin(), functions.end(), [&](const runtime::HostFunction& each) {
+          return each.name == import.name && each.module == import.module;
+        });
+    if (known) continue;
+    runtime::HostFunction unknown;
+    unknown.module = import.module;
+    unknown.name = import.name;
+    unknown.type = program->module().types[import.func_type];
+    unknown.call = [](runtime::HostContext&) {
+      return runtime::HostResult::trapped(runtime::Trap::unknown_import);
+    };
+    functions.push_back(std::move(unknown));
   }
 }
 
@@ -182,6 +215,7 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
     impl->environment.variables.push_back(name + "=" + value);
   }
   impl->add_wasi();
+  if (options.trap_unknown_imports) impl->add_unknown();
   runtime::Options inner;
   inner.limits = to_internal(options.limits);
   inner.memory = static_cast<runtime::MemoryStrategy>(engine.options().memory);
@@ -197,17 +231,15 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   return Process(std::move(impl));
 }
 
-base::Result<runtime::Outcome> Process::Impl::run_stages() {
-  if (stages.empty()) stages = find_stages(*program);
-  if (stages.empty()) {
-    return base::Error{base::ErrorCode::not_found, program->module().name,
-                       "no exported function `main` of type () -> i32 or (), nor `_start` or "
-                       "`_initialize` of type ()"};
-  }
+// The arguments are the last stage's.
+base::Result<runtime::Outcome> Process::Impl::run_stages(std::span<const runtime::Slot> arguments) {
   runtime::Outcome outcome;
   for (; stage < stages.size(); ++stage) {
     if (!under_way) {
-      if (base::Status status = process->prepare(stages[stage], {}); !status) {
+      if (base::Status status = process->prepare(
+              stages[stage],
+              stage + 1 == stages.size() ? arguments : std::span<const runtime::Slot>());
+          !status) {
         return status.error();
       }
     }
@@ -215,7 +247,6 @@ base::Result<runtime::Outcome> Process::Impl::run_stages() {
     under_way = outcome.kind == runtime::Outcome::Kind::out_of_fuel;
     if (outcome.kind != runtime::Outcome::Kind::finished) break;
   }
-  ended = !under_way;
   return outcome;
 }
 
@@ -245,25 +276,92 @@ Outcome Process::Impl::to_outcome(runtime::Outcome outcome) const {
 
 Result<Outcome> Process::run() {
   Impl& impl = *impl_;
-  if (impl.ended) {
-    return Error{ErrorCode::usage, "", "the process has ended"};
+  if (impl.ended || (impl.started && !impl.under_way)) {
+    return Error{ErrorCode::usage, "", "the process has ended, or its functions were called"};
   }
+  if (impl.stages.empty()) impl.stages = find_stages(*impl.program, std::nullopt);
+  if (impl.stages.empty()) {
+    return Error{ErrorCode::not_found, impl.program->module().name,
+                 "no exported function `main` of type () -> i32 or (), nor `_start` or "
+                 "`_initialize` of type ()"};
+  }
+  Result<Outcome> outcome = impl.run_timed({});
+  impl.ended = !impl.under_way;
+  return outcome;
+}
+
+Result<Outcome> Process::call(std::string_view function, std::span<const Value> arguments) {
+  Impl& impl = *impl_;
+  if (impl.ended) return Error{ErrorCode::usage, "", "the process has ended"};
+  const runtime::Program& program = *impl.program;
+  const auto index = program.find_export(function, mod::ExternKind::function);
+  const std::string name(function);
+  if (!index || *index < program.imported_functions()) {
+    return Error{ErrorCode::not_found, name, "the module exports no such function of its own"};
+  }
+  const mod::FuncType& type = program.module().types[program.type_of(*index)];
+  if (arguments.size() != type.params.size()) {
+    return Error{ErrorCode::usage, name,
+                 "takes " + std::to_string(type.params.size()) + " arguments, not " +
+                     std::to_string(arguments.size())};
+  }
+  std::vector<runtime::Slot> slots;
+  for (usize i = 0; i < arguments.size(); ++i) {
+    const bool reference = mod::is_reference(type.params[i]);
+    if (arguments[i].type != to_public(type.params[i]) || (reference && arguments[i].bits != 0)) {
+      return Error{ErrorCode::usage, name,
+                   "argument " + std::to_string(i) + " must be of type " +
+                       std::string(mod::name_of(type.params[i])) + (reference ? ", null" : "")};
+    }
+    slots.push_back(arguments[i].bits);
+  }
+  if (!impl.under_way) {
+    impl.stages = impl.started ? std::vector<u32>{*index} : find_stages(program, *index);
+    impl.stage = 0;
+  }
+  impl.started = true;
+  Result<Outcome> outcome = impl.run_timed(slots);
+  if (!outcome) {
+    impl.ended = true;
+    return outcome;
+  }
+  if (impl.under_way) return outcome;
+  // Not by its own `exit`: the function came back.
+  if (impl.process->state != runtime::Process::State::idle) {
+    impl.ended = true;
+    return outcome;
+  }
+  impl.results.clear();
+  for (usize i = 0; i < type.results.size(); ++i) {
+    const ValueType result = to_public(type.results[i]);
+    const bool narrow = result == ValueType::i32 || result == ValueType::f32;
+    const u64 bits = impl.process->results()[i];
+    impl.results.push_back({result, narrow ? static_cast<u32>(bits) : bits});
+  }
+  outcome->kind = Outcome::Kind::returned;
+  outcome->exit_code = 0;
+  return outcome;
+}
+
+std::vector<Value> Process::results() const { return impl_->results; }
+
+Result<Outcome> Process::Impl::run_timed(std::span<const runtime::Slot> arguments) {
   const Clock::time_point begin = Clock::now();
   std::optional<Watchdog::Ticket> ticket;
-  if (impl.time_limit && *impl.time_limit < longest_time) {
-    sched::Runner& runner = *impl.runner;
-    ticket = impl.engine->watchdog.set(begin + *impl.time_limit,
-                                       [&runner] { runner.stop(runtime::Trap::time_limit); });
+  if (time_limit && *time_limit < longest_time) {
+    sched::Runner& running = *runner;
+    ticket = engine->watchdog.set(begin + *time_limit,
+                                  [&running] { running.stop(runtime::Trap::time_limit); });
     if (!ticket) return Error{ErrorCode::io, "", "no thread for the time limit"};
   }
-  const auto outcome = impl.run_stages();
+  const auto outcome = run_stages(arguments);
   if (ticket) {
-    impl.engine->watchdog.clear(*ticket);
-    impl.runner->withdraw(runtime::Trap::time_limit);
+    engine->watchdog.clear(*ticket);
+    runner->withdraw(runtime::Trap::time_limit);
   }
-  impl.run_time += Clock::now() - begin;
+  run_time += Clock::now() - begin;
   if (!outcome) return to_public(outcome.error());
-  return impl.to_outcome(*outcome);
+  return to_outcome(*outcome);
 }
 
 void Process::add_fuel(std::uint64_t amount) {

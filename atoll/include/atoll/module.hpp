@@ -11,6 +11,7 @@
 #include <atoll/diagnostic.hpp>
 #include <atoll/engine.hpp>
 #include <atoll/result.hpp>
+#include <atoll/value.hpp>
 
 namespace atollvm {
 
@@ -97,6 +98,9 @@ class Module {
 
   // What it holds and needs; made anew at each call, in time linear in the module's size.
   [[nodiscard]] ModuleInfo info() const;
+
+  // The type of an exported function; nothing: there is no such export. Linear in the exports.
+  [[nodiscard]] std::optional<FunctionType> function_type(std::string_view name) const;
 
   // The module file. The same module always gives the same bytes.
   [[nodiscard]] std::string bytes() const;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,7 @@
 #include <atoll/engine.hpp>
 #include <atoll/module.hpp>
 #include <atoll/result.hpp>
+#include <atoll/value.hpp>
 
 namespace atollvm {
 
@@ -45,6 +47,9 @@ struct ProcessOptions {
   int input = -1;
   int output = -1;
   int error = -1;
+  // Functions that the module imports and nobody provides trap (unknown_import) when they are
+  // called; else such a module has no process.
+  bool trap_unknown_imports = false;
   Limits limits;
 };
 
@@ -66,6 +71,7 @@ enum class Trap : std::uint8_t {
   interrupted,
   out_of_memory,
   host_error,
+  unknown_import,
 };
 // A short text for people, e.g. "integer divide by zero". Any thread.
 std::string_view to_text(Trap trap) noexcept;
@@ -83,6 +89,7 @@ struct TraceFrame {
 struct Outcome {
   enum class Kind : std::uint8_t {
     exited,       // main returned, or the guest ended itself: exit_code
+    returned,     // the function of call() returned: results()
     trapped,      // `trap` says why
     out_of_fuel,  // run() goes on after add_fuel()
     time_limit,   // Limits::time passed
@@ -90,9 +97,9 @@ struct Outcome {
   };
   Kind kind = Kind::exited;
   std::uint32_t exit_code = 0;
-  Trap trap = Trap::unreachable;  // for all kinds but exited
-  // The stack at that moment, innermost first; empty for exited. Of a very deep one, some frames
-  // in the middle are left out.
+  Trap trap = Trap::unreachable;  // for all kinds but exited and returned
+  // The stack at that moment, innermost first; empty for exited and returned. Of a very deep one,
+  // some frames in the middle are left out.
   std::vector<TraceFrame> trace;
 };
 
@@ -125,6 +132,15 @@ class Process {
   // on. Errors: not_found (no entry of such a type), usage (it has ended already), io (no event
   // loop could be made).
   Result<Outcome> run();
+
+  // Calls an exported function. The first call runs the module's start function and, if it has
+  // one, `_initialize` before. Blocks as run() does; any number of calls, but none after run() or
+  // after the guest trapped or ended itself. Gives `returned`, or what stopped it; after
+  // out_of_fuel, the same call again goes on. Errors: not_found (no such export), usage (arguments
+  // of other types or another number; references other than null; it has ended already), io.
+  Result<Outcome> call(std::string_view function, std::span<const Value> arguments);
+  // Of the call that returned last.
+  [[nodiscard]] std::vector<Value> results() const;
 
   // More fuel for a process whose fuel is counted; else nothing.
   void add_fuel(std::uint64_t amount);
