@@ -41,11 +41,12 @@ class Bench:
         """A benchmark program of tests/bench/*.cpp."""
         return str(BUILD / "bin" / name)
 
-    def peer(self, name, command, package):
-        """The peer's command, or None when this machine has none (which is said at the end)."""
+    def peer(self, name, command, how):
+        """The peer's command, or None when this machine has none: the end says so, and `how` to
+        get it."""
         if shutil.which(command[0]):
             return command
-        self.missing[name] = package
+        self.missing[name] = how
         return None
 
     def assemble(self, source):
@@ -166,8 +167,8 @@ def main():
         except BenchError as error:
             print(f"bench: {error}", file=sys.stderr)
             status = 2
-    for name, package in bench.missing.items():
-        print(f"\nmissing peer {name}: apt-get install {package}")
+    for name, how in bench.missing.items():
+        print(f"\nmissing {name}: {how}")
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(bench.figures, file, indent=2)

@@ -17,7 +17,8 @@ REACTION_TARGET_MS = 50
 
 
 def programs(bench):
-    peers = {name: bench.peer(name, command, package) for name, (command, package, _) in PEERS.items()}
+    peers = {name: bench.peer(name, command, f"apt-get install {package}")
+             for name, (command, package, _) in PEERS.items()}
     peers = {name: command for name, command in peers.items() if command}
     method = f"minimum of {bench.rounds}, user CPU, interleaved"
     ratios = {name: [] for name in peers}

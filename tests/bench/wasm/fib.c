@@ -1,0 +1,10 @@
+// Recursive calls.
+#include <stdio.h>
+
+static volatile int N = 38;
+__attribute__((noinline)) static int fib(int n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+
+int main(void) {
+  printf("%d\n", fib(N));
+  return 0;
+}
