@@ -275,7 +275,10 @@ void FunctionTranslator::branch_if(u32 depth) {
   if (label_behind || types.count != 0) merge_all();
   if (types.count != 0) use_slot(merged(to->height + types.count - 1));
   if (types.count == 0 || height() == to->height + types.count) {
-    if (types.count == 0 && to->label.record != Emitter::none && fuse_step(condition, *to)) return;
+    if (types.count == 0 && to->label.record != Emitter::none &&
+        (fuse_step(condition, *to) || fuse_scan(condition, *to))) {
+      return;
+    }
     return emit_branch(condition, to->label);
   }
   Emitter::Label behind;

@@ -158,6 +158,14 @@ void Emitter::branch_back_by(Op operation, u32 a, u32 b, u32 c, Label& target) {
   op_ext(operation, a, b, c, isa::encode_ext(0, 0, distance));
 }
 
+void Emitter::branch_back_scan(Op operation, u32 loaded, u32 address, u32 step, u32 bound,
+                               Label& target) {
+  const u32 distance = back_distance(target);
+  if (distance > 0xffff) overflow_ = true;
+  op_ext(operation, address, loaded, distance,
+         isa::encode_ext(static_cast<u16>(step), static_cast<u16>(bound)));
+}
+
 void Emitter::jump(Label& target) {
   if (target.record != none) {
     const u32 distance = back_distance(target);

@@ -97,6 +97,8 @@ class Emitter {
   void branch_back(Op operation, u32 a, u32 b, Label& target);
   // The same for operations of two words: a, b, c, and the distance behind them.
   void branch_back_by(Op operation, u32 a, u32 b, u32 c, Label& target);
+  // And for scans: the loaded value, the address, its step, the bound.
+  void branch_back_scan(Op operation, u32 loaded, u32 address, u32 step, u32 bound, Label& target);
   void jump(Label& target);
   // br_table over targets: `targets` are labels that will be bound after it.
   void table(u32 index, std::span<Label* const> targets);

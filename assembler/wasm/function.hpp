@@ -178,6 +178,7 @@ class FunctionTranslator {
   void return_all();
   void emit_return(u32 count);
   bool fuse_step(Condition condition, Control& to);
+  bool fuse_scan(Condition condition, Control& to);
   Condition take_condition(const Entry& entry, u32 position);
   void emit_branch(Condition condition, Emitter::Label& target);
   void emit_branch_not(Condition condition, Emitter::Label& target);

@@ -103,6 +103,15 @@ bool FunctionTranslator::fuse(Op op, u32 left, u32 right, u32 slot) {
 }
 
 bool FunctionTranslator::take_address(const Access& access, u32 address, Address& fused) {
+  if (address < locals_) {
+    // "p = p + imm", just before.
+    if (!emit_.last_defines(address)) return false;
+    const Word sum = *emit_.last();
+    if (isa::op_of(sum) != Op::i32_add_i || isa::field_b(sum) != address) return false;
+    fused = {access.stepped, address, isa::field_c(sum), true};
+    emit_.remove_last();
+    return true;
+  }
   if (address < locals_ || !emit_.last_defines(address)) return false;
   const Word sum = *emit_.last();
   fused = {access.indexed, isa::field_b(sum), isa::field_c(sum), false};
@@ -204,6 +213,64 @@ bool FunctionTranslator::fuse_step(Condition condition, Control& to) {
   } else {
     emit_.branch_back_by(add, slot, step, limit, to.label);
   }
+  return true;
+}
+
+// "p = p + imm; x = the number at p; back if x compares so with y" as one operation.
+bool FunctionTranslator::fuse_scan(Condition condition, Control& to) {
+  if (emit_.long_branches() || emit_.last() == nullptr) return false;
+  const Word word = *emit_.last();
+  const Op op = isa::op_of(word);
+  if (op != Op::i32_load_step && op != Op::i64_load_step) return false;
+  const u32 loaded = isa::field_a(word);
+  const u32 address = isa::field_b(word);
+  if (loaded == address) return false;
+  Op fused = Op::nop;
+  bool swapped = false;
+  const bool is_64 = op == Op::i64_load_step;
+  switch (condition.op) {
+#define SCANS(t, wide)                                                                 \
+  case Op::br_##t##_eq:                                                                \
+    fused = is_64 == wide ? Op::back_##t##_load_step_eq : fused;                       \
+    break;                                                                             \
+  case Op::br_##t##_ne:                                                                \
+    fused = is_64 == wide ? Op::back_##t##_load_step_ne : fused;                       \
+    break;                                                                             \
+  case Op::br_##t##_lt_s:                                                              \
+    swapped = condition.b == loaded;                                                   \
+    if (is_64 == wide)                                                                 \
+      fused = swapped ? Op::back_##t##_load_step_gt_s : Op::back_##t##_load_step_lt_s; \
+    break;                                                                             \
+  case Op::br_##t##_lt_u:                                                              \
+    swapped = condition.b == loaded;                                                   \
+    if (is_64 == wide)                                                                 \
+      fused = swapped ? Op::back_##t##_load_step_gt_u : Op::back_##t##_load_step_lt_u; \
+    break;                                                                             \
+  case Op::br_##t##_le_s:                                                              \
+    swapped = condition.b == loaded;                                                   \
+    if (is_64 == wide)                                                                 \
+      fused = swapped ? Op::back_##t##_load_step_ge_s : Op::back_##t##_load_step_le_s; \
+    break;                                                                             \
+  case Op::br_##t##_le_u:                                                              \
+    swapped = condition.b == loaded;                                                   \
+    if (is_64 == wide)                                                                 \
+      fused = swapped ? Op::back_##t##_load_step_ge_u : Op::back_##t##_load_step_le_u; \
+    break;
+    SCANS(i32, false)
+    SCANS(i64, true)
+#undef SCANS
+    default:
+      return false;
+  }
+  if (fused == Op::nop) return false;
+  if (condition.b == loaded && !swapped) swapped = true;  // eq and ne are the same both ways
+  const u32 bound = swapped ? condition.a : condition.b;
+  if ((swapped ? condition.b : condition.a) != loaded || bound == loaded || bound == address) {
+    return false;
+  }
+  const u32 step = isa::field_c(word);
+  emit_.remove_last();
+  emit_.branch_back_scan(fused, loaded, address, step, bound, to.label);
   return true;
 }
 

@@ -102,14 +102,14 @@ void read_section(Reader& reader, u8& last) {
   const Section& section = sections[id];
   if (id != custom_id && section.rank <= last) {
     reader.malformed(
-        "unexpected content: a {} section here, sections have a fixed order, each at "
+        "unexpected content: the {} section here, sections have a fixed order, each at "
         "most once",
         section.name);
     return;
   }
   const u32 size = reader.in.leb_u32();
   if (reader.ok() && size > reader.in.left()) {
-    reader.malformed("unexpected end: a {} section of {} bytes, {} are left", section.name, size,
+    reader.malformed("unexpected end: the {} section has {} bytes, {} are left", section.name, size,
                      reader.in.left());
   }
   if (!reader.ok()) return;

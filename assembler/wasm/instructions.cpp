@@ -357,7 +357,8 @@ void FunctionTranslator::store(const Access& access) {
   const u32 base = address_slot(address, position, offset);
   const u32 from = slot_of(value, position + 1);
   Address fused;
-  if (offset == 0 && take_address(access, base, fused)) {
+  // A stepped store would store its address as it was before the step.
+  if (offset == 0 && from != base && take_address(access, base, fused)) {
     if (fused.immediate) {
       emit_.op(fused.op, fused.a, from, fused.b);
     } else {

@@ -169,6 +169,7 @@ struct Access {
   Op op;            // 16-bit offset
   Op long_op;       // any offset
   Op indexed;       // base and scaled index
+  Op stepped;       // base register plus an immediate, which goes back into the register
   Op wrapped;       // base plus an immediate, modulo 2^32
   Op byte_indexed;  // base and index in bytes; nop: there is none, or `indexed` is it
   ValType type;
@@ -178,9 +179,9 @@ inline constexpr u8 first_load = 0x28;
 inline constexpr u8 first_store = 0x36;
 inline constexpr u8 last_store = 0x3e;
 #define ACCESS(id, t, log2) \
-  {Op::id, Op::id##_long, Op::id##_x, Op::id##_w, Op::nop, ValType::t, log2}
+  {Op::id, Op::id##_long, Op::id##_x, Op::id##_step, Op::id##_w, Op::nop, ValType::t, log2}
 #define FULL_ACCESS(id, t, log2) \
-  {Op::id, Op::id##_long, Op::id##_x, Op::id##_w, Op::id##_xb, ValType::t, log2}
+  {Op::id, Op::id##_long, Op::id##_x, Op::id##_step, Op::id##_w, Op::id##_xb, ValType::t, log2}
 inline constexpr Access accesses[last_store - first_load + 1] = {
     FULL_ACCESS(i32_load, i32, 2),  FULL_ACCESS(i64_load, i64, 3),  FULL_ACCESS(f32_load, f32, 2),
     FULL_ACCESS(f64_load, f64, 3),  ACCESS(i32_load8_s, i32, 0),    ACCESS(i32_load8_u, i32, 0),
