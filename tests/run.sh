@@ -176,7 +176,7 @@ if wanted format; then
 fi
 
 if ((long)); then
-  for script in tests/long/*.sh; do
+  for script in tests/long/*.sh tests/programs/*.sh; do
     name=$(basename "$script" .sh)
     [[ -x $script ]] && wanted "long/$name" && build release || continue
     # --resume NAME:K goes on inside NAME and leaves out what ran before it.
