@@ -10,7 +10,7 @@ namespace atollvm::wasm {
 struct OpShape {
   u8 words = 0;      // 0: br_table
   u8 slots[2] = {};  // 16-bit lanes of the first and the extension word that name slots, a bit each
-  bool defines_a = false;  // field a is the result and nothing else
+  bool defines_a = false;  // field a is the result, and no other is
 };
 
 namespace detail {
@@ -40,6 +40,7 @@ constexpr OpShape make_shape(u8 words, std::initializer_list<FormatOperand> oper
   using Field = isa::Field;
   OpShape shape;
   shape.words = words;
+  u32 results = 0;
   for (const FormatOperand& operand : operands) {
     if (!names_slot(operand.kind)) continue;
     const u8 field = static_cast<u8>(operand.field);
@@ -48,8 +49,12 @@ constexpr OpShape make_shape(u8 words, std::initializer_list<FormatOperand> oper
     } else {
       shape.slots[1] |= static_cast<u8>(1u << (field - static_cast<u8>(Field::e0)));
     }
-    if (operand.kind == isa::OperandKind::def && operand.field == Field::a) shape.defines_a = true;
+    if (operand.kind != isa::OperandKind::def) continue;
+    ++results;
+    if (operand.field == Field::a) shape.defines_a = true;
   }
+  // Given another slot, one of several could meet the others.
+  if (results != 1) shape.defines_a = false;
   return shape;
 }
 
