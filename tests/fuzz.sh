@@ -11,8 +11,10 @@ for source in tests/fuzz/*_fuzz.cpp; do
   folders=("build/fuzz/$name")
   mkdir -p "${folders[0]}"
   if [[ -d tests/fuzz/corpus/$name ]]; then folders+=("tests/fuzz/corpus/$name"); fi
+  dictionary=()
+  if [[ -e tests/fuzz/$name.dict ]]; then dictionary=("-dict=tests/fuzz/$name.dict"); fi
   echo "fuzz $name: $2 s"
-  "build/asan/bin/${name}_fuzz" "${folders[@]}" -max_total_time="$2" -seed="${3:-0}" \
+  "build/asan/bin/${name}_fuzz" "${folders[@]}" "${dictionary[@]}" -max_total_time="$2" -seed="${3:-0}" \
     -timeout=10 -rss_limit_mb=2048 -artifact_prefix="build/fuzz/$name-" 2>&1
   ran=$((ran + 1))
 done
