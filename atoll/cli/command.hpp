@@ -72,8 +72,9 @@ void show(const std::vector<Diagnostic>& diagnostics);
 
 // --- Programs (load.cpp) ---
 
-// WebAssembly text as a WebAssembly module, by wabt's wat2wasm; all else as it is.
-Result<std::string> to_binary(const std::string& path, std::string bytes);
+// WebAssembly text as a WebAssembly module, by wabt's wat2wasm; all else as it is. Errors have no
+// place.
+Result<std::string> to_binary(std::string bytes);
 // A module of any input: source, module file, WebAssembly module or text. Mistakes in a source go
 // to `diagnostics`; other errors have the path in their place.
 Result<Module> load_module(const Engine& engine, const std::string& path, std::string input,

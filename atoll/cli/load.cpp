@@ -35,12 +35,12 @@ class MemoryFile {
 };
 
 // Runs wabt's wat2wasm; its messages go to standard error as they are.
-Result<std::string> wat_to_wasm(const std::string& path, std::string_view text) {
+Result<std::string> wat_to_wasm(std::string_view text) {
   const MemoryFile in("text.wat");
   const MemoryFile out("module.wasm");
-  if (in.fd() < 0 || out.fd() < 0) return Error{ErrorCode::io, path, std::strerror(errno)};
+  if (in.fd() < 0 || out.fd() < 0) return Error{ErrorCode::io, "", std::strerror(errno)};
   if (const int error = write_all(in.fd(), text)) {
-    return Error{ErrorCode::io, path, std::strerror(error)};
+    return Error{ErrorCode::io, "", std::strerror(error)};
   }
   std::string words[] = {"wat2wasm", "--enable-tail-call", "--enable-extended-const",
                          in.path(),  "--debug-names",      "-o",
@@ -51,7 +51,7 @@ Result<std::string> wat_to_wasm(const std::string& path, std::string_view text) 
   pid_t child = 0;
   if (const int error =
           posix_spawnp(&child, "wat2wasm", nullptr, nullptr, arguments.data(), environ)) {
-    return Error{ErrorCode::not_found, path,
+    return Error{ErrorCode::not_found, "",
                  std::string("WebAssembly text needs wabt's wat2wasm (apt-get install wabt): ") +
                      std::strerror(error)};
   }
@@ -59,7 +59,7 @@ Result<std::string> wat_to_wasm(const std::string& path, std::string_view text) 
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return Error{ErrorCode::invalid, path, "wat2wasm refused it"};
+    return Error{ErrorCode::invalid, "", "wat2wasm refused it"};
   }
   return read_input(out.path());
 }
@@ -74,25 +74,25 @@ bool is_wat(std::string_view text) {
 
 }  // namespace
 
-Result<std::string> to_binary(const std::string& path, std::string bytes) {
-  if (!is_module_file(bytes) && !is_wasm_file(bytes) && is_wat(bytes)) {
-    return wat_to_wasm(display_name(path), bytes);
-  }
+Result<std::string> to_binary(std::string bytes) {
+  if (!is_module_file(bytes) && !is_wasm_file(bytes) && is_wat(bytes)) return wat_to_wasm(bytes);
   return bytes;
 }
 
 Result<Module> load_module(const Engine& engine, const std::string& path, std::string input,
                            std::vector<Diagnostic>& diagnostics) {
-  const Result<std::string> bytes = to_binary(path, std::move(input));
-  if (!bytes) return bytes.error();
+  const auto with_path = [&path](Error error) {
+    error.place = display_name(path) + (error.place.empty() ? "" : ": " + error.place);
+    return error;
+  };
+  const Result<std::string> bytes = to_binary(std::move(input));
+  if (!bytes) return with_path(bytes.error());
   if (!is_module_file(*bytes) && !is_wasm_file(*bytes)) {
     return Module::assemble(engine, {display_name(path), *bytes}, read_source_file, &diagnostics);
   }
   Result<Module> module = Module::load(engine, *bytes);
   if (module) return module;
-  Error error = std::move(module).error();
-  error.place = display_name(path) + (error.place.empty() ? "" : ": " + error.place);
-  return error;
+  return with_path(std::move(module).error());
 }
 
 }  // namespace atollvm::cli

@@ -107,7 +107,7 @@ int dis_command(int argc, char** argv) {
   if (const auto code = parse(app, argc, argv)) return *code;
   std::optional<std::string> input = read_or_complain(path);
   if (!input) return exit_failure;
-  const Result<std::string> bytes = to_binary(path, *std::move(input));
+  const Result<std::string> bytes = to_binary(*std::move(input));
   if (!bytes) return fail(display_name(path), bytes.error());
   const Result<std::string> text = tools::disassemble(*bytes);
   return text ? write_output(output, *text) : fail(display_name(path), text.error());
@@ -136,7 +136,7 @@ int check_command(int argc, char** argv) {
       code = exit_failure;
       continue;
     }
-    const Result<std::string> binary = to_binary(path, *std::move(bytes));
+    const Result<std::string> binary = to_binary(*std::move(bytes));
     if (!binary) {
       code = fail(display_name(path), binary.error());
     } else if (is_module_file(*binary) || is_wasm_file(*binary)) {
@@ -169,7 +169,7 @@ int translate_command(int argc, char** argv) {
   if (output.empty()) output = with_extension(path, ".atb");
   std::optional<std::string> input = read_or_complain(path);
   if (!input) return exit_failure;
-  const Result<std::string> bytes = to_binary(path, *std::move(input));
+  const Result<std::string> bytes = to_binary(*std::move(input));
   if (!bytes) return fail(display_name(path), bytes.error());
   const Result<std::string> module = tools::translate(*bytes, {!strip, !strip});
   return module ? write_module(output, *module) : fail(display_name(path), module.error());

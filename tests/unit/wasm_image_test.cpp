@@ -117,11 +117,11 @@ TEST_CASE("wasm image: sections have an order, sizes and known ids") {
   refuses(with(14, {0}), ErrorCode::malformed, "0x8", "malformed section id 14");
   refuses(with(0x80, {0}), ErrorCode::malformed, "0x8", "malformed section id 128");
   refuses(with(id_type, {0}).section(id_type, {0}), ErrorCode::malformed, "0xb",
-          "a type section here");
+          "the type section here");
   refuses(with(id_memory, {0}).section(id_table, {0}), ErrorCode::malformed, "0xb",
-          "a table section here");
+          "the table section here");
   refuses(with(id_data_count, {0}).section(id_element, {0}), ErrorCode::malformed, "0xb",
-          "a element section here");
+          "the element section here");
   accepts(with(id_memory, {0})
               .custom("a", {})
               .section(id_global, {0})
@@ -133,7 +133,7 @@ TEST_CASE("wasm image: sections have an order, sizes and known ids") {
   refuses(with(id_type, {0, 0}), ErrorCode::malformed, "0xb (type section)",
           "section size mismatch: 1 bytes too many");
   refuses(WasmBytes().bytes + ByteString{id_type, 5, 0}, ErrorCode::malformed, "0x8",
-          "a type section of 5 bytes, 1 are left");
+          "the type section has 5 bytes, 1 are left");
   refuses(WasmBytes().bytes + ByteString{id_type}, ErrorCode::malformed, "0x9", "unexpected end");
   refuses(WasmBytes().bytes + ByteString{id_type, 0x80, 0x80, 0x80, 0x80, 0x10},
           ErrorCode::malformed, "0xd", "integer too large");
