@@ -156,6 +156,8 @@ class Builder {
       case Format::mov_2:
       case Format::mov_3:
       case Format::dsm:
+      case Format::dsi_2:
+      case Format::sms:
         make(name, Shape::raw_only).op = op;
         return;
       case Format::xsb:

@@ -66,6 +66,38 @@ void Emitter::move_one(u32 to, u32 from) {
   op_ext(Op::mov_3, written, isa::field_b(first), 0, second | Word{to} << 32 | Word{from} << 48);
 }
 
+void Emitter::join_sums(u32 locals) {
+  if (last_ == none || before_last_ == none) return;
+  const Word first = words_[before_last_];
+  const Word second = words_[last_];
+  if (isa::op_of(first) != Op::i32_add_i || isa::op_of(second) != Op::i32_add_i) return;
+  const u32 made = isa::field_a(first);
+  if (made >= locals || isa::field_b(second) == made || isa::field_a(second) == made) return;
+  remove_last();
+  remove_last();
+  op_ext(Op::i32_add_i2, made, isa::field_b(first), isa::field_c(first), second >> 16);
+}
+
+bool Emitter::copy_sum(u32 from, u32 to) {
+  if (last_ == none || from == to) return false;
+  const Word sum = words_[last_];
+  if (isa::op_of(sum) != Op::i32_add_i || isa::field_a(sum) != from) return false;
+  remove_last();
+  op_ext(Op::i32_add_i2, from, isa::field_b(sum), isa::field_c(sum),
+         isa::encode_ext(static_cast<u16>(to), isa::field_b(sum), isa::field_c(sum)));
+  return true;
+}
+
+void Emitter::split_sums(u32 slot) {
+  if (last_ == none || isa::op_of(words_[last_]) != Op::i32_add_i2) return;
+  const Word first = words_[last_];
+  const Word second = words_[last_ + 1];
+  if (static_cast<u16>(second) != slot || static_cast<u16>(second >> 16) != slot) return;
+  remove_last();
+  op(Op::i32_add_i, isa::field_a(first), isa::field_b(first), isa::field_c(first));
+  op(Op::i32_add_i, slot, slot, static_cast<u16>(second >> 32));
+}
+
 u32 Emitter::constant_slot(ValType type, u64 bits) {
   for (usize i = 0; i < constants_.size(); ++i) {
     // A slot is bits: only zero is the same in every type, but equal bits of equal width do too.

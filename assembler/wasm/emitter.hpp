@@ -70,6 +70,12 @@ class Emitter {
   void set_last_result(u32 slot) {
     words_[last_] = (words_[last_] & ~(Word{0xffff} << 16)) | Word{slot} << 16;
   }
+  // Sums of a slot and an immediate (i32.add.i) go in pairs: the last two become one, if both are
+  // of locals; the last one is made for a second slot too, if it made `from`; and a pair whose
+  // second makes `slot` of itself becomes two again.
+  void join_sums(u32 locals);
+  bool copy_sum(u32 from, u32 to);
+  void split_sums(u32 slot);
   // No fusing over this place.
   void barrier() { last_ = before_last_ = none; }
 

@@ -220,6 +220,7 @@ class FunctionTranslator {
     bool immediate = false;  // b
   };
   bool take_address(const Access& access, u32 address, Address& fused);
+  bool fuse_sum_into_memory(const Access& access, u32 base, u32 from, u64 offset);
   bool fuse_call(u32 window, u32 count, u32 function);
   bool fuse_return(u32 slot);
   Condition test_of(Op op, u32 slot);

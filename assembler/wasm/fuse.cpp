@@ -24,7 +24,8 @@ struct Fusion {
 
 constexpr Fusion fusions[] = {
 #define FLOAT(t)                                                                             \
-  {Op::t##_add, Op::t##_mul, Op::t##_mul_add, Op::t##_mul_add, Fusion::Form::ternary},       \
+  {Op::t##_mul, Op::t##_mul, Op::t##_mul_mul, Op::t##_mul_mul, Fusion::Form::ternary},       \
+      {Op::t##_add, Op::t##_mul, Op::t##_mul_add, Op::t##_mul_add, Fusion::Form::ternary},   \
       {Op::t##_sub, Op::t##_mul, Op::t##_mul_sub, Op::t##_sub_mul, Fusion::Form::ternary},   \
       {Op::t##_add, Op::t##_add, Op::t##_add_add, Op::t##_add_add, Fusion::Form::ternary},   \
       {Op::t##_add, Op::t##_sub, Op::t##_sub_add, Op::t##_sub_add, Fusion::Form::ternary},   \
@@ -105,6 +106,7 @@ bool FunctionTranslator::fuse(Op op, u32 left, u32 right, u32 slot) {
 bool FunctionTranslator::take_address(const Access& access, u32 address, Address& fused) {
   if (address < locals_) {
     // "p = p + imm", just before.
+    emit_.split_sums(address);
     if (!emit_.last_defines(address)) return false;
     const Word sum = *emit_.last();
     if (isa::op_of(sum) != Op::i32_add_i || isa::field_b(sum) != address) return false;
@@ -213,6 +215,20 @@ bool FunctionTranslator::fuse_step(Condition condition, Control& to) {
   } else {
     emit_.branch_back_by(add, slot, step, limit, to.label);
   }
+  return true;
+}
+
+// "x = x at an address + y" from the load and the sum that are there and the store that follows.
+bool FunctionTranslator::fuse_sum_into_memory(const Access& access, u32 base, u32 from,
+                                              u64 offset) {
+  if (access.summed == Op::nop || from < locals_ || !emit_.last_defines(from)) return false;
+  const Word* last = emit_.last();
+  if (isa::op_of(*last) != access.sum || isa::field_c(*last) != base || last[1] != offset) {
+    return false;
+  }
+  const u32 value = isa::field_b(*last);
+  emit_.remove_last();
+  emit_.op_ext(access.summed, base, value, 0, offset);
   return true;
 }
 

@@ -238,8 +238,9 @@ void FunctionTranslator::local_set(u32 index, bool tee) {
                  index, b, c);
       } else {
         emit_.set_last_result(index);
+        emit_.join_sums(locals_);
       }
-    } else {
+    } else if (entry.kind != Kind::local || !emit_.copy_sum(entry.slot, index)) {
       put(entry, index);
     }
   }
@@ -357,6 +358,7 @@ void FunctionTranslator::store(const Access& access) {
   const u32 base = address_slot(address, position, offset);
   const u32 from = slot_of(value, position + 1);
   Address fused;
+  if (fuse_sum_into_memory(access, base, from, offset)) return;
   // A stepped store would store its address as it was before the step.
   if (offset == 0 && from != base && take_address(access, base, fused)) {
     if (fused.immediate) {

@@ -124,6 +124,7 @@ struct FusedOps {
   Op sub_add;      // (a - b) + c
   Op mul_add_mul;  // a * b + c * e
   Op mul_sub_mul;  // a * b - c * e
+  Op mul_mul;      // (a * b) * c
 };
 
 template <class Bits>
@@ -142,6 +143,7 @@ void add_fused(std::vector<ValueCase>& cases, FusedOps ops, Bits a, Bits b, Bits
   const typename Type::Float x = Type::value(a);
   const typename Type::Float y = Type::value(b);
   add(ops.mul_sub, product - Type::value(c));
+  add(ops.mul_mul, product * Type::value(c));
   const typename Type::Float plus = x + y;
   const typename Type::Float minus = x - y;
   add(ops.add_add, plus + Type::value(c));
@@ -254,10 +256,12 @@ std::vector<ValueCase> float_values() {
   std::vector<ValueCase> cases(std::begin(by_hand), std::end(by_hand));
   add_all<u32>(cases, Op::f32_abs, Op::f32_add,
                {Op::f32_mul_add, Op::f32_acc_add, Op::f32_acc_sub, Op::f32_mul_sub, Op::f32_sub_mul,
-                Op::f32_add_add, Op::f32_sub_add, Op::f32_mul_add_mul, Op::f32_mul_sub_mul});
+                Op::f32_add_add, Op::f32_sub_add, Op::f32_mul_add_mul, Op::f32_mul_sub_mul,
+                Op::f32_mul_mul});
   add_all<u64>(cases, Op::f64_abs, Op::f64_add,
                {Op::f64_mul_add, Op::f64_acc_add, Op::f64_acc_sub, Op::f64_mul_sub, Op::f64_sub_mul,
-                Op::f64_add_add, Op::f64_sub_add, Op::f64_mul_add_mul, Op::f64_mul_sub_mul});
+                Op::f64_add_add, Op::f64_sub_add, Op::f64_mul_add_mul, Op::f64_mul_sub_mul,
+                Op::f64_mul_mul});
   return cases;
 }
 

@@ -382,6 +382,65 @@ void operands_in_memory(const Tier& tier) {
   }
 }
 
+// Sums into memory do what a load, the sum and a store do; a trapping one writes nothing.
+void sums_into_memory(const Tier& tier) {
+  constexpr u64 size = 70'000;
+  for (Op op : {Op::i32_add_store, Op::i64_add_store, Op::f32_add_store, Op::f64_add_store}) {
+    const std::string_view name = isa::info(op).name;
+    INFO(name);
+    const std::string type(name.substr(0, 3));
+    const u64 width = type.ends_with("64") ? 8 : 4;
+    ModuleBuilder module;
+    module.memory(size, {}, 0);
+    const u32 function_type = module.type({ValType::i64, ValType::i64}, {ValType::i64});
+    struct Made {
+      u64 offset;
+      u32 fused, apart;
+    };
+    std::vector<Made> made;
+    for (u64 offset : {u64{0}, u64{7}, u64{65'536}, u64{0xffff'ffff}}) {
+      CodeBuilder fused(function_type, 2, 3);
+      fused.emit(op, {1, offset, 0});
+      fused.emit(Op::i64_load_long, {2, 0, 1, offset}).emit(Op::ret_1, {2});
+      CodeBuilder apart(function_type, 2, 3);
+      apart.emit(*isa::find(type + ".load.long"), {2, 0, 1, offset});
+      apart.emit(*isa::find(type + ".add"), {2, 0, 2});
+      apart.emit(*isa::find(type + ".store.long"), {0, 1, offset, 2});
+      apart.emit(Op::i64_load_long, {2, 0, 1, offset}).emit(Op::ret_1, {2});
+      made.push_back({offset, module.add(fused), module.add(apart)});
+    }
+    Vm vm(tier, module);
+    constexpr u64 values[] = {0,
+                              1,
+                              0x3fc0'0000'4000'0000,
+                              0x4004'0000'0000'0001,
+                              0xbfff'ffff'ffff'fff0,
+                              0x8000'0000'8000'0000};
+    const u64 pollution = u64{0xfeed'0001} << 32;
+    for (const Made& each : made) {
+      for (u64 address : {each.offset, u64{66'000}, size - 8}) {
+        if (address < each.offset || address + 8 > size) continue;
+        const u64 base = pollution | (address - each.offset);
+        for (u64 value : values) {
+          for (u64 left : values) {
+            std::memcpy(vm.memory().base() + address, &value, 8);
+            const u64 fused = vm.result(each.fused, {left, base});
+            std::memcpy(vm.memory().base() + address, &value, 8);
+            CHECK(fused == vm.result(each.apart, {left, base}));
+          }
+        }
+      }
+    }
+    fill_pattern(vm.memory());
+    for (const Made& each : made) {
+      for (u64 address : {size - width + 1, size, u64{0xffff'ffff} + each.offset}) {
+        if (address < each.offset) continue;
+        vm.traps(Trap::memory_bounds, each.fused, {1, pollution | (address - each.offset)});
+      }
+    }
+  }
+}
+
 std::vector<Op> operand_ops() {
   std::vector<Op> ops;
   for (u32 number = 0; number < isa::op_count; ++number) {
@@ -603,6 +662,9 @@ std::span<const Scenario> load_store_scenarios() {
       {{Op::i32_store_step}, "a stepped store of its address", stepped_store_of_address},
       {{Op::i32_load_step}, "a stepped load of its address", stepped_load_of_address},
       {operand_ops(), "operands in memory", operands_in_memory},
+      {{Op::i32_add_store, Op::i64_add_store, Op::f32_add_store, Op::f64_add_store},
+       "sums into memory",
+       sums_into_memory},
       {memory_branches(), "branches on memory", branches_on_memory},
       {scans(), "scans of memory", scans_of_memory},
       {{Op::back_i32_load_step_gt_u}, "scans with one register", scans_with_one_register},

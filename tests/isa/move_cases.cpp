@@ -67,7 +67,37 @@ void moves_at_once(const Tier& tier) {
   for (const Made& each : made) CHECK(vm.results(each.function, arguments) == each.expected);
 }
 
-const Scenario scenarios[] = {{{Op::mov_n, Op::ret_n}, "moves of ranges", move_ranges},
+// As moves at once, each plus an immediate modulo 2^32.
+void sums_at_once(const Tier& tier) {
+  constexpr u32 slots = 3;
+  const std::vector<u64> arguments = {0xdead'beef'0000'0001, 0xffff'ffff'7fff'ffff, 5};
+  ModuleBuilder module;
+  const u32 type = module.type(std::vector(slots, ValType::i64), std::vector(slots, ValType::i64));
+  struct Made {
+    u32 function;
+    std::vector<u64> expected;
+  };
+  std::vector<Made> made;
+  for (u32 choice = 0; choice < slots * slots * slots * slots; ++choice) {
+    const u32 d1 = choice % slots;
+    const u32 s1 = choice / slots % slots;
+    const u32 d2 = choice / (slots * slots) % slots;
+    const u32 s2 = choice / (slots * slots * slots);
+    for (i64 imm : {i64{1}, i64{-1}, i64{32767}, i64{-32768}}) {
+      std::vector<u64> expected = arguments;
+      expected[d1] = static_cast<u32>(arguments[s1] + static_cast<u64>(imm));
+      expected[d2] = static_cast<u32>(arguments[s2] - 7);
+      CodeBuilder code(type, slots, slots);
+      code.emit(Op::i32_add_i2, {d1, s1, imm, d2, s2, -7}).emit(Op::ret_n, {0, slots});
+      made.push_back({module.add(code), expected});
+    }
+  }
+  Vm vm(tier, module);
+  for (const Made& each : made) CHECK(vm.results(each.function, arguments) == each.expected);
+}
+
+const Scenario scenarios[] = {{{Op::i32_add_i2}, "sums at once", sums_at_once},
+                              {{Op::mov_n, Op::ret_n}, "moves of ranges", move_ranges},
                               {{Op::mov_2, Op::mov_3}, "moves at once", moves_at_once}};
 
 }  // namespace

@@ -417,6 +417,7 @@ class ProgramGenerator {
            ++number) {
         all.push_back(static_cast<Op>(number));
       }
+      for (Op op : {Op::i32_add_i2, Op::f32_mul_mul, Op::f64_mul_mul}) all.push_back(op);
       return all;
     }();
     return ops;
@@ -476,6 +477,16 @@ class ProgramGenerator {
         define(second);
         return;
       }
+      case isa::Format::dsi_2: {
+        const u32 sources[] = {use(), use()};
+        const u32 first = target();
+        const u32 second = target();
+        code_->emit(op, {first, sources[0], static_cast<i16>(interesting()), second, sources[1],
+                         static_cast<i16>(interesting())});
+        define(first);
+        define(second);
+        return;
+      }
       case isa::Format::mov_3: {
         const u32 sources[] = {use(), use(), use()};
         const u32 first = target();
@@ -509,10 +520,11 @@ class ProgramGenerator {
     struct Rows {
       Op first, last;
     };
-    constexpr Rows all[] = {{Op::i32_load, Op::i64_store32_x},
+    constexpr Rows all[] = {{Op::i32_add_store, Op::f64_add_store},
+                            {Op::i32_load, Op::i64_store32_x},
                             {Op::i32_load_step, Op::i64_store32_step},
                             {Op::i32_add_load, Op::f64_store_xb}};
-    const Rows rows = all[entropy_.below(3)];
+    const Rows rows = all[entropy_.below(4)];
     const u32 first = static_cast<u32>(rows.first);
     const u32 count = static_cast<u32>(rows.last) - first + 1;
     const Op op = static_cast<Op>(first + entropy_.below(count));
@@ -531,6 +543,9 @@ class ProgramGenerator {
       case isa::Format::dsi:
         code_->emit(op, {target_for(op), base, entropy_.below(9)});
         break;
+      case isa::Format::sms:
+        code_->emit(op, {base, entropy_.below(100), use()});
+        return;
       case isa::Format::store_w:
         code_->emit(op, {base, entropy_.below(9), use()});
         return;

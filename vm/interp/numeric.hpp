@@ -220,6 +220,10 @@ F add_add(F a, F b, F c) {
   return (a + b) + c;
 }
 template <class F>
+F mul_mul(F a, F b, F c) {
+  return (a * b) * c;
+}
+template <class F>
 F sub_add(F a, F b, F c) {
   return (a - b) + c;
 }

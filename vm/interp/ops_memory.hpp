@@ -152,6 +152,25 @@ struct LoadOperand {
   }
 };
 
+// The T at a + offset = it + b.
+template <class T>
+struct AddToMemory {
+  template <bool exact>
+  ATOLL_INLINE static Check run(State& s, Insn w) {
+    const u64 address = u64{get<u32>(s, field_a(w))} + s.pc[1];
+    if (address + sizeof(T) > s.memory_size) [[unlikely]]
+      return Trap::memory_bounds;
+    T value;
+    std::memcpy(&value, s.memory + address, sizeof(T));
+    num::Bits<T> sum = std::bit_cast<num::Bits<T>>(num::add<T>(get<T>(s, field_b(w)), value));
+    if constexpr (exact && std::is_floating_point_v<T>) {
+      if (const T number = std::bit_cast<T>(sum); number != number) sum = num::canonical_nan<T>;
+    }
+    std::memcpy(s.memory + address, &sum, sizeof(T));
+    return {};
+  }
+};
+
 #define MEMORY_BODY(op, ...) \
   template <>                \
   struct Body<Op::op> : __VA_ARGS__ {};
@@ -208,6 +227,10 @@ MEMORY_BODY(f64_store_xb, Store<ByteIndexedStore, u64>)
   MEMORY_BODY(t##_add_load, LoadOperand<num::add<F>, F>) \
   MEMORY_BODY(t##_sub_load, LoadOperand<num::sub<F>, F>) \
   MEMORY_BODY(t##_mul_load, LoadOperand<num::mul<F>, F>)
+MEMORY_BODY(i32_add_store, AddToMemory<u32>)
+MEMORY_BODY(i64_add_store, AddToMemory<u64>)
+MEMORY_BODY(f32_add_store, AddToMemory<f32>)
+MEMORY_BODY(f64_add_store, AddToMemory<f64>)
 INTEGER_OPERANDS(i32, u32)
 INTEGER_OPERANDS(i64, u64)
 FLOAT_OPERANDS(f32, f32)

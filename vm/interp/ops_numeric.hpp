@@ -158,6 +158,16 @@ struct Body<Op::mov_2> {
   }
 };
 template <>
+struct Body<Op::i32_add_i2> {
+  template <bool exact>
+  ATOLL_INLINE static void run(State& s, Insn w) {
+    const u32 first = get<u32>(s, field_b(w)) + static_cast<u32>(imm_c(w));
+    const u32 second = get<u32>(s, field_e1(w)) + static_cast<u32>(static_cast<i16>(field_e2(w)));
+    set_bits(s, field_a(w), first);
+    set_bits(s, field_e0(w), second);
+  }
+};
+template <>
 struct Body<Op::mov_3> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
@@ -319,6 +329,7 @@ BODY(i64_extend32_s, Unary, (num::extend_s<i32, u64>), u64)
   BODY(t##_mul_sub, Ternary, num::mul_sub<F>, F)                           \
   BODY(t##_sub_mul, Ternary, num::mul_sub_from<F>, F)                      \
   BODY(t##_add_add, Ternary, num::add_add<F>, F)                           \
+  BODY(t##_mul_mul, Ternary, num::mul_mul<F>, F)                           \
   BODY(t##_sub_add, Ternary, num::sub_add<F>, F)                           \
   BODY(t##_acc_add, Accumulate, num::mul_add<F>, F)                        \
   BODY(t##_acc_sub, Accumulate, num::mul_sub_from<F>, F)                   \
