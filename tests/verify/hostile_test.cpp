@@ -7,19 +7,17 @@
 #include <new>
 
 #include "tests/verify/expect.hpp"
+#include "tests/verify/heap.hpp"
 #include "tests/verify/mutate.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/module/limits.hpp"
 #include "vm/module/sections.hpp"
 
+atollvm::test::Heap atollvm::test::heap;
+
 namespace {
 
-// Bytes that operator new has given out, with the allocator's own word for each block.
-struct Heap {
-  size_t now = 0;
-  size_t peak = 0;
-};
-Heap heap;
+using atollvm::test::heap;
 
 size_t cost(void* block) { return malloc_usable_size(block) + sizeof(size_t); }
 
