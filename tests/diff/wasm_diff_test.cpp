@@ -13,6 +13,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "assembler/wasm/wasm.hpp"
 #include "tests/support/wasm_generate.hpp"
@@ -313,4 +314,28 @@ TEST_CASE("generated WebAssembly modules do as in wabt") {
                          << " valid, " << counts.known << " known differences, " << counts.crashes
                          << " crash wabt)");
   CHECK(counts.traps * 2 < counts.exports);
+}
+
+TEST_CASE("the generator of WebAssembly modules makes all instructions") {
+  std::set<u32> made;
+  for (u64 number = 0; number < 150; ++number) {
+    const GeneratedWasm module = WasmGenerator(number).make();
+    for (const WasmCode& body : module.bodies) {
+      for (const u32 start : body.starts) {
+        const u8 code = body.bytes[start];
+        made.insert(code != 0xfc ? code : 0xfc00u + body.bytes[start + 1]);
+      }
+    }
+  }
+  // Section 5.4: first, last.
+  static constexpr std::pair<u32, u32> all[] = {
+      {0x00, 0x05}, {0x0b, 0x13}, {0x1a, 0x1c},     {0x20, 0x26},
+      {0x28, 0xc4}, {0xd0, 0xd2}, {0xfc00, 0xfc11},
+  };
+  for (const auto& [first, last] : all) {
+    for (u32 code = first; code <= last; ++code) {
+      INFO(fmt::format("0x{:x}", code));
+      CHECK(made.count(code) == 1);
+    }
+  }
 }
