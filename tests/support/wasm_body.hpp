@@ -6,127 +6,9 @@
 // float whose bits will show (stored, reinterpreted, sign copied) gets one fixed NaN before.
 #pragma once
 
-#include <string>
-
-#include "tests/support/wasm_bytes.hpp"
-#include "tests/support/wasm_numeric.hpp"
+#include "tests/support/wasm_parts.hpp"
 
 namespace atollvm::test {
-
-// Decisions from a seed (splitmix64).
-class WasmDice {
- public:
-  explicit WasmDice(u64 seed) : state_(seed) {}
-  u64 bits() {
-    state_ += 0x9e37'79b9'7f4a'7c15;
-    u64 mixed = (state_ ^ (state_ >> 30)) * 0xbf58'476d'1ce4'e5b9;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d0'49bb'1331'11eb;
-    return mixed ^ (mixed >> 31);
-  }
-  u32 below(u32 count) { return static_cast<u32>((bits() >> 32) % count); }
-  u32 between(u32 least, u32 most) { return least + below(most - least + 1); }
-  bool once_in(u32 count) { return below(count) == 0; }
-  u8 type(bool references) {
-    static constexpr u8 types[] = {wasm_i32, wasm_i64, wasm_f32,     wasm_f64,
-                                   wasm_i32, wasm_i64, wasm_funcref, wasm_externref};
-    return types[below(references && once_in(4) ? 8 : 5)];
-  }
-  // Edges and small numbers as often as any.
-  u64 number(u32 width) {
-    const u64 top = u64{1} << (width - 1);
-    switch (below(6)) {
-      case 0:
-        return bits() & (top | (top - 1));
-      case 1:
-        return top - below(3) + 1;
-      case 2:
-        return (u64{0} - below(40)) & (top | (top - 1));
-      case 3:
-        return u64{1} << below(width);
-      default:
-        return below(40);
-    }
-  }
-  u64 float32() {
-    static constexpr u32 edges[] = {0,           0x8000'0000, 0x3f80'0000, 0xbf00'0000,
-                                    0x7f80'0000, 0xff80'0000, 0x7fc0'0000, 0x7fa0'0001,
-                                    0x4f00'0000, 0xcf00'0000, 0x5f00'0000, 1,
-                                    0x4048'f5c3, 0x42c8'0000, 0xc120'0000, 0x4b80'0001};
-    return once_in(4) ? bits() & 0xffff'ffff : edges[below(16)];
-  }
-  u64 float64() {
-    static constexpr u64 edges[] = {0,
-                                    u64{1} << 63,
-                                    0x3ff0 * k48,
-                                    0xbfe0 * k48,
-                                    0x7ff0 * k48,
-                                    0xfff0 * k48,
-                                    0x7ff8 * k48,
-                                    0x7ff4 * k48,
-                                    0x41e0 * k48,
-                                    0xc1e0 * k48,
-                                    0x43e0 * k48,
-                                    1,
-                                    0x4009 * k48,
-                                    0x4059 * k48,
-                                    0xc024 * k48,
-                                    0x36a0 * k48};
-    return once_in(4) ? bits() : edges[below(16)];
-  }
-
- private:
-  static constexpr u64 k48 = u64{1} << 48;
-  u64 state_;
-};
-
-inline ByteString sleb(i64 number) {
-  for (ByteString bytes;;) {
-    const u8 next = static_cast<u8>(number & 0x7f);
-    number >>= 7;
-    if ((number == 0 && (next & 0x40) == 0) || (number == -1 && (next & 0x40) != 0)) {
-      bytes.push_back(next);
-      return bytes;
-    }
-    bytes.push_back(next | 0x80);
-  }
-}
-
-inline ByteString little(u64 bits, u32 count) {
-  ByteString bytes;
-  for (u32 i = 0; i < count; ++i) bytes.push_back(static_cast<u8>(bits >> (8 * i)));
-  return bytes;
-}
-
-using WasmTypes = std::vector<u8>;
-
-struct WasmType {
-  WasmTypes params;
-  WasmTypes results;
-};
-
-struct WasmGlobal {
-  u8 type;
-  bool is_mutable;
-};
-
-// What bodies can name: three tables (of `table_slots` functions, 5 externrefs, 3 functions), four
-// element segments, two of data, a memory of one page. Global 0 counts down calls and turns; global
-// 1 takes up values.
-inline constexpr u8 table_slots = 16;
-struct WasmEnvironment {
-  std::vector<WasmType> types;
-  std::vector<u32> functions;  // types of all so far, imports first
-  std::vector<WasmGlobal> globals;
-  u32 imported = 0;
-  u32 callable = 0;          // functions that bodies call
-  bool plain_calls = false;  // a call and a return in place of each tail call
-};
-
-struct WasmCode {
-  ByteString locals;
-  ByteString bytes;         // with the last end
-  std::vector<u32> starts;  // of the instructions
-};
 
 class WasmBody {
  public:
@@ -203,8 +85,7 @@ class WasmBody {
     bool open;  // branches may go there
   };
 
-  // --- Writing
-  // ------------------------------------------------------------------------------------
+  // --- Writing -----------------------------------------------------------------------------------
   void ins(const ByteString& bytes) {
     code_.starts.push_back(static_cast<u32>(code_.bytes.size()));
     code_.bytes.insert(code_.bytes.end(), bytes.begin(), bytes.end());
@@ -236,8 +117,7 @@ class WasmBody {
     return static_cast<u32>(locals_.size() - 1);
   }
 
-  // --- The operand stack
-  // --------------------------------------------------------------------------
+  // --- The operand stack -------------------------------------------------------------------------
   [[nodiscard]] u32 depth() const {
     return static_cast<u32>(stack_.size()) - frames_.back().height;
   }
@@ -266,8 +146,7 @@ class WasmBody {
     for (usize i = have; i < types.size(); ++i) expression(types[i], dice_.below(3));
   }
 
-  // --- Values
-  // -------------------------------------------------------------------------------------
+  // --- Values ------------------------------------------------------------------------------------
   void zero(u8 type) {
     switch (type) {
       case wasm_i32:
@@ -512,8 +391,7 @@ class WasmBody {
     }
   }
 
-  // --- Taking values off
-  // --------------------------------------------------------------------------
+  // --- Taking values off -------------------------------------------------------------------------
   void sink() {
     if (depth() == 0) return;
     const u8 type = stack_.back();
@@ -545,8 +423,7 @@ class WasmBody {
     for (usize i = depth(); i < types.size(); ++i) expression(types[i], dice_.below(2));
   }
 
-  // --- Control
-  // ------------------------------------------------------------------------------------
+  // --- Control -----------------------------------------------------------------------------------
   template <class Stop>
   void count_down(Stop stop) {
     ins({0x23, 0});
@@ -645,7 +522,24 @@ class WasmBody {
     for (const u8 each : type.results) constant(each);
     ins({0x0c, 2});
     ins({0x0b});
-    body(steps, type);
+    run(steps);
+    if (dice_.once_in(2)) {
+      finish(type.params);
+      const auto& rows = wasm_numerics();
+      const WasmNumeric& compare = rows[dice_.between(1, 32)];
+      get(any_local(compare.left));
+      if (compare.right == 0 || compare.left == wasm_f32 || compare.left == wasm_f64) {
+        if (compare.right != 0) get(any_local(compare.left));
+      } else if (dice_.once_in(2)) {
+        number(compare.left, dice_.below(50));
+      } else {
+        get(any_local(compare.left));
+      }
+      op(compare.code);
+      ins({0x0d, 0});
+      pop_push(type.params.size(), type.params);
+    }
+    finish(type.results);
     --loops_;
     leave();
     leave();
@@ -731,8 +625,7 @@ class WasmBody {
     jumped();
   }
 
-  // --- Calls
-  // --------------------------------------------------------------------------------------
+  // --- Calls -------------------------------------------------------------------------------------
   void call_step(bool tail) {
     u32 function = dice_.below(env_.callable);
     if (tail && !pick(env_.callable, function, [&](u32 i) {
@@ -764,15 +657,56 @@ class WasmBody {
     if (tail) jumped();
   }
 
-  // --- Steps
-  // --------------------------------------------------------------------------------------
+  // --- What compilers write ----------------------------------------------------------------------
+  // Shapes that a translator may join to fewer instructions: wasm_idioms.hpp.
+  void get(u32 local) { ins(ByteString{0x20} + leb(local)); }
+  void set(u32 local) { ins(ByteString{0x21} + leb(local)); }
+  void number(u8 type, u64 bits) {
+    ins(type == wasm_i32 ? ByteString{0x41} + sleb(static_cast<i32>(bits))
+                         : ByteString{0x42} + sleb(static_cast<i64>(bits)));
+  }
+  // A local of a type, of any that there is.
+  u32 any_local(u8 type) {
+    u32 found = 0;
+    if (pick(locals_.size(), found, [&](u32 i) { return locals_[i] == type; })) return found;
+    return reserve(type);
+  }
+  // A local that can be set.
+  u32 own_local(u8 type) {
+    u32 found = 0;
+    if (pick(settable_, found, [&](u32 i) { return locals_[i] == type; })) return found;
+    return reserve(type);
+  }
+  // A local that holds a small multiple of 8.
+  u32 pointer(u32 most) {
+    const u32 local = reserve(wasm_i32);
+    i32_const(8 * dice_.below(most));
+    set(local);
+    return local;
+  }
+  static u8 load_of(u8 type) {
+    static constexpr u8 loads[] = {0x2b, 0x2a, 0x29, 0x28};
+    return loads[type - wasm_f64];
+  }
+  void inner(u8 type);
+  void joined(u8 type);
+  void joined_access();
+  void joined_sum();
+  void joined_steps();
+  void scan();
+  void test();
+  void idiom_step();
+
+  // --- Steps -------------------------------------------------------------------------------------
   void run(u32 steps) {
     while (steps > 0) {
       --steps;
       if (code_.starts.size() > 8000) return;
       if (frames_.back().unreachable && dice_.once_in(3)) return;
       const u32 kind = dice_.below(100);
-      if (kind < 14) {
+      if (dice_.once_in(6)) {
+        idiom_step();
+      } else if (kind < 14) {
         expression(dice_.type(true), dice_.below(4));
       } else if (kind < 17) {
         for (u32 count = dice_.between(2, 30); count > 0; --count) value(dice_.type(true));
@@ -863,3 +797,5 @@ class WasmBody {
 };
 
 }  // namespace atollvm::test
+
+#include "tests/support/wasm_idioms.hpp"
