@@ -85,7 +85,7 @@ class WasmBody {
     bool open;  // branches may go there
   };
 
-  // --- Writing -----------------------------------------------------------------------------------
+  // --- Writing ----------------------------------------------------------
   void ins(const ByteString& bytes) {
     code_.starts.push_back(static_cast<u32>(code_.bytes.size()));
     code_.bytes.insert(code_.bytes.end(), bytes.begin(), bytes.end());
@@ -117,7 +117,7 @@ class WasmBody {
     return static_cast<u32>(locals_.size() - 1);
   }
 
-  // --- The operand stack -------------------------------------------------------------------------
+  // --- The operand stack ----------------------------------------------------------
   [[nodiscard]] u32 depth() const {
     return static_cast<u32>(stack_.size()) - frames_.back().height;
   }
@@ -146,7 +146,7 @@ class WasmBody {
     for (usize i = have; i < types.size(); ++i) expression(types[i], dice_.below(3));
   }
 
-  // --- Values ------------------------------------------------------------------------------------
+  // --- Values ----------------------------------------------------------
   void zero(u8 type) {
     switch (type) {
       case wasm_i32:
@@ -391,7 +391,7 @@ class WasmBody {
     }
   }
 
-  // --- Taking values off -------------------------------------------------------------------------
+  // --- Taking values off ----------------------------------------------------------
   void sink() {
     if (depth() == 0) return;
     const u8 type = stack_.back();
@@ -423,7 +423,7 @@ class WasmBody {
     for (usize i = depth(); i < types.size(); ++i) expression(types[i], dice_.below(2));
   }
 
-  // --- Control -----------------------------------------------------------------------------------
+  // --- Control ----------------------------------------------------------
   template <class Stop>
   void count_down(Stop stop) {
     ins({0x23, 0});
@@ -464,10 +464,7 @@ class WasmBody {
     stack_.resize(frame.height);
     stack_.insert(stack_.end(), frame.results.begin(), frame.results.end());
   }
-  void body(u32 steps, const BlockType& type) {
-    run(steps);
-    finish(type.results);
-  }
+  void body(u32 steps, const BlockType& type) { run(steps), finish(type.results); }
 
   void block_step(u32 steps) {
     const BlockType type = block_type();
@@ -625,7 +622,7 @@ class WasmBody {
     jumped();
   }
 
-  // --- Calls -------------------------------------------------------------------------------------
+  // --- Calls ----------------------------------------------------------
   void call_step(bool tail) {
     u32 function = dice_.below(env_.callable);
     if (tail && !pick(env_.callable, function, [&](u32 i) {
@@ -657,7 +654,7 @@ class WasmBody {
     if (tail) jumped();
   }
 
-  // --- What compilers write ----------------------------------------------------------------------
+  // --- What compilers write ----------------------------------------------------------
   // Shapes that a translator may join to fewer instructions: wasm_idioms.hpp.
   void get(u32 local) { ins(ByteString{0x20} + leb(local)); }
   void set(u32 local) { ins(ByteString{0x21} + leb(local)); }
@@ -697,7 +694,7 @@ class WasmBody {
   void test();
   void idiom_step();
 
-  // --- Steps -------------------------------------------------------------------------------------
+  // --- Steps ----------------------------------------------------------
   void run(u32 steps) {
     while (steps > 0) {
       --steps;
