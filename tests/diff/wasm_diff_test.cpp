@@ -292,7 +292,7 @@ TEST_CASE("generated WebAssembly modules do as in wabt") {
       continue;
     }
     // wabt's interpreter drops too little at a tail call with other values on the operand stack.
-    const auto there = wabt.interpret(WasmGenerator(start * 2, true).make().bytes());
+    const auto there = wabt.interpret(WasmGenerator(start * 2).plain_calls().make().bytes());
     const auto here = run_here(module, number);
     for (const auto& [function, text] : here) {
       ++counts.exports;
@@ -304,9 +304,12 @@ TEST_CASE("generated WebAssembly modules do as in wabt") {
       FAIL_CHECK(name << ": " << function << " gives " << text << ", by wabt " << theirs);
       break;
     }
+    // For wabt's validator the result of a select that states its type has any type, against
+    // section 3.3.2: the modules to spoil have none.
+    const GeneratedWasm spoilt = WasmGenerator(start * 2).no_typed_selects().make();
     WasmDice dice(start * 2 + 1);
     for (u32 i = 0; i < 4; ++i) {
-      check_mutant(wabt, mutate(module, dice), fmt::format("{}-mutant{}", name, i), counts);
+      check_mutant(wabt, mutate(spoilt, dice), fmt::format("{}-mutant{}", name, i), counts);
     }
   }
   MESSAGE(counts.modules << " modules, " << counts.exports << " exports (" << counts.traps

@@ -771,7 +771,7 @@ class WasmBody {
   }
 
   void select_step() {
-    const bool typed = dice_.once_in(2);
+    const bool typed = env_.typed_selects && dice_.once_in(2);
     const u8 type = dice_.type(typed);
     need({type, type});
     expression(wasm_i32, dice_.below(3));

@@ -35,10 +35,11 @@ struct GeneratedWasm {
 
 class WasmGenerator {
  public:
-  // `plain_calls`: the same module, but with a call and a return in place of each tail call.
-  explicit WasmGenerator(u64 seed, bool plain_calls = false) : dice_(seed) {
-    env_.plain_calls = plain_calls;
-  }
+  explicit WasmGenerator(u64 seed) : dice_(seed) {}
+  // The same module, but with a call and a return in place of each tail call.
+  WasmGenerator& plain_calls() { return env_.plain_calls = true, *this; }
+  // Another module: without selects that state their type.
+  WasmGenerator& no_typed_selects() { return env_.typed_selects = false, *this; }
 
   GeneratedWasm make() {
     shape();

@@ -114,7 +114,8 @@ struct WasmEnvironment {
   std::vector<u32> functions;  // types of all so far, imports first
   std::vector<WasmGlobal> globals;
   u32 imported = 0;
-  u32 callable = 0;          // functions that bodies call
+  u32 callable = 0;  // functions that bodies call
+  bool typed_selects = true;
   bool plain_calls = false;  // a call and a return in place of each tail call
 };
 
