@@ -1,6 +1,7 @@
 #include "assembler/wasm/dwarf_lines.hpp"
 #include "assembler/wasm/form.hpp"
 #include "assembler/wasm/function.hpp"
+#include "assembler/wasm/source_map.hpp"
 #include "assembler/wasm/wasm.hpp"
 
 namespace atollvm::wasm {
@@ -27,6 +28,10 @@ base::Result<mod::Module> translate(std::span<const u8> bytes, const TranslateOp
   LineTable lines;
   if (options.line_table) {
     lines = dwarf_lines(*image);
+    if (const std::string url = source_map_url(*image);
+        lines.lines.empty() && !url.empty() && options.source_map) {
+      if (const auto json = options.source_map(url)) lines = source_map_lines(*json, *image);
+    }
     image->module.files = std::move(lines.files);
   }
   reserve_code(*image);

@@ -1,7 +1,11 @@
 // WebAssembly modules become Atoll modules.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "vm/base/result.hpp"
 #include "vm/module/module.hpp"
@@ -9,8 +13,11 @@
 namespace atollvm::wasm {
 
 struct TranslateOptions {
-  bool line_table = true;  // source lines from DWARF, where it is present
+  bool line_table = true;  // source lines from DWARF or a source map
   bool names = true;       // of functions, locals and so on
+  // Gives the source map (its JSON text) that the module names by a URL, for a module without
+  // DWARF. The URL is the module's, not to be trusted. None: such a module has no line table.
+  std::function<std::optional<std::string>(std::string_view url)> source_map;
 };
 
 // Reads, validates and translates a WebAssembly 2.0 module (without SIMD; with tail calls and

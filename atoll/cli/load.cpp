@@ -90,7 +90,8 @@ Result<Module> load_module(const Engine& engine, const std::string& path, std::s
   if (!is_module_file(*bytes) && !is_wasm_file(*bytes)) {
     return Module::assemble(engine, {display_name(path), *bytes}, read_source_file, &diagnostics);
   }
-  Result<Module> module = Module::load(engine, *bytes);
+  Result<Module> module = Module::load(
+      engine, *bytes, {path, path == "-" ? FileReader(no_source_files) : read_source_file});
   if (module) return module;
   return with_path(std::move(module).error());
 }

@@ -21,8 +21,9 @@ bool is_wasm_file(std::string_view bytes) noexcept {
   return wasm::is_wasm(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()));
 }
 
-Result<Module> Module::load(const Engine& engine, std::string_view bytes) {
-  auto verified = read_verified(bytes);
+Result<Module> Module::load(const Engine& engine, std::string_view bytes,
+                            const LoadOptions& options) {
+  auto verified = read_verified(bytes, options);
   if (!verified) return to_public(std::move(verified).error());
   return Module(std::make_shared<const Impl>(
       Impl{Access::impl(engine), runtime::Program::make(*std::move(verified))}));

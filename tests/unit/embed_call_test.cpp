@@ -338,3 +338,43 @@ export func five() -> i32 { ret 5 }
   CHECK(outcome->trace[0].name == "calls");
   CHECK(!to_text(Trap::unknown_import).empty());
 }
+
+TEST_CASE("call: a trap in WebAssembly shows the line of a source map beside the module") {
+  // One function "main" that is `unreachable`, at byte 33.
+  std::string bytes("\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\7\x8\1\4main\0\0\xa\5\1\3\0\0\xb", 35);
+  const auto with_url = [&](const std::string& url) {
+    std::string section = "\x10sourceMappingURL";
+    section += static_cast<char>(url.size());
+    section += url;
+    return bytes + '\0' + static_cast<char>(section.size()) + section;
+  };
+  std::vector<std::string> asked;
+  LoadOptions options;
+  options.name = "dir/a.wasm";
+  options.reader = [&](std::string_view from, std::string_view name) -> std::optional<Source> {
+    CHECK(from == "dir/a.wasm");
+    asked.emplace_back(name);
+    return Source{"", R"({"version":3,"sources":["a.ts"],"names":[],"mappings":"iCAME"})"};
+  };
+  const Engine engine;
+  const auto location = [&](const std::string& file) {
+    const Result<Module> module = Module::load(engine, file, options);
+    REQUIRE_MESSAGE(module.ok(), (module.ok() ? "" : module.error().text()));
+    Result<Process> process = Process::create(engine, *module);
+    REQUIRE(process.ok());
+    const Result<Outcome> outcome = process->run();
+    REQUIRE(outcome.ok());
+    REQUIRE(outcome->trace.size() == 1);
+    return outcome->trace[0].location;
+  };
+  CHECK(location(with_url("./m.map")) == "a.ts:7:3");
+  CHECK(asked == std::vector<std::string>{"m.map"});
+  // Only beside the module.
+  CHECK(location(with_url("../m.map")).empty());
+  CHECK(location(with_url("/etc/passwd")).empty());
+  CHECK(asked.size() == 1);
+  options.reader = [](std::string_view, std::string_view) { return Source{"", "no map"}; };
+  CHECK(location(with_url("m.map")).empty());
+  options.reader = {};
+  CHECK(location(with_url("m.map")).empty());
+}

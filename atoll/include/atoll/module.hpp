@@ -76,6 +76,14 @@ struct ModuleInfo {
   bool has_start = false;            // a function that runs before all others
 };
 
+struct LoadOptions {
+  std::string name;  // of the file, for the reader
+  // Finds the source map of a WebAssembly module without DWARF, for the lines in traces: a file
+  // beside the module, by a name without "/". None: there are no lines then. A text that is no
+  // source map is ignored.
+  FileReader reader;
+};
+
 // A module that passed the verifier. Immutable and shared: copies mean the same module, and any
 // number of processes run it at once.
 // Threads: any, at once.
@@ -88,7 +96,8 @@ class Module {
   // 64 MiB + 4 x the input, for a WebAssembly module 64 MiB + 16 x. Errors: malformed, unsupported
   // (also: it needs another WebAssembly proposal, named), invalid, limit; with the place in the
   // file.
-  static Result<Module> load(const Engine& engine, std::string_view bytes);
+  static Result<Module> load(const Engine& engine, std::string_view bytes,
+                             const LoadOptions& options = {});
 
   // Assembles and verifies a program's source. All mistakes go to `diagnostics` when given.
   // Errors: invalid, with the first mistake.
