@@ -213,6 +213,9 @@ constexpr Difference differences[] = {
     // segments (and so the modules of data.wast:400 and elem.wast:391).
     {"(data section", "a constant expression leaves"},
     {"(element section", "a constant expression leaves"},
+    // Section 5.5.14: kinds of data segments are 0, 1 and 2. wabt takes 3 to 7 too, as if for
+    // elements.
+    {"(data section", "malformed data segment kind"},
     // Section 5.4.9: the code of a function ends with an end of its own. For wabt a last end that
     // closes a block inside is enough.
     {"(function", "unexpected end"},

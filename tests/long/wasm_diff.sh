@@ -21,7 +21,8 @@ while ((point < count)); do
   echo "at $point"
   next=$((point + step < count ? point + step : count))
   if ATOLL_WASM_SEED=$seed ATOLL_WASM_FIRST=$point ATOLL_WASM_COUNT=$((next - point)) \
-    "$program" --no-colors --no-skipped-summary -tc="generated WebAssembly*" >"$scratch/log" 2>&1; then
+    "$program" --no-colors --no-skipped-summary -tc="generated WebAssembly*" >"$scratch/log" 2>&1 &&
+    grep -q ' modules, ' "$scratch/log"; then
     ok "modules $point to $((next - 1)) of seed $seed"
     sed -n 's/.*MESSAGE: /    /p' "$scratch/log"
   else
