@@ -38,7 +38,7 @@ TEST_CASE("generated programs do the same in all ways to run them") {
 }
 
 TEST_CASE("the generator makes all operations, and programs that do something") {
-  constexpr u64 count = 600;
+  constexpr u64 count = 1200;
   std::set<Op> made;
   u64 finished = 0;
   u64 out_of_fuel = 0;

@@ -129,8 +129,8 @@ TEST_CASE("handles: the last handle closes the object") {
 }
 
 TEST_CASE("handles: renumbering closes the target and frees the source") {
+  int alive = 0;  // outlives the table's objects
   HandleTable table(10);
-  int alive = 0;
   const auto counted = [&] { return Capability{std::make_shared<Counted>(Kind::file, &alive), 1}; };
   CHECK(number(table.insert(counted())) == 0);
   CHECK(number(table.insert(counted())) == 1);
