@@ -6,8 +6,7 @@
 
 namespace atollvm::wasm {
 
-// --- Blocks
-// ---------------------------------------------------------------------------------------
+// --- Blocks ---
 
 bool FunctionTranslator::read_block_type(BlockType& type) {
   static constexpr ValType single[] = {ValType::i32, ValType::i64,     ValType::f32,
@@ -158,8 +157,7 @@ void FunctionTranslator::unreachable() {
   live_ = false;
 }
 
-// --- Branches
-// -------------------------------------------------------------------------------------
+// --- Branches ---
 
 FunctionTranslator::Control* FunctionTranslator::target(u32 depth) {
   if (!in_.ok()) return nullptr;
@@ -367,8 +365,7 @@ void FunctionTranslator::return_all() {
   unreachable();
 }
 
-// --- Calls
-// ----------------------------------------------------------------------------------------
+// --- Calls ---
 
 u32 FunctionTranslator::place_arguments(u32 count, bool header, const Entry* index,
                                         u32* index_slot) {

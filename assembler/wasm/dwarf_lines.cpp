@@ -101,8 +101,7 @@ class LineReader {
     return {bytes.data(), bytes.data() + bytes.size()};
   }
 
-  // --- Header of a unit
-  // ---------------------------------------------------------------------------
+  // --- Header of a unit ---
 
   void read_unit(Bytes in) {
     version_ = in.fixed<u16>();
@@ -231,8 +230,7 @@ class LineReader {
     }
   }
 
-  // --- Program of a unit
-  // --------------------------------------------------------------------------
+  // --- Program of a unit ---
 
   void run(Bytes in) {
     begin_sequence();
@@ -329,8 +327,7 @@ class LineReader {
     table_.lines.push_back(line);
   }
 
-  // --- Names of files
-  // -----------------------------------------------------------------------------
+  // --- Names of files ---
 
   // The number in the table of a file of this unit; `unknown` where there is none.
   u32 file_number(u64 file) {

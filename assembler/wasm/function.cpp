@@ -13,8 +13,7 @@ namespace atollvm::wasm {
 FunctionTranslator::FunctionTranslator(Image& image, std::span<const CodeLine> lines)
     : image_(image), out_(image.module), lines_(lines) {}
 
-// --- Failures
-// -------------------------------------------------------------------------------------
+// --- Failures ---
 
 void FunctionTranslator::fail(base::ErrorCode code, std::string message) {
   if (error_ || !in_.ok()) return;
@@ -43,8 +42,7 @@ void FunctionTranslator::wrong_type(ValType wanted, ValType found) {
                       mod::name_of(found)));
 }
 
-// --- The pass
-// -------------------------------------------------------------------------------------
+// --- The pass ---
 
 std::optional<base::Error> FunctionTranslator::translate(u32 index) {
   if (!run(index, false)) return std::move(error_);

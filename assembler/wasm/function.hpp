@@ -85,16 +85,14 @@ class FunctionTranslator {
     u32 b = 0;
   };
 
-  // --- Failures
-  // -----------------------------------------------------------------------------------
+  // --- Failures ---
   [[gnu::cold, gnu::noinline]] void fail(base::ErrorCode code, std::string message);
   [[gnu::cold, gnu::noinline]] void invalid(std::string message);
   [[gnu::cold, gnu::noinline]] void malformed(const char* message);
   [[gnu::cold, gnu::noinline]] void wrong_type(ValType wanted, ValType found);
   [[gnu::cold, gnu::noinline]] void unsupported(const char* what, const char* proposal);
 
-  // --- The operand stack (stack.cpp)
-  // --------------------------------------------------------------
+  // --- The operand stack (stack.cpp) ---
   [[nodiscard]] u32 height() const { return static_cast<u32>(stack_.size()); }
   [[nodiscard]] u32 home(u32 position) const { return locals_ + 1 + position; }
   [[nodiscard]] u32 merged(u32 position) const { return locals_ + position; }
@@ -163,8 +161,7 @@ class FunctionTranslator {
   void pop_types(Types types);
   void push_merged(Types types, u32 position);
 
-  // --- Control (control.cpp)
-  // ----------------------------------------------------------------------
+  // --- Control (control.cpp) ---
   bool read_block_type(BlockType& type);
   void begin_block(Block kind);
   void begin_else();
@@ -177,25 +174,21 @@ class FunctionTranslator {
   void branch_table();
   void return_all();
   void emit_return(u32 count);
-  bool fuse_step(Condition condition, Control& to);
-  bool fuse_scan(Condition condition, Control& to);
   Condition take_condition(const Entry& entry, u32 position);
   void emit_branch(Condition condition, Emitter::Label& target);
   void emit_branch_not(Condition condition, Emitter::Label& target);
   Control* target(u32 depth);
 
-  // --- Calls
-  // -------------------------------------------------------------------------------------- Puts the
-  // topmost `count` entries into a call window and takes them off; gives the window. `index`: the
-  // popped operand of an indirect call; its slot comes back in it. With `header`, the slot below
-  // the window is free.
+  // --- Calls ---
+  // Puts the topmost `count` entries into a call window and takes them off; gives the window.
+  // `index`: the popped operand of an indirect call; its slot comes back in `index_slot`. With
+  // `header`, the slot below the window is free.
   u32 place_arguments(u32 count, bool header, const Entry* index, u32* index_slot);
   void push_results(Types results, u32 window);
   void call(bool tail);
   void call_indirect(bool tail);
 
-  // --- Other instructions
-  // -------------------------------------------------------------------------
+  // --- Other instructions ---
   void instruction(u8 code);
   void prefixed();
   void unary(Op op, ValType in, ValType out);
@@ -207,23 +200,6 @@ class FunctionTranslator {
   bool need_memory();
   // The slot and the offset of an address: a constant becomes part of the offset where it can.
   u32 address_slot(const Entry& address, u32 position, u64& offset);
-
-  // --- Fusing (fuse.cpp)
-  // -------------------------------------------------------------------------- Writes an operation
-  // together with the last instruction, if that made one of its operands.
-  bool fuse(Op op, u32 left, u32 right, u32 slot);
-  // An access whose address was just made by a sum: takes the sum back.
-  struct Address {
-    Op op = Op::nop;
-    u32 a = 0;
-    u32 b = 0;
-    bool immediate = false;  // b
-  };
-  bool take_address(const Access& access, u32 address, Address& fused);
-  bool fuse_sum_into_memory(const Access& access, u32 base, u32 from, u64 offset);
-  bool fuse_call(u32 window, u32 count, u32 function);
-  bool fuse_return(u32 slot);
-  Condition test_of(Op op, u32 slot);
   void local_get(u32 index);
   void local_set(u32 index, bool tee);
   void global_get();
@@ -243,6 +219,24 @@ class FunctionTranslator {
   void zero_byte();
   u32 pop_slot(ValType type, u32& position);
   void add_lines();
+
+  // --- Fusing (fuse.cpp) ---
+  // Writes an operation together with the last instruction, if that made one of its operands.
+  bool fuse(Op op, u32 left, u32 right, u32 slot);
+  // An access whose address was just made by a sum: takes the sum back.
+  struct Address {
+    Op op = Op::nop;
+    u32 a = 0;
+    u32 b = 0;
+    bool immediate = false;  // b
+  };
+  bool take_address(const Access& access, u32 address, Address& fused);
+  bool fuse_sum_into_memory(const Access& access, u32 base, u32 from, u64 offset);
+  bool fuse_step(Condition condition, Control& to);
+  bool fuse_scan(Condition condition, Control& to);
+  bool fuse_call(u32 window, u32 count, u32 function);
+  bool fuse_return(u32 slot);
+  Condition test_of(Op op, u32 slot);
 
   Image& image_;
   mod::Module& out_;

@@ -145,8 +145,7 @@ void FunctionTranslator::instruction(u8 code) {
   malformed("illegal opcode");
 }
 
-// --- Numbers
-// --------------------------------------------------------------------------------------
+// --- Numbers ---
 
 // Pops an operand: its slot, and the position where it was. Slot 0 in dead code.
 u32 FunctionTranslator::pop_slot(ValType type, u32& position) {
@@ -207,8 +206,7 @@ bool FunctionTranslator::immediate(const Numeric& row, u8 code, const Entry& a, 
   return true;
 }
 
-// --- Locals and globals
-// ---------------------------------------------------------------------------
+// --- Locals and globals ---
 
 void FunctionTranslator::local_get(u32 index) {
   const ValType type = local_type(index);
@@ -298,8 +296,7 @@ void FunctionTranslator::select(bool typed) {
   push_temporary(type, slot);
 }
 
-// --- Memory
-// ---------------------------------------------------------------------------------------
+// --- Memory ---
 
 bool FunctionTranslator::need_memory() {
   if (!image_.memories.empty()) return true;
@@ -373,8 +370,7 @@ void FunctionTranslator::store(const Access& access) {
   }
 }
 
-// --- References, tables, bulk operations
-// ----------------------------------------------------------
+// --- References, tables, bulk operations ---
 
 void FunctionTranslator::reference_null() {
   ValType type{};

@@ -91,8 +91,7 @@ bool is_operation(u8 byte) {
          (byte >= 0xd0 && byte <= 0xd2) || byte == 0xfc;
 }
 
-// --- Errors
-// ---------------------------------------------------------------------------------------
+// --- Errors ---
 
 std::string Reader::place(const u8* at) const {
   if (section_ == nullptr) return fmt::format("0x{:x}", offset_of(at));
@@ -117,8 +116,7 @@ bool Reader::within(u64 number, u64 limit, const char* what) {
   return false;
 }
 
-// --- Lists, names, indexes
-// ------------------------------------------------------------------------
+// --- Lists, names, indexes ---
 
 u32 Reader::count(const char* what, u64 limit, usize least) {
   here();
@@ -165,8 +163,7 @@ bool Reader::add_const_op() {
   return within(++const_ops_, mod::limits::const_ops, "operations of constant expressions");
 }
 
-// --- Types
-// ----------------------------------------------------------------------------------------
+// --- Types ---
 
 mod::ValType Reader::value_type() {
   here();

@@ -69,8 +69,7 @@ class Reader {
   // False, with an error, where `number` things are more than a module of Atoll can have.
   bool within(u64 number, u64 limit, const char* what);
 
-  // --- Pieces
-  // -------------------------------------------------------------------------------------
+  // --- Pieces ---
 
   // The length of a list of at most `limit` things: 0 once something failed, and never more than
   // there are bytes left for, `least` bytes each.
