@@ -192,11 +192,11 @@ bool FunctionTranslator::immediate(const Numeric& row, u8 code, const Entry& a, 
   const bool is_64 = row.in == ValType::i64;
   if (!left && (code == 0x6b || code == 0x7d)) {  // sub
     op = is_64 ? Op::i64_add_i : Op::i32_add_i;
-    value = -value;
     if (value == std::numeric_limits<i64>::min()) return false;
+    value = -value;
   } else if (!left && (code == 0x78 || code == 0x8a)) {  // rotr
     op = is_64 ? Op::i64_rotl_i : Op::i32_rotl_i;
-    value = -value & (is_64 ? 63 : 31);
+    value = static_cast<i64>(0 - static_cast<u64>(value)) & (is_64 ? 63 : 31);
   } else if (!left && ((code >= 0x74 && code <= 0x77) || (code >= 0x86 && code <= 0x89))) {
     value &= is_64 ? 63 : 31;  // shl, shr, rotl
   }
