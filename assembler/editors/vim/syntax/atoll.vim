@@ -16,12 +16,12 @@ syn keyword atollType i8 u8 i16 u16 i32 u32 i64 u64 f32 f64 funcref externref
 syn keyword atollBuiltin sizeof alignof len
 syn keyword atollConstant null inf nan heap_base
 
-syn match atollOperation /\v<%(i32|i64|f32|f64)\.[a-z][a-z0-9_]*%(\.%(i|x|long|step))*>/
+syn match atollOperation /\v<%(i32|i64|f32|f64)%(\.[a-z][a-z0-9_]*){1,4}>/
 syn match atollOperation /\v<%(br|back)\.%(ifz?|load%(8|32)\.n?z|%(i32|i64|f32|f64)%(\.[a-z][a-z0-9_]*){1,3})>/
 syn match atollOperation /\v<%(call|tail)%(\.%(import|table|ref))?>/
 syn match atollOperation /\v<call\.i%(32|64)\.add\.i>/
 syn match atollOperation /\v<ret%(\.%(1|n|i%(32|64)\.add|if\.i%(32|64)\.[a-z]{2}%(_[su])?\.i))?>/
-syn match atollOperation /\v<mov%(\.%(n|if))?>/
+syn match atollOperation /\v<mov%(\.%(n|if|[23]))?>/
 syn match atollOperation /\v<global\.[gs]et%(\.import)?>/
 syn match atollOperation /\v<ref\.%(func|is_null|null)>/
 syn match atollOperation /\v<table\.%(get|set|size|grow|fill|copy|init)>/
