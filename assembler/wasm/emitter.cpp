@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace atollvm::wasm {
 
@@ -64,6 +65,20 @@ void Emitter::move_one(u32 to, u32 from) {
   if (from == also || to == also) return op(Op::mov, to, from);
   remove_last();
   op_ext(Op::mov_3, written, isa::field_b(first), 0, second | Word{to} << 32 | Word{from} << 48);
+}
+
+bool Emitter::swap_sums() {
+  if (last_ == none || before_last_ == none) return false;
+  Word& first = words_[before_last_];
+  Word& second = words_[last_];
+  if (isa::op_of(first) != Op::i32_add_i || isa::op_of(second) != Op::i32_add_i) return false;
+  const u32 made = isa::field_a(second);
+  if (isa::field_a(first) == made || isa::field_b(first) == made ||
+      isa::field_b(second) == isa::field_a(first)) {
+    return false;
+  }
+  std::swap(first, second);
+  return true;
 }
 
 void Emitter::join_sums(u32 locals) {

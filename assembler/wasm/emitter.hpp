@@ -56,11 +56,13 @@ class Emitter {
   [[nodiscard]] const Word* before_last() const {
     return before_last_ == none ? nullptr : &words_[before_last_];
   }
-  // Takes the last instruction back; the one before it is then the last.
+  // Takes the last instruction back, twice or thrice if need be; the one before it is then the
+  // last.
   void remove_last() {
     size_ = last_;
     last_ = before_last_;
-    before_last_ = none;
+    before_last_ = third_last_;
+    third_last_ = none;
   }
   // Whether the last instruction's one result is `slot`; then it can be given another.
   [[nodiscard]] bool last_defines(u32 slot) const {
@@ -70,6 +72,9 @@ class Emitter {
   void set_last_result(u32 slot) {
     words_[last_] = (words_[last_] & ~(Word{0xffff} << 16)) | Word{slot} << 16;
   }
+  // The last instruction and the one before change places, if both are such sums and neither needs
+  // the other's result.
+  bool swap_sums();
   // Sums of a slot and an immediate (i32.add.i) go in pairs: the last two become one, if both are
   // of locals; the last one is made for a second slot too, if it made `from`; and a pair whose
   // second makes `slot` of itself becomes two again.
@@ -77,7 +82,12 @@ class Emitter {
   bool copy_sum(u32 from, u32 to);
   void split_sums(u32 slot);
   // No fusing over this place.
-  void barrier() { last_ = before_last_ = none; }
+  void barrier() {
+    last_ = before_last_ = third_last_ = none;
+    ++block_;
+  }
+  // Differs between places that a label may be between, in all functions.
+  [[nodiscard]] u32 block() const { return block_; }
 
   // --- Constants of the function ----------------------------------------------------------------
   // A slot that holds the constant wherever the function is; none if there are too many.
@@ -141,6 +151,7 @@ class Emitter {
   void begin(u32 words) {
     if (size_ + words > words_.size()) [[unlikely]]
       grow(words);
+    third_last_ = before_last_;
     before_last_ = last_;
     last_ = size_;
   }
@@ -155,6 +166,8 @@ class Emitter {
   u32 size_ = 0;
   u32 last_ = none;
   u32 before_last_ = none;
+  u32 third_last_ = none;
+  u32 block_ = 0;
   u32 locals_ = 0;
   bool long_branches_ = false;
   bool overflow_ = false;

@@ -70,6 +70,7 @@ bool FunctionTranslator::run(u32 index, bool long_branches) {
     frame_ = locals_;
     emit_.reset(locals_, long_branches);
     if (heads_.size() < locals_) heads_.resize(locals_, none);
+    if (byte_in_.size() < locals_) byte_in_.resize(locals_, 0);
     Control& outermost = control_.emplace_back();
     outermost.kind = Block::function;
     outermost.type.results = types_of(type_->results);

@@ -193,6 +193,8 @@ class FunctionTranslator {
   void prefixed();
   void unary(Op op, ValType in, ValType out);
   void binary(const Numeric& row, u8 code);
+  // Whether the last instruction loaded a byte, zero-extended, into the slot.
+  bool made_byte(u32 slot);
   bool immediate(const Numeric& row, u8 code, const Entry& a, const Entry& b, u32 position);
   void load(const Access& access);
   void store(const Access& access);
@@ -223,12 +225,20 @@ class FunctionTranslator {
   // --- Fusing (fuse.cpp) ---
   // Writes an operation together with the last instruction, if that made one of its operands.
   bool fuse(Op op, u32 left, u32 right, u32 slot);
+  // Sums of up to three, one of them shifted or an immediate, that were just made.
+  bool fuse_sum(u32 left, u32 right, u32 slot);
+  bool add_to_sum(u32 operand, u32 immediate, u32 slot);
   // An access whose address was just made by a sum: takes the sum back.
   struct Address {
     Op op = Op::nop;
     u32 a = 0;
     u32 b = 0;
-    bool immediate = false;  // b
+    enum class Form : u8 {
+      index,      // b is a slot
+      immediate,  // b is an immediate
+      both,       // b is a slot, and the extension word has an immediate
+    } form = Form::index;
+    isa::Word extension = 0;
   };
   bool take_address(const Access& access, u32 address, Address& fused);
   bool fuse_sum_into_memory(const Access& access, u32 base, u32 from, u64 offset);
@@ -253,7 +263,8 @@ class FunctionTranslator {
 
   std::vector<Entry> stack_;
   std::vector<Control> control_;
-  std::vector<u32> heads_;  // by local: the topmost entry of the stack that is it, or none
+  std::vector<u32> heads_;    // by local: the topmost entry of the stack that is it, or none
+  std::vector<u32> byte_in_;  // by local: the emitter's block in which it was set to a loaded byte
   std::vector<ValType> local_types_;  // of the first ones
   struct LocalRun {
     u32 end;

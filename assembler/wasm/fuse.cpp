@@ -2,6 +2,7 @@
 // made a temporary that is used up now, it can be taken back.
 #include <array>
 #include <iterator>
+#include <utility>
 
 #include "assembler/wasm/function.hpp"
 
@@ -16,7 +17,6 @@ struct Fusion {
   Op right;  // the same for the right one
   enum class Form : u8 {
     ternary,  // d, the made one's operands, the other operand
-    scaled,   // d, the other operand, the made one's first operand, scaled by 1 << its immediate
     shifted,  // d, the other operand, the made one's first operand, its immediate
     memory,   // d, the other operand, the made one's address and offset
   } form;
@@ -47,7 +47,6 @@ constexpr Fusion fusions[] = {
       {Op::t##_xor, Op::t##_load, Op::t##_xor_load, Op::t##_xor_load, Fusion::Form::memory},
         INTEGER(i32) INTEGER(i64)
 #undef INTEGER
-            {Op::i32_add, Op::i32_shl_i, Op::i32_add_x2, Op::i32_add_x2, Fusion::Form::scaled},
 };
 
 // By the instruction: the fusions of one operation follow each other there.
@@ -62,9 +61,74 @@ constexpr auto by_op = [] {
   return lists;
 }();
 
+// base + (index << the place) + immediate
+constexpr Op sums[] = {Op::i32_add_add_i, Op::i32_add_x2_i, Op::i32_add_x4_i, Op::i32_add_x8_i};
+
 }  // namespace
 
+bool FunctionTranslator::fuse_sum(u32 left, u32 right, u32 slot) {
+  u32 base = left;
+  u32 index = right;
+  u32 shift = 0;
+  u32 immediate = 0;
+  bool summed = false;
+  const auto made = [&](u32 operand, Op op) {
+    return operand >= locals_ && emit_.last_defines(operand) && isa::op_of(*emit_.last()) == op;
+  };
+  for (u32 round = 0; round < 2; ++round) {
+    if (shift == 0 && made(base, Op::i32_shl_i)) std::swap(base, index);
+    if (shift == 0 && !summed && made(index, Op::i32_add_i)) std::swap(base, index);
+    if (shift != 0 && base >= locals_ && !emit_.last_defines(base)) emit_.swap_sums();
+    if (shift == 0 && made(index, Op::i32_shl_i)) {
+      const u32 places = isa::field_c(*emit_.last());
+      if (places == 0 || places > 3) break;
+      shift = places;
+      index = isa::field_b(*emit_.last());
+    } else if (!summed && made(base, Op::i32_add_i)) {
+      summed = true;
+      immediate = isa::field_c(*emit_.last());
+      base = isa::field_b(*emit_.last());
+    } else {
+      break;
+    }
+    emit_.remove_last();
+  }
+  constexpr Op scaled[] = {Op::nop, Op::i32_add_x2, Op::i32_add_x4, Op::i32_add_x8};
+  if (summed) {
+    emit_.op_ext(sums[shift], slot, base, index, isa::encode_ext(static_cast<u16>(immediate)));
+  } else if (shift != 0) {
+    emit_.op(scaled[shift], slot, base, index);
+  }
+  return summed || shift != 0;
+}
+
+bool FunctionTranslator::add_to_sum(u32 operand, u32 immediate, u32 slot) {
+  if (operand < locals_ || !emit_.last_defines(operand)) return false;
+  const Word sum = *emit_.last();
+  u32 shift = 0;
+  switch (isa::op_of(sum)) {
+    case Op::i32_add:
+      break;
+    case Op::i32_add_x2:
+      shift = 1;
+      break;
+    case Op::i32_add_x4:
+      shift = 2;
+      break;
+    case Op::i32_add_x8:
+      shift = 3;
+      break;
+    default:
+      return false;
+  }
+  emit_.remove_last();
+  emit_.op_ext(sums[shift], slot, isa::field_b(sum), isa::field_c(sum),
+               isa::encode_ext(static_cast<u16>(immediate)));
+  return true;
+}
+
 bool FunctionTranslator::fuse(Op op, u32 left, u32 right, u32 slot) {
+  if (op == Op::i32_add && fuse_sum(left, right, slot)) return true;
   const auto& list = by_op[static_cast<u16>(op)];
   if (list[0] == 0 || emit_.last() == nullptr) return false;
   const bool made_left = left >= locals_ && emit_.last_defines(left);
@@ -77,19 +141,12 @@ bool FunctionTranslator::fuse(Op op, u32 left, u32 right, u32 slot) {
   for (u32 i = 0; list[i] != 0; ++i) {
     const Fusion& fusion = fusions[list[i] - 1];
     if (fusion.made != isa::op_of(word)) continue;
-    Op fused = made_left ? fusion.left : fusion.right;
+    const Op fused = made_left ? fusion.left : fusion.right;
     if (fused == Op::nop) return false;
-    if (fusion.form == Fusion::Form::scaled) {
-      if (second == 0 || second > 3) return false;
-      fused = second == 1 ? Op::i32_add_x2 : second == 2 ? Op::i32_add_x4 : Op::i32_add_x8;
-    }
     emit_.remove_last();
     switch (fusion.form) {
       case Fusion::Form::ternary:
         emit_.op_ext(fused, slot, first, second, isa::encode_ext(static_cast<u16>(other)));
-        break;
-      case Fusion::Form::scaled:
-        emit_.op(fused, slot, other, first);
         break;
       case Fusion::Form::shifted:
         emit_.op_ext(fused, slot, other, first, isa::encode_ext(static_cast<u16>(second)));
@@ -110,13 +167,13 @@ bool FunctionTranslator::take_address(const Access& access, u32 address, Address
     if (!emit_.last_defines(address)) return false;
     const Word sum = *emit_.last();
     if (isa::op_of(sum) != Op::i32_add_i || isa::field_b(sum) != address) return false;
-    fused = {access.stepped, address, isa::field_c(sum), true};
+    fused = {access.stepped, address, isa::field_c(sum), Address::Form::immediate};
     emit_.remove_last();
     return true;
   }
-  if (address < locals_ || !emit_.last_defines(address)) return false;
+  if (!emit_.last_defines(address)) return false;
   const Word sum = *emit_.last();
-  fused = {access.indexed, isa::field_b(sum), isa::field_c(sum), false};
+  fused = {access.indexed, isa::field_b(sum), isa::field_c(sum), Address::Form::index};
   switch (isa::op_of(sum)) {
     case Op::i32_add:
       if (access.log2 != 0 && access.byte_indexed == Op::nop) return false;
@@ -148,12 +205,26 @@ bool FunctionTranslator::take_address(const Access& access, u32 address, Address
         }
       }
       fused.op = access.wrapped;
-      fused.immediate = true;
+      fused.form = Address::Form::immediate;
       break;
     }
+    case Op::i32_add_add_i:
+      fused.op = access.log2 == 0 ? access.indexed_sum : access.byte_indexed_sum;
+      fused.form = Address::Form::both;
+      fused.extension = emit_.last()[1];
+      break;
+    case Op::i32_add_x2_i:
+    case Op::i32_add_x4_i:
+    case Op::i32_add_x8_i:
+      if (isa::op_of(sum) != sums[access.log2]) return false;
+      fused.op = access.indexed_sum;
+      fused.form = Address::Form::both;
+      fused.extension = emit_.last()[1];
+      break;
     default:
       return false;
   }
+  if (fused.op == Op::nop) return false;
   emit_.remove_last();
   return true;
 }

@@ -163,9 +163,29 @@ void FunctionTranslator::unary(Op op, ValType in, ValType out) {
   push_temporary(out, slot);
 }
 
+bool FunctionTranslator::made_byte(u32 slot) {
+  if (!emit_.last_defines(slot)) return false;
+  switch (isa::op_of(*emit_.last())) {
+    case Op::i32_load8_u:
+    case Op::i32_load8_u_long:
+    case Op::i32_load8_u_x:
+    case Op::i32_load8_u_step:
+    case Op::i32_load8_u_w:
+    case Op::i32_load8_u_xw:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void FunctionTranslator::binary(const Numeric& row, u8 code) {
   const Entry b = pop(row.in);
   const Entry a = pop(row.in);
+  // Compilers mask what they loaded as a byte.
+  if (row.op == Op::i32_and && live_ && a.kind == Kind::local && b.kind == Kind::constant &&
+      (b.bits & 0xff) == 0xff && byte_in_[a.slot] == emit_.block()) {
+    return push_local(ValType::i32, a.slot);
+  }
   const u32 position = height();
   if (!live_) return push_temporary(row.out, 0);
   if ((a.kind == Kind::constant || b.kind == Kind::constant) &&
@@ -202,7 +222,9 @@ bool FunctionTranslator::immediate(const Numeric& row, u8 code, const Entry& a, 
   }
   if (op == Op::nop || !fits_i16(value)) return false;
   const u32 slot = result_slot(position);
-  emit_.op(op, slot, other.slot, static_cast<u16>(value));
+  const u32 bits = static_cast<u16>(value);
+  if (op == Op::i32_add_i && add_to_sum(other.slot, bits, slot)) return true;
+  emit_.op(op, slot, other.slot, bits);
   return true;
 }
 
@@ -220,6 +242,10 @@ void FunctionTranslator::local_set(u32 index, bool tee) {
   const Entry entry = pop(type);
   const bool same = entry.kind == Kind::local && entry.slot == index;
   if (live_ && !same) {
+    u32 byte_in = 0;
+    if (entry.kind == Kind::local) byte_in = byte_in_[entry.slot];
+    if (entry.kind == Kind::temporary && made_byte(entry.slot)) byte_in = emit_.block();
+    byte_in_[index] = byte_in;
     const bool kept = keep_old(index);
     if (!kept && entry.kind == Kind::temporary && emit_.last_defines(entry.slot)) {
       const Word* last = emit_.last();
@@ -337,7 +363,11 @@ void FunctionTranslator::load(const Access& access) {
   const u32 slot = result_slot(position);
   Address fused;
   if (offset == 0 && take_address(access, base, fused)) {
-    emit_.op(fused.op, slot, fused.a, fused.b);
+    if (fused.form == Address::Form::both) {
+      emit_.op_ext(fused.op, slot, fused.a, fused.b, fused.extension);
+    } else {
+      emit_.op(fused.op, slot, fused.a, fused.b);
+    }
   } else if (offset <= 0xffff) {
     emit_.op(access.op, slot, base, static_cast<u32>(offset));
   } else {
@@ -358,10 +388,16 @@ void FunctionTranslator::store(const Access& access) {
   if (fuse_sum_into_memory(access, base, from, offset)) return;
   // A stepped store would store its address as it was before the step.
   if (offset == 0 && from != base && take_address(access, base, fused)) {
-    if (fused.immediate) {
-      emit_.op(fused.op, fused.a, from, fused.b);
-    } else {
-      emit_.op(fused.op, fused.a, fused.b, from);
+    switch (fused.form) {
+      case Address::Form::index:
+        emit_.op(fused.op, fused.a, fused.b, from);
+        break;
+      case Address::Form::immediate:
+        emit_.op(fused.op, fused.a, from, fused.b);
+        break;
+      case Address::Form::both:
+        emit_.op_ext(fused.op, fused.a, fused.b, from, fused.extension);
+        break;
     }
   } else if (offset <= 0xffff) {
     emit_.op(access.op, base, from, static_cast<u32>(offset));

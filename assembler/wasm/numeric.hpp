@@ -176,6 +176,9 @@ struct Access {
   u8 log2;              // of the width in bytes: the largest alignment, and the index's scale
   Op sum = Op::nop;     // of a full-width store: the sum with an operand in memory,
   Op summed = Op::nop;  // and the sum into memory
+  // `indexed` and `byte_indexed` plus an immediate, modulo 2^32; nop: there is none.
+  Op indexed_sum = Op::nop;
+  Op byte_indexed_sum = Op::nop;
 };
 inline constexpr u8 first_load = 0x28;
 inline constexpr u8 first_store = 0x36;
@@ -183,25 +186,29 @@ inline constexpr u8 last_store = 0x3e;
 #define ACCESS(id, t, log2)                                       \
   {Op::id,  Op::id##_long, Op::id##_x, Op::id##_step, Op::id##_w, \
    Op::nop, ValType::t,    log2,       Op::nop,       Op::nop}
-#define STORE_ACCESS(t, type, log2)                                           \
-  {Op::t##_store,    Op::t##_store_long, Op::t##_store_x, Op::t##_store_step, \
-   Op::t##_store_w,  Op::t##_store_xb,   ValType::type,   log2,               \
-   Op::t##_add_load, Op::t##_add_store}
-#define FULL_ACCESS(id, t, log2)                                      \
-  {Op::id,      Op::id##_long, Op::id##_x, Op::id##_step, Op::id##_w, \
-   Op::id##_xb, ValType::t,    log2,       Op::nop,       Op::nop}
+#define STORE_ACCESS(t, type, log2)                                            \
+  {Op::t##_store,    Op::t##_store_long, Op::t##_store_x,  Op::t##_store_step, \
+   Op::t##_store_w,  Op::t##_store_xb,   ValType::type,    log2,               \
+   Op::t##_add_load, Op::t##_add_store,  Op::t##_store_xw, Op::t##_store_xbw}
+#define FULL_ACCESS(id, t, log2)                                                   \
+  {Op::id,     Op::id##_long, Op::id##_x, Op::id##_step, Op::id##_w,  Op::id##_xb, \
+   ValType::t, log2,          Op::nop,    Op::nop,       Op::id##_xw, Op::id##_xbw}
+#define BYTE_ACCESS(id)                                                                 \
+  {Op::id, Op::id##_long, Op::id##_x, Op::id##_step, Op::id##_w, Op::nop, ValType::i32, \
+   0,      Op::nop,       Op::nop,    Op::id##_xw,   Op::nop}
 inline constexpr Access accesses[last_store - first_load + 1] = {
     FULL_ACCESS(i32_load, i32, 2), FULL_ACCESS(i64_load, i64, 3), FULL_ACCESS(f32_load, f32, 2),
-    FULL_ACCESS(f64_load, f64, 3), ACCESS(i32_load8_s, i32, 0),   ACCESS(i32_load8_u, i32, 0),
+    FULL_ACCESS(f64_load, f64, 3), ACCESS(i32_load8_s, i32, 0),   BYTE_ACCESS(i32_load8_u),
     ACCESS(i32_load16_s, i32, 1),  ACCESS(i32_load16_u, i32, 1),  ACCESS(i64_load8_s, i64, 0),
     ACCESS(i64_load8_u, i64, 0),   ACCESS(i64_load16_s, i64, 1),  ACCESS(i64_load16_u, i64, 1),
     ACCESS(i64_load32_s, i64, 2),  ACCESS(i64_load32_u, i64, 2),  STORE_ACCESS(i32, i32, 2),
     STORE_ACCESS(i64, i64, 3),     STORE_ACCESS(f32, f32, 2),     STORE_ACCESS(f64, f64, 3),
-    ACCESS(i32_store8, i32, 0),    ACCESS(i32_store16, i32, 1),   ACCESS(i64_store8, i64, 0),
+    BYTE_ACCESS(i32_store8),       ACCESS(i32_store16, i32, 1),   ACCESS(i64_store8, i64, 0),
     ACCESS(i64_store16, i64, 1),   ACCESS(i64_store32, i64, 2),
 };
 #undef ACCESS
 #undef FULL_ACCESS
+#undef BYTE_ACCESS
 #undef STORE_ACCESS
 
 namespace detail {

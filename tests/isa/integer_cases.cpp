@@ -237,6 +237,16 @@ std::vector<ValueCase> integer_values() {
       cases.push_back({.op = Op::i32_add_x2, .in = {a, b}, .out = cut<u32>(Wide{b} * 2 + a)});
       cases.push_back({.op = Op::i32_add_x4, .in = {a, b}, .out = cut<u32>(Wide{b} * 4 + a)});
       cases.push_back({.op = Op::i32_add_x8, .in = {a, b}, .out = cut<u32>(Wide{b} * 8 + a)});
+      for (i64 imm : edges_imm) {
+        const auto sum = [&](Op op, i64 scale) {
+          cases.push_back(
+              {.op = op, .in = {a, b}, .imm = imm, .out = cut<u32>(Wide{b} * scale + a + imm)});
+        };
+        sum(Op::i32_add_add_i, 1);
+        sum(Op::i32_add_x2_i, 2);
+        sum(Op::i32_add_x4_i, 4);
+        sum(Op::i32_add_x8_i, 8);
+      }
     }
   }
   for (u64 a : edges64) {

@@ -11,7 +11,16 @@ namespace atollvm::test {
 
 namespace {
 
-enum class Form : u8 { short_offset, long_offset, indexed, byte_indexed, stepped, wrapped };
+enum class Form : u8 {
+  short_offset,
+  long_offset,
+  indexed,
+  byte_indexed,
+  indexed_sum,
+  byte_indexed_sum,
+  stepped,
+  wrapped,
+};
 
 // What a row does, read from its name and format.
 struct Access {
@@ -46,6 +55,10 @@ Access access_of(Op op) {
     access.form = Form::wrapped;
   } else if (info.name.ends_with(".xb")) {
     access.form = Form::byte_indexed;
+  } else if (info.name.ends_with(".xw")) {
+    access.form = Form::indexed_sum;
+  } else if (info.name.ends_with(".xbw")) {
+    access.form = Form::byte_indexed_sum;
   }
   return access;
 }
@@ -58,7 +71,7 @@ std::vector<Op> access_ops() {
   }
   for (u32 number = 0; number < isa::op_count; ++number) {
     const std::string_view name = isa::op_table[number].name;
-    for (const char* form : {".step", ".w", ".xb"}) {
+    for (const char* form : {".step", ".w", ".xb", ".xw", ".xbw"}) {
       if (name.ends_with(form)) ops.push_back(static_cast<Op>(number));
     }
   }
@@ -92,13 +105,17 @@ u64 loaded_value(const Access& access, u64 address) {
 // One access: its operands, and the address that they mean.
 struct Place {
   u32 base = 0;
-  u64 offset = 0;  // of the short and long form; the step
-  u32 index = 0;   // of the indexed form
+  u64 offset = 0;  // of the short and long form; the step; the immediate
+  u32 index = 0;   // of the indexed forms
   u64 address = 0;
 };
 
 bool is_indexed(const Access& access) {
-  return access.form == Form::indexed || access.form == Form::byte_indexed;
+  return access.form == Form::indexed || access.form == Form::byte_indexed ||
+         access.form == Form::indexed_sum || access.form == Form::byte_indexed_sum;
+}
+bool has_immediate(const Access& access) {
+  return access.form != Form::indexed && access.form != Form::byte_indexed;
 }
 
 std::vector<Place> places(const Access& access, u64 size) {
@@ -110,13 +127,18 @@ std::vector<Place> places(const Access& access, u64 size) {
   std::vector<Place> all;
   const auto add = [&](u32 base, u64 offset) { all.push_back({base, offset, 0, base + offset}); };
   if (is_indexed(access)) {
-    const u64 scale = access.form == Form::indexed ? width : 1;
-    // a + b * scale wraps at 2^32, so all of these reach inside too.
+    const bool scaled = access.form == Form::indexed || access.form == Form::indexed_sum;
+    const u64 scale = scaled ? width : 1;
+    const std::vector<i32> immediates =
+        has_immediate(access) ? std::vector<i32>{0, 1, -1, 4, 32767, -32768} : std::vector<i32>{0};
+    // a + b * scale + imm wraps at 2^32, so all of these reach inside too.
     for (u32 base : bases) {
       for (u32 index : {u32{0}, u32{1}, u32{2}, ~u32{0}, ~u32{0} - 1, u32{0x2000'0000},
                         u32{0x4000'0000}, u32{0x8000'0000}, static_cast<u32>(size / scale)}) {
-        const u32 address = base + index * static_cast<u32>(scale);
-        all.push_back({base, 0, index, address});
+        for (i32 immediate : immediates) {
+          const u32 address = base + index * static_cast<u32>(scale) + static_cast<u32>(immediate);
+          all.push_back({base, static_cast<u64>(immediate), index, address});
+        }
       }
     }
     return all;
@@ -174,7 +196,7 @@ u32 add_access(ModuleBuilder& module, const Access& access, u64 offset, u32 memo
   if (access.form == Form::long_offset) args.emplace_back(memory);
   args.emplace_back(0);
   if (indexed) args.emplace_back(1);
-  if (!indexed) args.emplace_back(offset);
+  if (has_immediate(access)) args.emplace_back(offset);
   if (access.is_store) args.emplace_back(operands - 1);
   code.emit(access.op, args);
   if (access.is_store) code.emit(Op::i64_const, {operands, 0});

@@ -33,8 +33,9 @@ inline const std::vector<runtime::HostFunction>& generated_host() {
     all[1].name = "later";
     all[1].call = [value](HostContext& context) {
       const i64 result = value(context);
-      context.suspend().finish(
-          [result](HostContext& later) { return later.result_i64(result + 1); });
+      context.suspend().finish([result](HostContext& later) {
+        return later.result_i64(static_cast<i64>(static_cast<u64>(result) + 1));
+      });
       return HostResult::pending();
     };
     return all;

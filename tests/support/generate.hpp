@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "tests/support/build.hpp"
@@ -417,7 +418,10 @@ class ProgramGenerator {
            ++number) {
         all.push_back(static_cast<Op>(number));
       }
-      for (Op op : {Op::i32_add_i2, Op::f32_mul_mul, Op::f64_mul_mul}) all.push_back(op);
+      for (Op op : {Op::i32_add_i2, Op::f32_mul_mul, Op::f64_mul_mul, Op::i32_add_add_i,
+                    Op::i32_add_x2_i, Op::i32_add_x4_i, Op::i32_add_x8_i}) {
+        all.push_back(op);
+      }
       return all;
     }();
     return ops;
@@ -523,8 +527,9 @@ class ProgramGenerator {
     constexpr Rows all[] = {{Op::i32_add_store, Op::f64_add_store},
                             {Op::i32_load, Op::i64_store32_x},
                             {Op::i32_load_step, Op::i64_store32_step},
-                            {Op::i32_add_load, Op::f64_store_xb}};
-    const Rows rows = all[entropy_.below(4)];
+                            {Op::i32_add_load, Op::f64_store_xb},
+                            {Op::i32_load_xw, Op::f64_store_xbw}};
+    const Rows rows = all[entropy_.below(static_cast<u32>(std::size(all)))];
     const u32 first = static_cast<u32>(rows.first);
     const u32 count = static_cast<u32>(rows.last) - first + 1;
     const Op op = static_cast<Op>(first + entropy_.below(count));
@@ -568,6 +573,16 @@ class ProgramGenerator {
         const u32 index = wild ? use() : small_number(2, 1);
         code_->emit(op, {target_for(op), base, index});
         break;
+      }
+      case isa::Format::dssi: {
+        const u32 index = wild ? use() : small_number(2, 1);
+        code_->emit(op, {target_for(op), base, index, entropy_.below(9)});
+        break;
+      }
+      case isa::Format::ssis: {
+        const u32 index = wild ? use() : small_number(2, 1);
+        code_->emit(op, {base, index, entropy_.below(9), use()});
+        return;
       }
       default: {
         const u32 index = wild ? use() : small_number(2, 1);

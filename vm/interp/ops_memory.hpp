@@ -70,6 +70,36 @@ struct ByteIndexedStore {
   }
   static u16 value(Insn w) { return field_c(w); }
 };
+// The same, and scaled, with an immediate too.
+ATOLL_INLINE Access with_immediate(const State& s, Insn w, u32 sum) {
+  return {s.memory, s.memory_size, sum + static_cast<u32>(imm_e0(w))};
+}
+template <class T>
+struct IndexedSumLoad {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return with_immediate(s, w, scaled<T>(get<u32>(s, field_b(w)), get<u32>(s, field_c(w))));
+  }
+};
+template <class T>
+struct IndexedSumStore {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return with_immediate(s, w, scaled<T>(get<u32>(s, field_a(w)), get<u32>(s, field_b(w))));
+  }
+  static u16 value(Insn w) { return field_c(w); }
+};
+template <class T>
+struct ByteIndexedSumLoad {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return with_immediate(s, w, get<u32>(s, field_b(w)) + get<u32>(s, field_c(w)));
+  }
+};
+template <class T>
+struct ByteIndexedSumStore {
+  ATOLL_INLINE static Access at(const State& s, Insn w) {
+    return with_immediate(s, w, get<u32>(s, field_a(w)) + get<u32>(s, field_b(w)));
+  }
+  static u16 value(Insn w) { return field_c(w); }
+};
 // A sum with an immediate, which wraps.
 template <class T>
 struct WrappedLoad {
@@ -217,6 +247,24 @@ MEMORY_BODY(i32_store_xb, Store<ByteIndexedStore, u32>)
 MEMORY_BODY(i64_store_xb, Store<ByteIndexedStore, u64>)
 MEMORY_BODY(f32_store_xb, Store<ByteIndexedStore, u32>)
 MEMORY_BODY(f64_store_xb, Store<ByteIndexedStore, u64>)
+MEMORY_BODY(i32_load_xw, Load<IndexedSumLoad, u32, u32>)
+MEMORY_BODY(i64_load_xw, Load<IndexedSumLoad, u64, u64>)
+MEMORY_BODY(f32_load_xw, Load<IndexedSumLoad, u32, u32>)
+MEMORY_BODY(f64_load_xw, Load<IndexedSumLoad, u64, u64>)
+MEMORY_BODY(i32_load8_u_xw, Load<IndexedSumLoad, u8, u32>)
+MEMORY_BODY(i32_store_xw, Store<IndexedSumStore, u32>)
+MEMORY_BODY(i64_store_xw, Store<IndexedSumStore, u64>)
+MEMORY_BODY(f32_store_xw, Store<IndexedSumStore, u32>)
+MEMORY_BODY(f64_store_xw, Store<IndexedSumStore, u64>)
+MEMORY_BODY(i32_store8_xw, Store<IndexedSumStore, u8>)
+MEMORY_BODY(i32_load_xbw, Load<ByteIndexedSumLoad, u32, u32>)
+MEMORY_BODY(i64_load_xbw, Load<ByteIndexedSumLoad, u64, u64>)
+MEMORY_BODY(f32_load_xbw, Load<ByteIndexedSumLoad, u32, u32>)
+MEMORY_BODY(f64_load_xbw, Load<ByteIndexedSumLoad, u64, u64>)
+MEMORY_BODY(i32_store_xbw, Store<ByteIndexedSumStore, u32>)
+MEMORY_BODY(i64_store_xbw, Store<ByteIndexedSumStore, u64>)
+MEMORY_BODY(f32_store_xbw, Store<ByteIndexedSumStore, u32>)
+MEMORY_BODY(f64_store_xbw, Store<ByteIndexedSumStore, u64>)
 #define INTEGER_OPERANDS(t, U)                               \
   MEMORY_BODY(t##_add_load, LoadOperand<num::add<U>, U>)     \
   MEMORY_BODY(t##_mul_load, LoadOperand<num::mul<U>, U>)     \

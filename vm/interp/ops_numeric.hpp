@@ -108,7 +108,7 @@ template <auto fn, auto shift, class T>
 struct BinaryShifted {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
-    const T places = static_cast<T>(static_cast<i16>(field_e0(w)));
+    const T places = static_cast<T>(imm_e0(w));
     set_bits(s, field_a(w), fn(get<T>(s, field_b(w)), shift(get<T>(s, field_c(w)), places)));
   }
 };
@@ -117,6 +117,15 @@ struct AddScaled {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
     set_bits(s, field_a(w), static_cast<T>(get<T>(s, field_b(w)) + get<T>(s, field_c(w)) * scale));
+  }
+};
+template <class T, u32 scale>
+struct AddScaledImm {
+  template <bool exact>
+  ATOLL_INLINE static void run(State& s, Insn w) {
+    const T scaled = get<T>(s, field_c(w)) * scale;
+    set_bits(s, field_a(w),
+             static_cast<T>(get<T>(s, field_b(w)) + scaled + static_cast<T>(imm_e0(w))));
   }
 };
 template <auto fn, class T>
@@ -276,6 +285,10 @@ COMBINED_BODIES(i64, u64)
 BODY(i32_add_x2, AddScaled, u32, 2)
 BODY(i32_add_x4, AddScaled, u32, 4)
 BODY(i32_add_x8, AddScaled, u32, 8)
+BODY(i32_add_add_i, AddScaledImm, u32, 1)
+BODY(i32_add_x2_i, AddScaledImm, u32, 2)
+BODY(i32_add_x4_i, AddScaledImm, u32, 4)
+BODY(i32_add_x8_i, AddScaledImm, u32, 8)
 
 #define COMPARE_BODIES(t, U, I)               \
   BODY(t##_eq, Compare, num::eq<U>, U)        \

@@ -143,6 +143,7 @@ ATOLL_INLINE void set_bits(State& s, u16 reg, T value) {
 
 ATOLL_INLINE i32 imm_b(Insn w) { return static_cast<i16>(field_b(w)); }
 ATOLL_INLINE i32 imm_c(Insn w) { return static_cast<i16>(field_c(w)); }
+ATOLL_INLINE i32 imm_e0(Insn w) { return static_cast<i16>(field_e0(w)); }
 
 // Stores where the process is, so that others (and a later run) find it.
 ATOLL_INLINE void save(const State& s, const Word* pc) {
