@@ -64,6 +64,7 @@ void add_names(Unit& unit) {
     }
   }
   for (usize i = 0; i < unit.types.size(); ++i) {
+    if (unit.type_indexes[i] == Unit::unused_type) continue;
     names.push_back({mod::NameSpace::type, unit.type_indexes[i], 0, text_of(unit.types[i])});
   }
   for (const DataItem& item : unit.datas) {
@@ -136,7 +137,7 @@ void check_limits(Unit& unit) {
 }
 
 void assemble_unit(Unit& unit) {
-  lex(*unit.files[0], 0, unit.names, unit.uses, unit.reporter);
+  lex(*unit.files[0], 0, unit.names, unit.reporter);
   if (is_raw_program(*unit.files[0])) {
     unit.module = assemble_raw(*unit.files[0], 0, unit.reporter);
     return;
@@ -171,7 +172,13 @@ Assembly assemble(const Source& main, const Resolver& resolver, const Options& o
   } catch (Enough&) {
     // What has been found is enough to read.
   }
-  return {std::move(unit.module), unit.reporter.take()};
+  std::vector<Test> tests;
+  for (const FuncItem& item : unit.functions) {
+    if (!unit.keeps_test(item)) continue;
+    tests.push_back(
+        {std::string(unit.names.text(unit.token_of(item.name).value)), unit.line_of(item.name)});
+  }
+  return {std::move(unit.module), std::move(tests), unit.reporter.take()};
 }
 
 }  // namespace atollvm::text

@@ -43,11 +43,21 @@ struct Options {
   bool object = false;      // keep `extern`s and relocations for the linker
   bool line_table = true;   // put source lines in
   bool local_names = true;  // put register names in
+  bool tests = false;       // keep the main source's tests; each is exported as "test NAME"
   u32 max_errors = 100;     // stop collecting after this many
+  // What `use` finds without quotes ("std.sys"), for the hint when it does not.
+  std::vector<std::string_view> libraries = {};
+};
+
+// A test of the main source.
+struct Test {
+  std::string name;
+  u32 line = 0;  // from 1
 };
 
 struct Assembly {
-  mod::Module module;  // not verified yet; meaningful only without diagnostics
+  mod::Module module;       // not verified yet; meaningful only without diagnostics
+  std::vector<Test> tests;  // in order, when they are kept
   std::vector<Diagnostic> diagnostics;
 
   [[nodiscard]] bool ok() const { return diagnostics.empty(); }

@@ -3,6 +3,7 @@
 
 #include "assembler/text/data.hpp"
 #include "assembler/text/items.hpp"
+#include "assembler/text/leave_out.hpp"
 #include "vm/module/limits.hpp"
 
 namespace atollvm::text {
@@ -25,6 +26,7 @@ class Builder : public Parser {
   explicit Builder(Unit& unit) : Parser(unit, {0, 0}) {}
 
   void number() {
+    leave_out(unit_);
     number_kind(unit_.memories);
     number_kind(unit_.globals);
     number_kind(unit_.tables);
@@ -43,7 +45,9 @@ class Builder : public Parser {
     memories();
     tables();
     globals();
-    for (ElemItem& item : unit_.elems) guarded([&] { elements(item); });
+    for (ElemItem& item : unit_.elems) {
+      if (item.used) guarded([&] { elements(item); });
+    }
     for (u32 i = 0; i < unit_.datas.size(); ++i) {
       const DataItem& item = unit_.datas[i];
       if (item.used && !item.reserved && item.state == State::known) {
@@ -56,14 +60,20 @@ class Builder : public Parser {
   }
 
  private:
+  static bool used(const MemoryItem&) { return true; }
+  template <class Item>
+  static bool used(const Item& item) {
+    return item.used;
+  }
+
   template <class Item>
   static void number_kind(std::vector<Item>& items) {
     u32 next = 0;
     for (Item& item : items) {
-      if (item.import != own) item.index = next++;
+      if (item.import != own && used(item)) item.index = next++;
     }
     for (Item& item : items) {
-      if (item.import == own) item.index = next++;
+      if (item.import == own && used(item)) item.index = next++;
     }
   }
 
@@ -186,6 +196,7 @@ class Builder : public Parser {
 
   void tables() {
     for (const TableItem& item : unit_.tables) {
+      if (!item.used) continue;
       if (item.import != own) {
         mod::Import made = import_of(item.import, mod::ExternKind::table);
         made.table = item.type;
@@ -244,6 +255,7 @@ class Builder : public Parser {
 
   void globals() {
     for (const GlobalItem& item : unit_.globals) {
+      if (!item.used) continue;
       name(mod::NameSpace::global, item.index, item.name);
       if (item.import != own) {
         mod::Import made = import_of(item.import, mod::ExternKind::global);

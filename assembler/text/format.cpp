@@ -370,10 +370,9 @@ Lexed lex_source(const Source& source) {
   file->text = source.text;
   lexed.files.push_back(std::move(file));
   Names names = Names::fixed();
-  std::vector<u32> uses;
   Reporter reporter(lexed.files, Options{}.max_errors);
   try {
-    lex(*lexed.files[0], 0, names, uses, reporter);
+    lex(*lexed.files[0], 0, names, reporter);
   } catch (Enough&) {
     // What has been found is enough to read.
   }

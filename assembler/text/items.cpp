@@ -16,6 +16,8 @@ class ItemParser : public Parser {
 
   void run() {
     for (skip_newlines(); !is(Kind::end); skip_newlines()) {
+      const At first = here();
+      root_ = false;
       try {
         item();
         expect_end();
@@ -23,6 +25,7 @@ class ItemParser : public Parser {
       } catch (Stop&) {
         skip_item();
       }
+      unit_.extents.push_back({first.file, first.token, here().token, exported_ || root_});
     }
   }
 
@@ -49,7 +52,7 @@ class ItemParser : public Parser {
     const Token& first = *at_++;
     switch (static_cast<Keyword>(first.value)) {
       case Keyword::func:
-        return function(false);
+        return function(Sort::plain);
       case Keyword::global:
         return global();
       case Keyword::table:
@@ -57,7 +60,7 @@ class ItemParser : public Parser {
       case Keyword::memory:
         return memory(first);
       case Keyword::raw:
-        if (accept(Keyword::func)) return function(true);
+        if (accept(Keyword::func)) return function(Sort::raw);
         fail(first, "only functions can be `raw` here",
              "a program that is raw as a whole begins with `raw module`");
       default:
@@ -67,6 +70,9 @@ class ItemParser : public Parser {
       fail(first, "only functions, globals, tables and memories can be exported");
     }
     switch (static_cast<Keyword>(first.value)) {
+      case Keyword::test:
+        if (accept(Keyword::func)) return function(Sort::test);
+        break;
       case Keyword::module:
         return module_name();
       case Keyword::use:
@@ -118,6 +124,7 @@ class ItemParser : public Parser {
       case Keyword::extern_:
       case Keyword::start:
       case Keyword::macro:
+      case Keyword::test:
         return true;
       default:
         return false;
@@ -131,7 +138,7 @@ class ItemParser : public Parser {
     NearMiss near(text(token.value));
     for (const char* word : {"module", "use",     "const",  "enum",  "struct", "packed", "memory",
                              "data",   "reserve", "global", "table", "elem",   "type",   "import",
-                             "func",   "extern",  "start",  "macro", "raw",    "export"}) {
+                             "func",   "extern",  "start",  "macro", "raw",    "export", "test"}) {
       near.consider(word);
     }
     fail(token, "expected an item, found " + text_of(token), near.hint());
@@ -143,12 +150,9 @@ class ItemParser : public Parser {
     Binding& bound = unit_.bindings[name.value];
     if (bound.kind != Bind::none) {
       const At first = unit_.defined_at[name.value];
-      const File& file = unit_.file_of(first);
-      const auto line = std::upper_bound(file.line_begins.begin(), file.line_begins.end(),
-                                         unit_.token_of(first).begin) -
-                        file.line_begins.begin();
       fail(name, text_of(name) + " is defined twice",
-           "the first is at " + printable(file.name) + ":" + std::to_string(line));
+           "the first is at " + printable(unit_.file_of(first).name) + ":" +
+               std::to_string(unit_.line_of(first)));
     }
     bound = {kind, static_cast<u32>(index)};
     unit_.defined_at[name.value] = where(&name);
@@ -205,8 +209,13 @@ class ItemParser : public Parser {
     expect_end();
     auto source = unit_.resolver ? unit_.resolver(file_->name, wanted, library) : std::nullopt;
     if (!source) {
-      fail(token, library ? "there is no library " + quoted(wanted)
-                          : "there is no file " + quoted(wanted));
+      if (!library) fail(token, "there is no file " + quoted(wanted));
+      std::string hint;
+      for (const std::string_view each : unit_.options.libraries) {
+        hint += hint.empty() ? "there are " : ", ";
+        hint += each;
+      }
+      fail(token, "there is no library " + quoted(wanted), hint);
     }
     for (const auto& file : unit_.files) {
       if (file->name == source->name) return;
@@ -218,7 +227,7 @@ class ItemParser : public Parser {
     file->library = library || file_->library;
     unit_.files.push_back(std::move(file));
     const u32 number = static_cast<u32>(unit_.files.size() - 1);
-    lex(*unit_.files[number], number, unit_.names, unit_.uses, unit_.reporter);
+    lex(*unit_.files[number], number, unit_.names, unit_.reporter);
     collect_items(unit_, number);
   }
 
@@ -322,6 +331,7 @@ class ItemParser : public Parser {
 
   void memory(const Token& word) {
     MemoryItem item;
+    root_ = true;
     item.name = where(&word);
     item.import = import_;
     // `pages` and `from` are words of this statement, not names.
@@ -390,7 +400,6 @@ class ItemParser : public Parser {
   }
 
   void add_data(const Token& token, DataItem item) {
-    item.used = !file_->library || unit_.uses[token.value] > 1;
     define(token, item.passive ? Bind::passive_data : Bind::data, unit_.datas.size());
     unit_.datas.push_back(item);
     if (at_end()) missing(item.reserved ? "the size" : "`=` and the data");
@@ -510,21 +519,32 @@ class ItemParser : public Parser {
     return unit_.intern_type(params_, results_);
   }
 
-  void function(bool raw) {
+  enum class Sort : u8 { plain, raw, test };
+  void function(Sort sort) {
+    const bool raw = sort == Sort::raw;
     FuncItem item;
     const Token& token = name("the function's name");
     item.name = where(&token);
     item.raw = raw;
     // `raw func` before the name.
     item.raw_begin = item.name.token - (raw ? 2 : 0);
-    item.library = file_->library && !exported_;
+    item.test = sort == Sort::test;
+    item.library = item.test ? !unit_.keeps_test(item) : file_->library && !exported_;
     define(token, Bind::function, unit_.functions.size());
     add_export(token, mod::ExternKind::function, unit_.functions.size());
+    if (unit_.keeps_test(item)) {
+      unit_.exports.push_back({item.name, "test " + std::string(text(token.value)),
+                               mod::ExternKind::function,
+                               static_cast<u32>(unit_.functions.size())});
+    }
     item.params = here();
     // The name stays known after a mistake, so that its uses are not mistakes too.
     unit_.functions.push_back(item);
     const usize index = unit_.functions.size() - 1;
     unit_.functions[index].type = signature(!raw);
+    if (item.test && (!params_.empty() || !results_.empty())) {
+      report(token, "a test must have neither parameters nor results");
+    }
     unit_.functions[index].broken = false;
     unit_.functions[index].body = here();
     if (raw) {
@@ -591,6 +611,7 @@ class ItemParser : public Parser {
     if (unit_.has_start) fail(*at_, "there is a start function already");
     unit_.start = here();
     unit_.has_start = true;
+    root_ = true;
     if (!is(Kind::name)) missing("the name of a function");
     ++at_;
   }
@@ -626,6 +647,7 @@ class ItemParser : public Parser {
   const Token* export_name_at_ = nullptr;
   std::optional<std::string> export_name_;
   bool exported_ = false;
+  bool root_ = false;
   u32 import_ = own;
   std::vector<ValType> params_;
   std::vector<ValType> results_;

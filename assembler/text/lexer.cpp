@@ -75,11 +75,10 @@ bool begins_item(Symbol symbol) {
 
 class Lexer {
  public:
-  Lexer(File& file, u32 number, Names& names, std::vector<u32>& uses, Reporter& reporter)
+  Lexer(File& file, u32 number, Names& names, Reporter& reporter)
       : file_(file),
         number_(number),
         names_(names),
-        uses_(uses),
         reporter_(reporter),
         begin_(file.text.data()),
         end_(begin_ + file.text.size()),
@@ -196,8 +195,6 @@ class Lexer {
     }
     const std::string_view text(begin, static_cast<usize>(at_ - begin));
     const Symbol symbol = names_.intern(text, hash);
-    if (symbol >= uses_.size()) uses_.resize(symbol + symbol / 2 + 1024);
-    ++uses_[symbol];
     if (symbol == static_cast<Symbol>(Keyword::nan) && peek() == ':' && peek(1) == '0' &&
         (peek(2) == 'x' || peek(2) == 'X')) {
       at_ += 3;
@@ -480,7 +477,6 @@ class Lexer {
   File& file_;
   u32 number_;
   Names& names_;
-  std::vector<u32>& uses_;
   Reporter& reporter_;
   const char* begin_;
   const char* end_;
@@ -510,8 +506,8 @@ void append_utf8(u32 value, std::string& out) {
 
 }  // namespace
 
-void lex(File& file, u32 file_number, Names& names, std::vector<u32>& uses, Reporter& reporter) {
-  Lexer(file, file_number, names, uses, reporter).run();
+void lex(File& file, u32 file_number, Names& names, Reporter& reporter) {
+  Lexer(file, file_number, names, reporter).run();
 }
 
 usize find_invalid_utf8(std::string_view text) {

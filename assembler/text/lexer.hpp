@@ -83,8 +83,8 @@ struct File {
 
 class Reporter;
 
-// Fills in all but name and text. `uses[symbol]` counts the places where a name stands.
-void lex(File& file, u32 file_number, Names& names, std::vector<u32>& uses, Reporter& reporter);
+// Fills in all but name and text.
+void lex(File& file, u32 file_number, Names& names, Reporter& reporter);
 
 // Where the first byte that is not part of valid UTF-8 is, or npos.
 usize find_invalid_utf8(std::string_view text);

@@ -130,6 +130,7 @@ struct GlobalItem {
   bool has_init = false;
   u32 import = own;
   u32 index = 0;
+  bool used = true;
 };
 
 struct TableItem {
@@ -140,12 +141,14 @@ struct TableItem {
   bool has_init = false;
   u32 import = own;
   u32 index = 0;
+  bool used = true;
 };
 
 struct ElemItem {
   At name;
   ValType type = ValType::funcref;
   At list;
+  bool used = true;
   u32 segment = ~0u;
 };
 
@@ -160,6 +163,7 @@ struct FuncItem {
   bool broken = true;    // its signature is a mistake
   u32 raw_begin = 0;     // token `raw`
   bool library = false;  // left out when nobody uses it
+  bool test = false;
 
   static constexpr u32 unused = ~0u;
 };
@@ -194,6 +198,14 @@ struct Reloc {
   u64 offset = 0;
 };
 
+// The tokens of an item.
+struct Extent {
+  u32 file = 0;
+  u32 begin = 0;
+  u32 end = 0;
+  bool root = false;  // needed although nothing names it: an export, a memory, `start`
+};
+
 struct Unit {
   Unit(const Resolver& resolve, const Options& opts)
       : resolver(resolve), options(opts), reporter(files, opts.max_errors), names(Names::fixed()) {}
@@ -203,7 +215,6 @@ struct Unit {
   std::vector<std::unique_ptr<File>> files;
   Reporter reporter;
   Names names;
-  std::vector<u32> uses;          // by symbol
   std::vector<Binding> bindings;  // by symbol
   std::vector<At> defined_at;     // by symbol: the item's name
 
@@ -216,12 +227,14 @@ struct Unit {
   std::vector<GlobalItem> globals;
   std::vector<TableItem> tables;
   std::vector<ElemItem> elems;
-  std::vector<At> types;  // names; parallel to type_indexes
-  std::vector<u32> type_indexes;
+  std::vector<At> types;          // names; parallel to type_indexes
+  std::vector<u32> type_indexes;  // or unused_type
+  static constexpr u32 unused_type = ~0u;
   std::vector<FuncItem> functions;
   std::vector<MacroItem> macros;
   std::vector<ExportItem> exports;
   std::vector<ImportItem> imports;
+  std::vector<Extent> extents;
   At start;  // the name after `start`
   bool has_start = false;
 
@@ -267,8 +280,18 @@ struct Unit {
     return names.intern(made_names_.back());
   }
   u32 intern_type(const std::vector<ValType>& params, const std::vector<ValType>& results);
+  // Whether a function is a test that this module keeps.
+  [[nodiscard]] bool keeps_test(const FuncItem& item) const {
+    return item.test && options.tests && item.name.file == 0;
+  }
   [[nodiscard]] const File& file_of(At at) const { return *files[at.file]; }
   [[nodiscard]] const Token& token_of(At at) const { return files[at.file]->tokens[at.token]; }
+  // From 1.
+  [[nodiscard]] u32 line_of(At at) const {
+    const std::vector<u32>& begins = file_of(at).line_begins;
+    return static_cast<u32>(std::upper_bound(begins.begin(), begins.end(), token_of(at).begin) -
+                            begins.begin());
+  }
   [[nodiscard]] Place place_of(At at) const {
     const Token& token = token_of(at);
     return {at.file, token.begin, token.length};

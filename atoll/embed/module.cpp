@@ -8,6 +8,7 @@
 #include "atoll/embed/impl.hpp"
 #include "atoll/embed/read.hpp"
 #include "atoll/embed/sources.hpp"
+#include "stdlib/host/host.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/verify/verify.hpp"
 
@@ -31,7 +32,10 @@ Result<Module> Module::load(const Engine& engine, std::string_view bytes,
 
 Result<Module> Module::assemble(const Engine& engine, const Source& source,
                                 const FileReader& reader, std::vector<Diagnostic>* diagnostics) {
-  text::Assembly assembly = text::assemble({source.name, source.text}, make_resolver(reader));
+  text::Options inner;
+  inner.libraries = host::library_names();
+  text::Assembly assembly =
+      text::assemble({source.name, source.text}, make_resolver(reader), inner);
   if (!assembly.ok()) {
     std::vector<Diagnostic> found = to_public(std::move(assembly.diagnostics));
     const Diagnostic& first = found.front();
@@ -73,6 +77,13 @@ ValueType to_public(mod::ValType type) {
     default:  // the verifier lets no v128 through
       return ValueType::externref;
   }
+}
+
+mod::ValType to_internal(ValueType type) {
+  constexpr mod::ValType types[] = {mod::ValType::i32,     mod::ValType::i64,
+                                    mod::ValType::f32,     mod::ValType::f64,
+                                    mod::ValType::funcref, mod::ValType::externref};
+  return types[static_cast<u8>(type)];
 }
 
 std::string Module::bytes() const { return mod::write(impl_->program->module()); }

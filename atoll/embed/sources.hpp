@@ -11,7 +11,7 @@ namespace atollvm {
 
 std::vector<Diagnostic> to_public(std::vector<text::Diagnostic> diagnostics);
 
-// Libraries come from the host calls' declarations, files from `reader`, which must outlive the
+// Libraries are those of host::library, files come from `reader`, which must outlive the
 // resolver.
 text::Resolver make_resolver(const FileReader& reader);
 

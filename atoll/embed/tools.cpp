@@ -12,6 +12,7 @@
 #include "atoll/embed/impl.hpp"
 #include "atoll/embed/read.hpp"
 #include "atoll/embed/sources.hpp"
+#include "stdlib/host/host.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/verify/verify.hpp"
 
@@ -24,6 +25,8 @@ Assembly assemble(const Source& source, const AssembleOptions& options) {
   inner.object = options.object;
   inner.line_table = options.line_table;
   inner.local_names = options.local_names;
+  inner.libraries = host::library_names();
+  inner.tests = options.tests;
   text::Assembly assembly =
       text::assemble({source.name, source.text}, make_resolver(options.reader), inner);
   Assembly result;
@@ -34,6 +37,9 @@ Assembly assemble(const Source& source, const AssembleOptions& options) {
   auto verified = verify::verify(std::move(assembly.module));
   if (verified) {
     result.bytes = mod::write(**verified);
+    for (text::Test& test : assembly.tests) {
+      result.tests.push_back({std::move(test.name), test.line});
+    }
   } else {
     Diagnostic diagnostic;
     diagnostic.file = source.name;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "stdlib/guest/guest.hpp"
 #include "stdlib/host/constants.hpp"
 #include "stdlib/host/host.hpp"
 
@@ -118,9 +121,16 @@ std::string reference_page() {
 }
 
 std::optional<std::string_view> library(std::string_view name) {
-  if (name != "std.sys") return std::nullopt;
+  if (name != "std.sys") return guest::library(name);
   static const std::string text = guest_declarations();
   return text;
+}
+
+std::vector<std::string_view> library_names() {
+  std::vector<std::string_view> names{"std.sys"};
+  for (const guest::Library& each : guest::libraries()) names.push_back(each.name);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace atollvm::host

@@ -35,9 +35,11 @@ enum class StandardHandle : u32 { input = 0, output = 1, error = 2, root = 3 };
 // All host calls, for one process. `environment` must outlive the process.
 std::vector<runtime::HostFunction> functions(Environment& environment);
 
-// The source text of a library module ("std.sys": declarations and constants of all host calls), or
-// nothing. The text lives for ever. Any thread.
+// The source text of a library module ("std.sys": declarations and constants of all host calls;
+// those of stdlib/guest), or nothing. The text lives for ever. Any thread.
 std::optional<std::string_view> library(std::string_view name);
+// The names of all library modules, in alphabetical order. Any thread.
+std::vector<std::string_view> library_names();
 
 // A row of hostcalls.def, for people and tools.
 struct CallInfo {

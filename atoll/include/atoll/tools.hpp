@@ -17,11 +17,21 @@ struct AssembleOptions {
   bool object = false;      // keep `extern` items for link()
   bool line_table = true;   // put source lines in, for traces
   bool local_names = true;  // put register names in
+  // Keep the source's `test func` items; each is exported as "test NAME". They are left out else,
+  // with what only they use.
+  bool tests = false;
   FileReader reader = read_source_file;
 };
 
+// A test of a source, to be called by its export "test NAME".
+struct Test {
+  std::string name;
+  std::uint32_t line = 0;  // from 1
+};
+
 struct Assembly {
-  std::string bytes;  // the module file; empty when there are diagnostics
+  std::vector<Test> tests;  // in the source's order, with AssembleOptions::tests
+  std::string bytes;        // the module file; empty when there are diagnostics
   std::vector<Diagnostic> diagnostics;
 
   [[nodiscard]] bool ok() const noexcept { return diagnostics.empty(); }
