@@ -11,6 +11,7 @@
 
 #include <atoll/diagnostic.hpp>
 #include <atoll/module.hpp>
+#include <atoll/process.hpp>
 #include <atoll/result.hpp>
 
 namespace CLI {
@@ -41,6 +42,7 @@ int link_command(int argc, char** argv);
 int translate_command(int argc, char** argv);
 int fmt_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
+int test_command(int argc, char** argv);
 
 // --- Command lines (options.cpp) ---
 
@@ -69,6 +71,10 @@ std::string printable(std::string_view text);
 // Whether standard error takes colours: a terminal, and NO_COLOR is not set.
 bool color_on_error();
 void show(const std::vector<Diagnostic>& diagnostics);
+
+// The calls that were under way, each in a line "\n  at NAME (PLACE)"; calls that repeat are
+// counted (outcome.cpp).
+std::string trace_text(const std::vector<TraceFrame>& trace);
 
 // --- Programs (load.cpp) ---
 

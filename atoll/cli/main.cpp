@@ -27,6 +27,7 @@ constexpr Command commands[] = {
     {"link", "Join module files to one", link_command},
     {"translate", "Translate WebAssembly to a module file", translate_command},
     {"fmt", "Put sources into the standard layout", fmt_command},
+    {"test", "Run the tests in sources", test_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
 };
 

@@ -7,13 +7,13 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 
 #include <atoll/process.hpp>
 
 #include "cli/command.hpp"
+#include "cli/process_options.hpp"
 
 namespace atollvm::cli {
 
@@ -45,120 +45,13 @@ struct Options {
   std::optional<std::string> argv0;  // the program's name, as it sees it
 };
 
-// An option that may be given several times, each with one value.
-void add_list(CLI::App& app, const std::string& name, const std::string& value,
-              const std::string& help, const std::function<void(const std::string&)>& take) {
-  app.add_option_function<std::vector<std::string>>(
-         name,
-         [take](const std::vector<std::string>& values) {
-           for (const std::string& each : values) take(each);
-         },
-         help)
-      ->allow_extra_args(false)
-      ->type_name(value);
-}
-
-void add_value(CLI::App& app, const std::string& name, const std::string& value,
-               const std::string& help, const std::function<void(const std::string&)>& take) {
-  app.add_option_function<std::string>(name, take, help)->type_name(value);
-}
-
-void add_count(CLI::App& app, const std::string& name, const std::string& help,
-               const std::function<void(std::uint64_t)>& take) {
-  add_value(app, name, "N", help, [name, take](const std::string& text) {
-    std::uint64_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc() || rest != end) {
-      throw CLI::ValidationError(name, "'" + text + "' is not a number that fits");
-    }
-    take(number);
-  });
-}
-
-void add_size(CLI::App& app, const std::string& name, const std::string& help,
-              std::uint64_t& size) {
-  add_value(app, name, "SIZE", help, [name, &size](const std::string& text) {
-    const auto parsed = parse_size(text);
-    if (!parsed) {
-      throw CLI::ValidationError(name,
-                                 "'" + text + "' is not a size (bytes, or like 64k, 16M, 2G)");
-    }
-    size = *parsed;
-  });
-}
-
-DirectoryGrant parse_grant(const std::string& option, const std::string& text, bool writable) {
-  const size_t colons = text.find("::");
-  DirectoryGrant grant{text.substr(0, colons), colons == text.npos ? text : text.substr(colons + 2),
-                       writable};
-  if (grant.host.empty() || grant.guest.empty()) {
-    throw CLI::ValidationError(option, "'" + text + "' is not HOST or HOST::GUEST");
-  }
-  return grant;
-}
-
-void add_environment(const std::string& text, ProcessOptions& process) {
-  const size_t equals = text.find('=');
-  const std::string key = text.substr(0, equals);
-  if (key.empty()) throw CLI::ValidationError("--env", "'" + text + "' has no name");
-  if (equals != text.npos) {
-    process.environment.emplace_back(key, text.substr(equals + 1));
-  } else if (const char* const value = std::getenv(key.c_str())) {
-    process.environment.emplace_back(key, value);
-  }
-}
-
 void add_options(CLI::App& app, Options& options) {
-  ProcessOptions& process = options.process;
-  const auto grant = [&process](const char* name, bool writable) {
-    return [&process, name, writable](const std::string& text) {
-      process.directories.push_back(parse_grant(name, text, writable));
-    };
-  };
-  add_list(app, "--dir", "HOST[::GUEST]", "Grant a directory, to read and write",
-           grant("--dir", true));
-  add_list(app, "--dir-ro", "HOST[::GUEST]", "Grant a directory, to read",
-           grant("--dir-ro", false));
-  add_list(app, "--env", "NAME[=VALUE]", "Set a variable of its environment, or pass it on",
-           [&process](const std::string& text) { add_environment(text, process); });
-  add_size(app, "--memory", "Limit of its memory (4G)", process.limits.memory_bytes);
-  add_size(app, "--stack", "Limit of its stack (1M)", process.limits.stack_bytes);
-  add_count(app, "--handles", "Limit of its open handles (1024)", [&process](std::uint64_t number) {
-    process.limits.handles =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
-  });
-  add_value(app, "--time", "DURATION", "Limit of the time it takes, like 100ms, 2s, 5m",
-            [&process](const std::string& text) {
-              process.limits.time = parse_duration(text);
-              if (!process.limits.time) {
-                throw CLI::ValidationError("--time",
-                                           "'" + text + "' is not a duration (like 100ms, 2s, 5m)");
-              }
-            });
-  add_count(app, "--fuel", "Limit of its work, counted exactly",
-            [&process](std::uint64_t number) { process.limits.fuel = number; });
-  add_value(app, "--memory-strategy", "checked|guarded", "How memory accesses are kept inside",
-            [&options](const std::string& text) {
-              if (text == "guarded") {
-                options.engine.memory = MemoryStrategy::guarded;
-              } else if (text != "checked") {
-                throw CLI::ValidationError("--memory-strategy", "checked or guarded");
-              }
-            });
+  add_process_options(app, options.engine, options.process);
   add_value(app, "--invoke", "FUNCTION",
             "Call an exported function; its arguments follow FILE, its results are printed",
             [&options](const std::string& text) { options.invoke = text; });
   add_value(app, "--argv0", "NAME", "The program's name as it sees it, in place of FILE",
             [&options](const std::string& text) { options.argv0 = text; });
-  add_value(app, "--unknown-imports", "error|trap",
-            "Functions that nobody provides: an error (as it is), or a trap when they are called",
-            [&process](const std::string& text) {
-              process.trap_unknown_imports = text == "trap";
-              if (text != "trap" && text != "error") {
-                throw CLI::ValidationError("--unknown-imports", "error or trap");
-              }
-            });
   app.add_flag("--stats", options.stats, "Print times and memory to standard error at the end");
 }
 
@@ -194,31 +87,6 @@ int die_by(int number) {
 }
 
 // --- The end ---
-
-std::string frame_text(const TraceFrame& frame) {
-  return frame.location.empty()
-             ? fmt::format("{} (word {})", printable(frame.name), frame.word)
-             : fmt::format("{} ({})", printable(frame.name), printable(frame.location));
-}
-
-// One line for each call; calls that repeat are counted.
-std::string trace_text(const std::vector<TraceFrame>& trace) {
-  std::string text;
-  for (size_t i = 0; i < trace.size();) {
-    size_t same = i + 1;
-    while (same < trace.size() && trace[same].word == trace[i].word &&
-           trace[same].depth == trace[same - 1].depth + 1) {
-      ++same;
-    }
-    text += "\n  at " + frame_text(trace[i]);
-    if (same - i > 1) text += fmt::format("\n     and {} more of the same", same - i - 1);
-    if (same < trace.size() && trace[same].depth > trace[same - 1].depth + 1) {
-      text += fmt::format("\n  ... {} calls", trace[same].depth - trace[same - 1].depth - 1);
-    }
-    i = same;
-  }
-  return text;
-}
 
 void complain_stopped(std::string_view why, const std::vector<TraceFrame>& trace) {
   const bool color = color_on_error();

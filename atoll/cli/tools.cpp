@@ -128,6 +128,7 @@ int check_command(int argc, char** argv) {
   const Engine engine;
   tools::AssembleOptions options;
   options.object = true;
+  options.tests = true;
   std::vector<Diagnostic> diagnostics;
   int code = exit_ok;
   for (const std::string& path : paths) {

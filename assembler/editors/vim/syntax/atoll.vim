@@ -9,7 +9,7 @@ syn sync minlines=200
 
 syn keyword atollControl if else while loop for in unsigned step switch break continue and or not
 syn keyword atollItem func var macro struct enum const packed memory data reserve global table elem
-syn keyword atollItem type raw file custom line name word label
+syn keyword atollItem type raw file custom line name word label test
 syn keyword atollModifier export import extern module use passive declared start mut align zero
 syn keyword atollModifier pages from at locals frame local
 syn keyword atollType i8 u8 i16 u16 i32 u32 i64 u64 f32 f64 funcref externref

@@ -1,0 +1,28 @@
+// Options of the commands that run guests.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <atoll/engine.hpp>
+#include <atoll/process.hpp>
+
+namespace CLI {
+class App;
+}
+
+namespace atollvm::cli {
+
+// An option with one value, for the parser of another command too. `take` may throw
+// CLI::ValidationError.
+void add_value(CLI::App& app, const std::string& name, const std::string& value,
+               const std::string& help, const std::function<void(const std::string&)>& take);
+
+// A number that `take` is given.
+void add_count(CLI::App& app, const std::string& name, const std::string& help,
+               const std::function<void(std::uint64_t)>& take);
+
+// What a guest is granted, and its limits: --dir, --env, --memory and so on.
+void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& process);
+
+}  // namespace atollvm::cli
