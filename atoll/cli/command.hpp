@@ -43,6 +43,7 @@ int translate_command(int argc, char** argv);
 int fmt_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
 int test_command(int argc, char** argv);
+int doc_command(int argc, char** argv);
 
 // --- Command lines (options.cpp) ---
 

@@ -28,6 +28,7 @@ constexpr Command commands[] = {
     {"translate", "Translate WebAssembly to a module file", translate_command},
     {"fmt", "Put sources into the standard layout", fmt_command},
     {"test", "Run the tests in sources", test_command},
+    {"doc", "Print the documentation in a source", doc_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
 };
 

@@ -144,7 +144,7 @@ grep -q $'\x1b' escaped && not_ok "no control characters" "they are printed" || 
 # --- help, version, wrong command lines ---
 run_expect "--version" 0 "atoll $(sed -n 's/^project(atoll VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")" "$ATOLL" --version
 check_contains "--help" "Usage: atoll COMMAND" "$("$ATOLL" --help)"
-for command in run asm dis check link translate fmt inspect test; do
+for command in run asm dis check link translate fmt inspect test doc; do
   check_contains "--help lists $command" "  $command " "$("$ATOLL" --help)"
   text=$("$ATOLL" $command --help 2>stderr)
   check "$command --help: exit status" 0 $?
