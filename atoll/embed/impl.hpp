@@ -4,9 +4,12 @@
 #include <memory>
 
 #include <atoll/engine.hpp>
+#include <atoll/host.hpp>
+#include <atoll/memory.hpp>
 #include <atoll/module.hpp>
 #include <atoll/result.hpp>
 
+#include "atoll/embed/host.hpp"
 #include "atoll/embed/watchdog.hpp"
 #include "vm/base/result.hpp"
 #include "vm/runtime/memory.hpp"
@@ -30,10 +33,21 @@ struct Access {
   static const std::shared_ptr<const Module::Impl>& impl(const Module& module) {
     return module.impl_;
   }
+  static const std::shared_ptr<const Imports::Impl>& impl(const Imports& imports) {
+    return imports.impl_;
+  }
+  static Memory memory(const runtime::Memory* memory) { return Memory(memory); }
+  static Caller caller(runtime::HostContext& context);
+  // A handle to an object of the embedder. Errors: as Process::insert.
+  static Result<std::uint32_t> insert(runtime::Process& process,
+                                      std::shared_ptr<HostObject> object);
 };
 
 // The same error, in the public type.
 Error to_public(base::Error error);
 ValueType to_public(mod::ValType type);
+mod::ValType to_internal(ValueType type);
+// As in source: "(i32, i32) -> i32".
+std::string signature_text(const mod::FuncType& type);
 
 }  // namespace atollvm

@@ -24,10 +24,14 @@ std::string list(const std::vector<mod::ValType>& types) {
   return text;
 }
 
-std::string type_text(const mod::FuncType& type) {
+}  // namespace
+
+std::string signature_text(const mod::FuncType& type) {
   std::string text = "(" + list(type.params) + ")";
   return type.results.empty() ? text : text + " -> " + list(type.results);
 }
+
+namespace {
 
 std::string range_text(const mod::Range& range) {
   std::string text = std::to_string(range.min);
@@ -61,7 +65,7 @@ class Types {
     const usize own = index - imports.size();
     switch (kind) {
       case mod::ExternKind::function:
-        return type_text(module_.types[module_.functions[own].type]);
+        return signature_text(module_.types[module_.functions[own].type]);
       case mod::ExternKind::table:
         return type_text(module_.tables[own].type);
       case mod::ExternKind::memory:
@@ -75,7 +79,7 @@ class Types {
   [[nodiscard]] std::string of(const mod::Import& import) const {
     switch (import.kind) {
       case mod::ExternKind::function:
-        return type_text(module_.types[import.func_type]);
+        return signature_text(module_.types[import.func_type]);
       case mod::ExternKind::table:
         return type_text(import.table);
       case mod::ExternKind::memory:
@@ -154,7 +158,7 @@ std::vector<FunctionInfo> functions_of(const runtime::Program& program) {
     FunctionInfo info;
     info.index = index;
     info.name = program.function_name(index++);
-    info.type = type_text(module.types[function.type]);
+    info.type = signature_text(module.types[function.type]);
     info.code_bytes = u64{function.code_size} * sizeof(isa::Word);
     info.frame_slots = function.frame_slots;
     const mod::Line* const line = module.line_at(function.code_begin);

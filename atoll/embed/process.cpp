@@ -66,7 +66,9 @@ struct Process::Impl {
   std::optional<std::chrono::milliseconds> time_limit;
   loop::Loop loop;
   host::Environment environment{loop};
-  std::vector<runtime::HostFunction> functions = host::functions(environment);
+  Imports imports;
+  std::vector<runtime::HostFunction> functions;  // Atoll's own that the module may import
+  HostState host;
   std::unique_ptr<runtime::Process> process;
   std::optional<sched::Runner> runner;
   bool uses_wasi = false;
@@ -75,16 +77,23 @@ struct Process::Impl {
   bool started = false;        // the start function and `_initialize` have run
   std::vector<Value> results;  // of the call that returned last
   bool ended = false;
-  bool under_way = false;  // a call stopped for lack of fuel
+  bool running = false;        // in a run or call: its host functions must not begin another
+  bool under_way = false;      // a call stopped for lack of fuel
+  Outcome last;                // of the run or call before
+  std::optional<Error> error;  // of the Function that failed last
   u64 fuel_given = 0;
   std::chrono::nanoseconds run_time{0};
 
+  [[nodiscard]] bool imports_from(std::string_view name) const;
   void add_wasi();
   void add_unknown();
-  Result<Outcome> run_timed(std::span<const runtime::Slot> arguments);
+  base::Result<runtime::Outcome> run_timed(std::span<const runtime::Slot> arguments);
+  bool invoke(u32 function, std::span<const runtime::Slot> arguments);
+  bool refuse(Error why);
+  bool stopped(runtime::Outcome how);
   base::Status grant(const ProcessOptions& options);
   base::Result<runtime::Outcome> run_stages(std::span<const runtime::Slot> arguments);
-  Outcome to_outcome(runtime::Outcome outcome) const;
+  Outcome to_outcome(runtime::Outcome outcome);
 };
 
 // The index of an exported function of the module's own code, if its type has no parameters and,
@@ -135,11 +144,17 @@ static std::shared_ptr<host::Stream> stream_of(int fd) {
   return fd < 0 ? std::make_shared<host::Stream>() : host::make_stream(fd);
 }
 
+bool Process::Impl::imports_from(std::string_view name) const {
+  const auto& imported = program->module().imports;
+  return std::any_of(imported.begin(), imported.end(),
+                     [&](const mod::Import& import) { return import.module == name; });
+}
+
 // The functions of the editions of WASI that the module imports from.
 void Process::Impl::add_wasi() {
   for (const wasi::Edition edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {
-    const auto& imports = program->module().imports;
-    const bool imported = std::any_of(imports.begin(), imports.end(), [&](const auto& import) {
+    const auto& all = program->module().imports;
+    const bool imported = std::any_of(all.begin(), all.end(), [&](const auto& import) {
       return wasi::edition_of(import.module) == edition;
     });
     if (!imported) continue;
@@ -154,11 +169,14 @@ void Process::Impl::add_wasi() {
 void Process::Impl::add_unknown() {
   for (const mod::Import& import : program->module().imports) {
     if (import.kind != mod::ExternKind::function) continue;
-    const bool known =
-        std::any_of(functions.begin(), functions.end(), [&](const runtime::HostFunction& each) {
-          return each.name == import.name && each.module == import.module;
-        });
-    if (known) continue;
+    const auto is_it = [&](const runtime::HostFunction& each) {
+      return each.name == import.name && each.module == import.module;
+    };
+    const auto& own = Access::impl(imports);
+    if (std::any_of(functions.begin(), functions.end(), is_it) ||
+        (own != nullptr && std::any_of(own->functions.begin(), own->functions.end(), is_it))) {
+      continue;
+    }
     runtime::HostFunction unknown;
     unknown.module = import.module;
     unknown.name = import.name;
@@ -214,15 +232,19 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   for (const auto& [name, value] : options.environment) {
     impl->environment.variables.push_back(name + "=" + value);
   }
+  impl->imports = options.imports;
+  if (impl->imports_from("atoll")) impl->functions = host::functions(impl->environment);
   impl->add_wasi();
   if (options.trap_unknown_imports) impl->add_unknown();
   runtime::Options inner;
   inner.limits = to_internal(options.limits);
   inner.memory = static_cast<runtime::MemoryStrategy>(engine.options().memory);
   inner.host = impl->functions;
+  if (const auto& own = Access::impl(impl->imports)) inner.more_host = own->functions;
   auto process = runtime::Process::create(impl->program, inner);
   if (!process) return to_public(std::move(process).error());
   impl->process = *std::move(process);
+  impl->process->owner = &impl->host;
   if (base::Status status = impl->grant(options); !status) {
     return to_public(std::move(status).error());
   }
@@ -233,7 +255,7 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
 
 // The arguments are the last stage's.
 base::Result<runtime::Outcome> Process::Impl::run_stages(std::span<const runtime::Slot> arguments) {
-  runtime::Outcome outcome;
+  runtime::Outcome how;
   for (; stage < stages.size(); ++stage) {
     if (!under_way) {
       if (base::Status status = process->prepare(
@@ -243,28 +265,29 @@ base::Result<runtime::Outcome> Process::Impl::run_stages(std::span<const runtime
         return status.error();
       }
     }
-    outcome = runner->run();
-    under_way = outcome.kind == runtime::Outcome::Kind::out_of_fuel;
-    if (outcome.kind != runtime::Outcome::Kind::finished) break;
+    how = runner->run();
+    under_way = how.kind == runtime::Outcome::Kind::out_of_fuel;
+    if (how.kind != runtime::Outcome::Kind::finished) break;
   }
-  return outcome;
+  return how;
 }
 
-Outcome Process::Impl::to_outcome(runtime::Outcome outcome) const {
+Outcome Process::Impl::to_outcome(runtime::Outcome how) {
   Outcome result;
-  result.kind = kind_of(outcome);
-  switch (outcome.kind) {
+  result.kind = kind_of(how);
+  switch (how.kind) {
     case runtime::Outcome::Kind::finished:
       if (!process->results().empty()) result.exit_code = static_cast<u32>(process->results()[0]);
       return result;
     case runtime::Outcome::Kind::exited:
-      result.exit_code = outcome.exit_code;
+      result.exit_code = how.exit_code;
       return result;
     case runtime::Outcome::Kind::out_of_fuel:
       result.trap = Trap::out_of_fuel;
       break;
     default:
-      result.trap = static_cast<Trap>(outcome.trap);
+      result.trap = static_cast<Trap>(how.trap);
+      if (result.trap == Trap::host_error) result.message = std::exchange(host.message, {});
       break;
   }
   for (runtime::TraceFrame& frame : process->trace()) {
@@ -276,8 +299,10 @@ Outcome Process::Impl::to_outcome(runtime::Outcome outcome) const {
 
 Result<Outcome> Process::run() {
   Impl& impl = *impl_;
-  if (impl.ended || (impl.started && !impl.under_way)) {
-    return Error{ErrorCode::usage, "", "the process has ended, or its functions were called"};
+  if (impl.running || impl.ended || (impl.started && !impl.under_way)) {
+    return Error{
+        ErrorCode::usage, "",
+        impl.running ? "the process runs" : "the process has ended, or its functions were called"};
   }
   if (impl.stages.empty()) impl.stages = find_stages(*impl.program, std::nullopt);
   if (impl.stages.empty()) {
@@ -285,21 +310,29 @@ Result<Outcome> Process::run() {
                  "no exported function `main` of type () -> i32 or (), nor `_start` or "
                  "`_initialize` of type ()"};
   }
-  Result<Outcome> outcome = impl.run_timed({});
+  const auto ended = impl.run_timed({});
   impl.ended = !impl.under_way;
-  return outcome;
+  if (!ended) return to_public(ended.error());
+  return impl.last = impl.to_outcome(*ended);
+}
+
+// The index of a function of the module's own that is exported.
+static Result<u32> find_own(const runtime::Program& program, std::string_view name) {
+  const auto index = program.find_export(name, mod::ExternKind::function);
+  if (!index || *index < program.imported_functions()) {
+    return Error{ErrorCode::not_found, std::string(name),
+                 "the module exports no such function of its own"};
+  }
+  return *index;
 }
 
 Result<Outcome> Process::call(std::string_view function, std::span<const Value> arguments) {
   Impl& impl = *impl_;
-  if (impl.ended) return Error{ErrorCode::usage, "", "the process has ended"};
   const runtime::Program& program = *impl.program;
-  const auto index = program.find_export(function, mod::ExternKind::function);
-  const std::string name(function);
-  if (!index || *index < program.imported_functions()) {
-    return Error{ErrorCode::not_found, name, "the module exports no such function of its own"};
-  }
+  const Result<u32> index = find_own(program, function);
+  if (!index) return index.error();
   const mod::FuncType& type = program.module().types[program.type_of(*index)];
+  const std::string name(function);
   if (arguments.size() != type.params.size()) {
     return Error{ErrorCode::usage, name,
                  "takes " + std::to_string(type.params.size()) + " arguments, not " +
@@ -315,21 +348,9 @@ Result<Outcome> Process::call(std::string_view function, std::span<const Value> 
     }
     slots.push_back(arguments[i].bits);
   }
-  if (!impl.under_way) {
-    impl.stages = impl.started ? std::vector<u32>{*index} : find_stages(program, *index);
-    impl.stage = 0;
-  }
-  impl.started = true;
-  Result<Outcome> outcome = impl.run_timed(slots);
-  if (!outcome) {
-    impl.ended = true;
-    return outcome;
-  }
-  if (impl.under_way) return outcome;
-  // Not by its own `exit`: the function came back.
-  if (impl.process->state != runtime::Process::State::idle) {
-    impl.ended = true;
-    return outcome;
+  if (!impl.invoke(*index, slots)) {
+    if (impl.error->code != ErrorCode::trapped) return *impl.error;
+    return impl.last;
   }
   impl.results.clear();
   for (usize i = 0; i < type.results.size(); ++i) {
@@ -338,30 +359,161 @@ Result<Outcome> Process::call(std::string_view function, std::span<const Value> 
     const u64 bits = impl.process->results()[i];
     impl.results.push_back({result, narrow ? static_cast<u32>(bits) : bits});
   }
-  outcome->kind = Outcome::Kind::returned;
-  outcome->exit_code = 0;
-  return outcome;
+  return impl.last;
 }
 
 std::vector<Value> Process::results() const { return impl_->results; }
+const Outcome& Process::outcome() const { return impl_->last; }
 
-Result<Outcome> Process::Impl::run_timed(std::span<const runtime::Slot> arguments) {
+bool Process::Impl::refuse(Error why) {
+  error = std::move(why);
+  return false;
+}
+
+// A call that did not come back.
+bool Process::Impl::stopped(runtime::Outcome how) {
+  last = to_outcome(how);
+  std::string what(to_text(last.trap));
+  if (last.kind == Outcome::Kind::exited) {
+    what = "the guest ended itself with exit code " + std::to_string(last.exit_code);
+  }
+  if (!last.message.empty()) what += ": " + last.message;
+  ended = !under_way;
+  return refuse(
+      {ErrorCode::trapped, last.trace.empty() ? "" : last.trace.front().name, std::move(what)});
+}
+
+// Calls one function after what has to run before the first. False: `error` says why it did not
+// return; then `last` says more if the guest was stopped.
+bool Process::Impl::invoke(u32 function, std::span<const runtime::Slot> arguments) {
+  if (ended || running) {
+    return refuse(
+        {ErrorCode::usage, "",
+         ended ? "the process has ended" : "the process runs: its host functions can't call it"});
+  }
+  if (!started || under_way || time_limit) {
+    if (!under_way) {
+      stages = started ? std::vector<u32>{function} : find_stages(*program, function);
+      stage = 0;
+    }
+    started = true;
+    const auto how = run_timed(arguments);
+    if (!how) {
+      ended = true;
+      return refuse(to_public(how.error()));
+    }
+    // Not by its own `exit`: the function came back.
+    if (how->kind != runtime::Outcome::Kind::finished) return stopped(*how);
+  } else {
+    if (base::Status status = process->prepare(function, arguments); !status) {
+      return refuse(to_public(std::move(status).error()));
+    }
+    running = true;
+    const runtime::Outcome how = runner->run();
+    running = false;
+    if (how.kind != runtime::Outcome::Kind::finished) {
+      // Where the call goes on after add_fuel.
+      under_way = how.kind == runtime::Outcome::Kind::out_of_fuel;
+      stages.assign(1, function);
+      stage = 0;
+      return stopped(how);
+    }
+  }
+  if (last.kind != Outcome::Kind::returned) {
+    last = Outcome();
+    last.kind = Outcome::Kind::returned;
+  }
+  return true;
+}
+
+bool detail::run_function(void* process, std::uint32_t function, std::uint64_t* values,
+                          std::size_t arguments, std::size_t results) noexcept {
+  auto& impl = *static_cast<Process::Impl*>(process);
+  try {
+    if (!impl.invoke(function, {values, arguments})) return false;
+  } catch (const std::exception&) {
+    impl.running = false;
+    impl.ended = true;
+    return impl.refuse({ErrorCode::io, "", "no event loop, or out of memory"});
+  }
+  std::copy_n(impl.process->results().data(), results, values);
+  return true;
+}
+Error detail::function_error(void* process) { return *static_cast<Process::Impl*>(process)->error; }
+
+Result<std::uint32_t> Process::find_function(std::string_view name,
+                                             const FunctionType& type) const {
+  const runtime::Program& program = *impl_->program;
+  const Result<u32> index = find_own(program, name);
+  if (!index) return index;
+  const mod::FuncType& found = program.module().types[program.type_of(*index)];
+  mod::FuncType wanted;
+  for (const ValueType each : type.parameters) wanted.params.push_back(to_internal(each));
+  for (const ValueType each : type.results) wanted.results.push_back(to_internal(each));
+  if (!(found == wanted)) {
+    return Error{ErrorCode::usage, std::string(name),
+                 "is of type " + signature_text(found) + ", not " + signature_text(wanted)};
+  }
+  return *index;
+}
+
+Memory Process::memory(std::uint32_t index) const {
+  const auto& memories = impl_->process->instance().memories;
+  return Access::memory(index < memories.size() ? memories[index] : nullptr);
+}
+
+Result<Value> Process::global(std::string_view name) const {
+  const auto index = impl_->program->find_export(name, mod::ExternKind::global);
+  if (!index) return Error{ErrorCode::not_found, std::string(name), "no such exported global"};
+  const ValueType type = to_public(impl_->program->global_type(*index).type);
+  const u64 bits = impl_->process->instance().global(*index)->low;
+  const bool narrow = type == ValueType::i32 || type == ValueType::f32;
+  return Value{type, narrow ? static_cast<u32>(bits) : bits};
+}
+
+Result<std::monostate> Process::set_global(std::string_view name, const Value& value) {
+  const auto index = impl_->program->find_export(name, mod::ExternKind::global);
+  if (!index) return Error{ErrorCode::not_found, std::string(name), "no such exported global"};
+  const mod::GlobalType type = impl_->program->global_type(*index);
+  if (!type.is_mutable) return Error{ErrorCode::usage, std::string(name), "is immutable"};
+  if (value.type != to_public(type.type) || (mod::is_reference(type.type) && value.bits != 0)) {
+    return Error{ErrorCode::usage, std::string(name),
+                 "is of type " + std::string(mod::name_of(type.type))};
+  }
+  impl_->process->instance().global(*index)->low = value.bits;
+  return std::monostate();
+}
+
+Result<std::uint32_t> Process::insert(std::shared_ptr<HostObject> object) {
+  return Access::insert(*impl_->process, std::move(object));
+}
+
+bool Process::revoke(std::uint32_t handle) {
+  const cap::Capability* capability = impl_->process->handles().find(handle);
+  if (capability == nullptr || capability->object->kind() != cap::Kind::host) return false;
+  // hold() made it; it is const for all but the one who may revoke.
+  *std::const_pointer_cast<bool>(capability->revoked) = true;
+  return true;
+}
+
+base::Result<runtime::Outcome> Process::Impl::run_timed(std::span<const runtime::Slot> arguments) {
   const Clock::time_point begin = Clock::now();
   std::optional<Watchdog::Ticket> ticket;
   if (time_limit && *time_limit < longest_time) {
-    sched::Runner& running = *runner;
+    sched::Runner& stopping = *runner;
     ticket = engine->watchdog.set(begin + *time_limit,
-                                  [&running] { running.stop(runtime::Trap::time_limit); });
-    if (!ticket) return Error{ErrorCode::io, "", "no thread for the time limit"};
+                                  [&stopping] { stopping.stop(runtime::Trap::time_limit); });
+    if (!ticket) return base::Error{base::ErrorCode::io, "", "no thread for the time limit"};
   }
-  const auto outcome = run_stages(arguments);
+  running = true;
+  auto how = run_stages(arguments);
+  running = false;
   if (ticket) {
     engine->watchdog.clear(*ticket);
     runner->withdraw(runtime::Trap::time_limit);
   }
   run_time += Clock::now() - begin;
-  if (!outcome) return to_public(outcome.error());
-  return to_outcome(*outcome);
+  return how;
 }
 
 void Process::add_fuel(std::uint64_t amount) {

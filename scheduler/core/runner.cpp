@@ -22,8 +22,10 @@ void Runner::withdraw(runtime::Trap why) noexcept {
 
 runtime::Outcome Runner::run() {
   while (true) {
-    if (const u32 why = stop_.exchange(nothing); why != nothing) {
-      return process_.stop(static_cast<runtime::Trap>(why));
+    if (stop_.load() != nothing) {
+      if (const u32 why = stop_.exchange(nothing); why != nothing) {
+        return process_.stop(static_cast<runtime::Trap>(why));
+      }
     }
     const runtime::Outcome outcome = run_(process_);
     switch (outcome.kind) {

@@ -117,10 +117,8 @@ inline Flow finish_call(State& s) {
     std::memmove(s.fp, s.fp + runtime::marker_slots, runtime::header_pc(header) * sizeof(Slot));
     return leave_frame(s);
   }
-  const u32 pc = static_cast<u32>(s.pc - s.worker->code);
-  const u32 function = s.worker->instance->program->function_at(pc);
   save(s, s.pc);
-  process.finish(s.fp, s.worker->functions[function].result_slots);
+  process.finish(s.fp, runtime::header_pc(header));
   return Flow::stop(Outcome::Kind::finished);
 }
 inline Flow leave_any_frame(State& s) {

@@ -28,7 +28,7 @@ Outcome loop(State s) {
 
 }  // namespace
 
-Outcome run_shell(State s, bool exact) { return exact ? loop<true>(s) : loop<false>(s); }
+Outcome run_shell(const State& s, bool exact) { return exact ? loop<true>(s) : loop<false>(s); }
 
 }  // namespace atollvm::interp
 

@@ -21,7 +21,8 @@ constexpr StepFn steps[] = {
 
 }  // namespace
 
-Outcome run_steps(State s, bool exact, u64 count) {
+Outcome run_steps(const State& state, bool exact, u64 count) {
+  State s = state;
   const StepFn* table = exact ? steps<true> : steps<false>;
   Outcome outcome;
   for (; count != 0; --count) {

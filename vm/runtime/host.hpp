@@ -78,6 +78,9 @@ class HostContext {
   [[nodiscard]] u64 arg_u64(u32 index) const { return window_[index]; }
   [[nodiscard]] i64 arg_i64(u32 index) const { return static_cast<i64>(window_[index]); }
 
+  // The parameters, and where the results go: there is room for the larger number of both.
+  [[nodiscard]] Slot* slots() const { return window_; }
+
   // Sets the call's one result.
   HostResult result_i32(i32 value) const { return set(static_cast<u32>(value)); }
   HostResult result_i64(i64 value) const { return set(static_cast<u64>(value)); }

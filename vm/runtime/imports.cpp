@@ -166,17 +166,21 @@ class Process::Linker {
   }
 
   base::Status take_host(const mod::Import& import) {
-    const auto found = std::find_if(
-        process_.host_.begin(), process_.host_.end(), [&](const HostFunction& function) {
-          return function.name == import.name && function.module == import.module;
-        });
-    if (found == process_.host_.end()) return unknown(module_, import);
+    const HostFunction* found = nullptr;
+    for (const auto& functions : {process_.more_host_, process_.host_}) {
+      if (found != nullptr) break;
+      const auto at = std::find_if(functions.begin(), functions.end(), [&](const auto& function) {
+        return function.name == import.name && function.module == import.module;
+      });
+      if (at != functions.end()) found = &*at;
+    }
+    if (found == nullptr) return unknown(module_, import);
     if (import.kind != mod::ExternKind::function ||
         !(found->type == module_.types[import.func_type])) {
       return incompatible(module_, import, "the host's function of type " + describe(found->type));
     }
     const u32 number = static_cast<u32>(instance_.imports.size());
-    instance_.imports.push_back({&*found, &instance_, number});
+    instance_.imports.push_back({found, &instance_, number});
     return {};
   }
 

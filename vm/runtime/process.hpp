@@ -35,7 +35,7 @@ namespace atollvm::runtime {
 // What a frame header's kind says.
 enum class FrameKind : u16 {
   guest = 0,     // the frame below is a guest's, in the same instance
-  entry = 1,     // called from outside: returning ends the call
+  entry = 1,     // called from outside: returning ends the call; its pc is the number of results
   instance = 2,  // of a marker: the frame below is another instance's
 };
 inline constexpr u16 marker_slots = 2;
@@ -59,8 +59,10 @@ struct Limits {
 struct Options {
   Limits limits;
   MemoryStrategy memory = MemoryStrategy::checked;
-  // Functions that imports may name. Must outlive the process.
+  // Functions that imports may name; those of `more_host` are looked up first. Must outlive the
+  // process.
   std::span<const HostFunction> host;
+  std::span<const HostFunction> more_host;
 };
 
 // One function on a process's stack.
@@ -180,6 +182,8 @@ class Process {
   void name_instance(std::string name, u32 instance);
 
   [[nodiscard]] cap::HandleTable& handles() { return handles_; }
+  // For whoever created the process, and its host functions.
+  void* owner = nullptr;
   // `index` as add_instance gave it; 0 is the one that the process was created with.
   [[nodiscard]] Instance& instance(u32 index = 0) { return *instances_[index]; }
   [[nodiscard]] u32 instance_count() const { return static_cast<u32>(instances_.size()); }
@@ -191,7 +195,7 @@ class Process {
   // under way. Errors: usage (no such function or instance, a function of the host, argument count,
   // call under way), limit (stack).
   base::Status prepare(u32 function, std::span<const Slot> arguments, u32 instance = 0);
-  // Results of the call that finished last.
+  // Results of the call that finished last; valid until the next is prepared.
   [[nodiscard]] std::span<const Slot> results() const { return results_; }
 
   // Asks the process to stop at its next safepoint. Any thread, async-signal-safe.
@@ -245,8 +249,11 @@ class Process {
   // Puts worker.limit back after a preemption was taken.
   void rearm();
   void set_fuel(i64 fuel) { fuel_ = fuel; }  // may go below zero
-  // Copies the finished call's results.
-  void finish(const Slot* results, u32 count);
+  // The call ends with its results, which stay in the stack.
+  void finish(const Slot* results, u32 count) {
+    results_ = {results, count};
+    state = State::idle;
+  }
   // Goes over to another instance of the process (the one whose code runs).
   void enter(Instance& instance);
   // What a function reference names; nothing for one that no instance has (0 included).
@@ -274,12 +281,13 @@ class Process {
   Limits limits_;
   MemoryStrategy strategy_;
   std::span<const HostFunction> host_;
+  std::span<const HostFunction> more_host_;
   cap::HandleTable handles_;
   std::unique_ptr<Slot[]> stack_;
   u64 stack_capacity_ = 0;  // slots
   u64 stack_max_ = 0;       // slots
   i64 fuel_ = 0;
-  std::vector<Slot> results_;
+  std::span<const Slot> results_;
   std::vector<std::unique_ptr<Instance>> instances_;
   std::unordered_map<std::string, u32> names_;  // of instances
   std::vector<std::unique_ptr<Memory>> memories_;

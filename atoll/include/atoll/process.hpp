@@ -9,11 +9,16 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <atoll/engine.hpp>
+#include <atoll/function.hpp>
+#include <atoll/host.hpp>
+#include <atoll/memory.hpp>
 #include <atoll/module.hpp>
 #include <atoll/result.hpp>
+#include <atoll/trap.hpp>
 #include <atoll/value.hpp>
 
 namespace atollvm {
@@ -47,34 +52,13 @@ struct ProcessOptions {
   int input = -1;
   int output = -1;
   int error = -1;
+  // The program's own functions, which guests may import. The functions outlive the process.
+  Imports imports;
   // Functions that the module imports and nobody provides trap (unknown_import) when they are
   // called; else such a module has no process.
   bool trap_unknown_imports = false;
   Limits limits;
 };
-
-// Why guest code was stopped.
-enum class Trap : std::uint8_t {
-  unreachable,
-  divide_by_zero,
-  integer_overflow,
-  invalid_conversion,
-  memory_bounds,
-  table_bounds,
-  undefined_element,
-  null_reference,
-  type_mismatch,
-  invalid_reference,
-  stack_overflow,
-  out_of_fuel,
-  time_limit,
-  interrupted,
-  out_of_memory,
-  host_error,
-  unknown_import,
-};
-// A short text for people, e.g. "integer divide by zero". Any thread.
-std::string_view to_text(Trap trap) noexcept;
 
 // One function on a guest's stack.
 struct TraceFrame {
@@ -98,6 +82,8 @@ struct Outcome {
   Kind kind = Kind::exited;
   std::uint32_t exit_code = 0;
   Trap trap = Trap::unreachable;  // for all kinds but exited and returned
+  // Of Trap::host_error: what the host function said (Caller::fail, an exception's what()).
+  std::string message;
   // The stack at that moment, innermost first; empty for exited and returned. Of a very deep one,
   // some frames in the middle are left out.
   std::vector<TraceFrame> trace;
@@ -142,6 +128,33 @@ class Process {
   // Of the call that returned last.
   [[nodiscard]] std::vector<Value> results() const;
 
+  // An exported function with a C++ type, e.g. function<std::int32_t(std::int32_t, double)>("f"),
+  // for numbers only (GuestNumber); several results are a std::tuple. Its calls are those of
+  // call(), at a fraction of the cost; Stats::run_time leaves them out when there is no time limit.
+  // Errors: not_found (no such function of the module's own), usage (it has another type).
+  template <class Signature>
+  Result<Function<Signature>> function(std::string_view name) const {
+    Result<std::uint32_t> index = find_function(name, Function<Signature>::type());
+    if (!index) return std::move(index).error();
+    return Function<Signature>(impl_.get(), *index);
+  }
+  // How the run or call before ended: the newest Outcome.
+  [[nodiscard]] const Outcome& outcome() const;
+
+  // The module's memory of that index; of size 0 if there is none. It goes with the process.
+  [[nodiscard]] Memory memory(std::uint32_t index = 0) const;
+  // An exported global. Errors: not_found; usage (set: it is immutable, of another type, or a
+  // reference that is not null).
+  [[nodiscard]] Result<Value> global(std::string_view name) const;
+  Result<std::monostate> set_global(std::string_view name, const Value& value);
+
+  // A new handle of the guest to an object that is not null: the lowest free number (WASI's and
+  // Atoll's own come first). Errors: limit (Limits::handles).
+  Result<std::uint32_t> insert(std::shared_ptr<HostObject> object);
+  // From now on a handle, and all that the guest made of it, names nothing; false if it names no
+  // object of the program.
+  bool revoke(std::uint32_t handle);
+
   // More fuel for a process whose fuel is counted; else nothing.
   void add_fuel(std::uint64_t amount);
 
@@ -155,6 +168,11 @@ class Process {
  private:
   struct Impl;
   explicit Process(std::unique_ptr<Impl> impl);
+  friend bool detail::run_function(void*, std::uint32_t, std::uint64_t*, std::size_t,
+                                   std::size_t) noexcept;
+  friend Error detail::function_error(void*);
+  [[nodiscard]] Result<std::uint32_t> find_function(std::string_view name,
+                                                    const FunctionType& type) const;
   std::unique_ptr<Impl> impl_;
 };
 

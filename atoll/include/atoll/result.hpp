@@ -19,6 +19,7 @@ enum class ErrorCode : std::uint8_t {
   io,           // the operating system refused
   denied,       // no capability for it
   usage,        // the caller broke a contract
+  trapped,      // guest code was stopped: by itself, a limit or an interrupt
 };
 
 // A failure: `place` says where ("section code+0x40", "wc.atoll:3:7", a path) and may be empty;

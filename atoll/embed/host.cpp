@@ -1,0 +1,158 @@
+#include "atoll/embed/host.hpp"
+
+#include <algorithm>
+#include <new>
+#include <variant>
+
+#include "atoll/embed/impl.hpp"
+#include "vm/runtime/process.hpp"
+
+namespace atollvm {
+
+namespace {
+
+runtime::HostResult to_internal(HostResult result) {
+  switch (result.kind) {
+    case HostResult::Kind::value:
+      return runtime::HostResult::value();
+    case HostResult::Kind::trap:
+      return runtime::HostResult::trapped(static_cast<runtime::Trap>(result.trap));
+    case HostResult::Kind::exit:
+      return runtime::HostResult::exited(result.exit_code);
+    case HostResult::Kind::pending:
+      return runtime::HostResult::pending();
+  }
+  return runtime::HostResult::trapped(runtime::Trap::host_error);
+}
+
+runtime::HostResult run(const HostCode& code, runtime::HostContext& context) {
+  Caller caller = Access::caller(context);
+  try {
+    return to_internal(code(caller, context.slots()));
+  } catch (const std::bad_alloc&) {
+    throw;  // the runtime traps as out_of_memory
+  } catch (const std::exception& error) {
+    return to_internal(caller.fail(error.what()));
+  }
+}
+
+runtime::HostContext& context_of(void* context) {
+  return *static_cast<runtime::HostContext*>(context);
+}
+
+}  // namespace
+
+Caller Access::caller(runtime::HostContext& context) {
+  return Caller(&context, context.process().owner);
+}
+
+// --- Memory --------------------------------------------------------------------------------------
+
+namespace {
+const runtime::Memory* memory_of(const void* memory) {
+  return static_cast<const runtime::Memory*>(memory);
+}
+}  // namespace
+
+std::uint64_t Memory::size() const noexcept {
+  return memory_ == nullptr ? 0 : memory_of(memory_)->size();
+}
+
+std::optional<std::span<std::uint8_t>> Memory::bytes(std::uint64_t address,
+                                                     std::uint64_t length) const noexcept {
+  const std::uint64_t end = size();
+  if (address > end || length > end - address) return std::nullopt;
+  if (end == 0) return std::span<std::uint8_t>();
+  return std::span<std::uint8_t>(memory_of(memory_)->base() + address, length);
+}
+
+// --- Caller --------------------------------------------------------------------------------------
+
+cap::Capability hold(std::shared_ptr<HostObject> object) {
+  cap::Capability capability;
+  capability.object = std::make_shared<ObjectHolder>(std::move(object));
+  capability.rights = cap::rights_all;
+  capability.revoked = std::make_shared<bool>(false);
+  return capability;
+}
+
+Memory Caller::memory() const {
+  const runtime::Instance& instance = *context_of(context_).process().host_caller;
+  return Access::memory(instance.memories.empty() ? nullptr : instance.memories.front());
+}
+
+Result<std::uint32_t> Caller::insert(std::shared_ptr<HostObject> object) const {
+  return Access::insert(context_of(context_).process(), std::move(object));
+}
+
+std::shared_ptr<HostObject> Caller::object(std::uint32_t handle) const {
+  const auto found = context_of(context_).handles().find(handle, cap::Kind::host, cap::rights_none);
+  const auto* capability = std::get_if<cap::Capability*>(&found);
+  if (capability == nullptr) return nullptr;
+  return static_cast<const ObjectHolder&>(*(*capability)->object).object();
+}
+
+bool Caller::close(std::uint32_t handle) const {
+  cap::HandleTable& handles = context_of(context_).handles();
+  const cap::Capability* capability = handles.find(handle);
+  if (capability == nullptr || capability->object->kind() != cap::Kind::host) return false;
+  return handles.close(handle) == cap::Errno::success;
+}
+
+HostResult Caller::fail(std::string message) const {
+  static_cast<HostState*>(host_)->message = std::move(message);
+  return HostResult::trapped(Trap::host_error);
+}
+
+Result<std::uint32_t> Access::insert(runtime::Process& process,
+                                     std::shared_ptr<HostObject> object) {
+  if (object == nullptr) return Error{ErrorCode::usage, "", "a handle needs an object"};
+  const auto handle = process.handles().insert(hold(std::move(object)));
+  if (std::holds_alternative<cap::Errno>(handle)) {
+    return Error{ErrorCode::limit, "", "the process has as many handles as it may have"};
+  }
+  return std::get<cap::Handle>(handle);
+}
+
+// --- Parked calls --------------------------------------------------------------------------------
+
+struct detail::Ticket::State {
+  runtime::Completion completion;
+};
+
+void detail::Ticket::finish(HostCode code) const {
+  if (state_ == nullptr) return;
+  state_->completion.finish(
+      [code = std::move(code)](runtime::HostContext& context) { return run(code, context); });
+}
+
+detail::Ticket Caller::suspend(std::function<void()> canceled) const {
+  detail::Ticket ticket;
+  ticket.state_ = std::make_shared<detail::Ticket::State>();
+  ticket.state_->completion = context_of(context_).suspend(std::move(canceled));
+  return ticket;
+}
+
+// --- Imports -------------------------------------------------------------------------------------
+
+Imports::Imports() = default;
+
+Imports& Imports::define(std::string module, std::string name, FunctionType type, HostCode code) {
+  auto changed = impl_ == nullptr ? std::make_shared<Impl>() : std::make_shared<Impl>(*impl_);
+  std::erase_if(changed->functions, [&](const runtime::HostFunction& each) {
+    return each.module == module && each.name == name;
+  });
+  runtime::HostFunction function;
+  function.module = std::move(module);
+  function.name = std::move(name);
+  for (ValueType each : type.parameters) function.type.params.push_back(to_internal(each));
+  for (ValueType each : type.results) function.type.results.push_back(to_internal(each));
+  function.call = [code = std::move(code)](runtime::HostContext& context) {
+    return run(code, context);
+  };
+  changed->functions.push_back(std::move(function));
+  impl_ = std::move(changed);
+  return *this;
+}
+
+}  // namespace atollvm

@@ -1,0 +1,37 @@
+// What stands behind Caller, Deferred, Imports and HostObject.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <atoll/host.hpp>
+
+#include "vm/cap/object.hpp"
+#include "vm/runtime/host.hpp"
+
+namespace atollvm {
+
+// Of a process, for its host functions; runtime::Process::owner.
+struct HostState {
+  std::string message;  // of the last Caller::fail
+};
+
+// An embedder's object in a handle table. No other object is of this kind.
+class ObjectHolder : public cap::Object {
+ public:
+  explicit ObjectHolder(std::shared_ptr<HostObject> object)
+      : cap::Object(cap::Kind::host), object_(std::move(object)) {}
+  [[nodiscard]] const std::shared_ptr<HostObject>& object() const { return object_; }
+
+ private:
+  std::shared_ptr<HostObject> object_;
+};
+// With its own switch for revoking it.
+cap::Capability hold(std::shared_ptr<HostObject> object);
+
+struct Imports::Impl {
+  std::vector<runtime::HostFunction> functions;
+};
+
+}  // namespace atollvm
