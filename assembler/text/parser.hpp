@@ -75,7 +75,14 @@ class Parser {
   // What a name means here.
   [[nodiscard]] Binding binding(Symbol symbol) const {
     const Binding& bound = unit_.bindings[symbol];
-    return bound.kind >= Bind::reg && bound.frame != unit_.frame ? Binding{} : bound;
+    if (bound.kind >= Bind::reg && bound.frame != unit_.frame) return {};
+    // A library does not see the items of the programs that use it: it may name its registers and
+    // parameters as it likes. What a macro's parameter stands for has a frame.
+    if (file_->library && bound.kind != Bind::none && bound.kind < Bind::reg && bound.frame == 0 &&
+        !unit_.file_of(unit_.defined_at[symbol]).library) {
+      return {};
+    }
+    return bound;
   }
   [[nodiscard]] bool is_operation_here() const {
     return at_->kind == Kind::name && is_operation(at_->value, operation_count_);

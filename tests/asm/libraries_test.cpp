@@ -117,6 +117,38 @@ TEST_CASE("what is left out is checked all the same, but for the bodies of funct
   CHECK(mistakes_of("use std.bad\n", {{"std.bad", "const a = 1 +\ndata b = i8 300\n"}}) != "");
 }
 
+TEST_CASE("a library does not see the program's names") {
+  const Files lib = {{"std.lib", R"(
+macro lib_twice(size, body) { var next: i32; i32.add next, size, size; mov size, next; call body() }
+func lib_f(list: i32) -> i32 {
+    var next: i32 = 2, here: i32
+    for count: i32 in 0 .. next { i32.add here, here, list }
+here_too:
+    ret here
+}
+func lib_g() { ret }
+func lib_bad() -> i32 { ret limit }
+)"}};
+  const std::string program = R"(
+use std.lib
+func list() { }
+data next = "x"
+const size = 3
+const limit = 4
+global count: mut i32 = 0
+macro here() { nop }
+reserve here_too 8
+type body = func()
+)";
+  (void)module_of(program + "func f(x: i32) -> i32 { lib_twice!(x, list); ret (call lib_f(x)) }",
+                  lib);
+  CHECK(mistakes_of(program + "func f() -> i32 { ret (call lib_bad()) }", lib) ==
+        "10:29: unknown name `limit`\n");
+  // But there is one name space: both can't define a name.
+  CHECK(mistakes_of("use std.lib\nfunc lib_g() { }\n", lib) ==
+        "2:6: `lib_g` is defined twice\n");
+}
+
 TEST_CASE("the hint of an unknown library names those that there are") {
   text::Options options;
   options.libraries = {"std.map", "std.sys"};
