@@ -66,20 +66,20 @@ class Reach {
   std::vector<u32> waiting_;
 };
 
-// Keeps the function types of what is needed, in their order.
+// Keeps the function types of what is needed, in their order. Broken items have none.
 void keep_types(Unit& unit, const Reach& needed) {
+  std::vector<mod::FuncType>& types = unit.module.types;
   std::vector<u32*> users;
   for (FuncItem& item : unit.functions) {
-    if (needed.reached(item.name)) users.push_back(&item.type);
+    if (needed.reached(item.name) && item.type < types.size()) users.push_back(&item.type);
   }
   for (usize i = 0; i < unit.types.size(); ++i) {
-    if (needed.reached(unit.types[i])) {
+    if (needed.reached(unit.types[i]) && unit.type_indexes[i] < types.size()) {
       users.push_back(&unit.type_indexes[i]);
     } else {
       unit.type_indexes[i] = Unit::unused_type;
     }
   }
-  std::vector<mod::FuncType>& types = unit.module.types;
   std::vector<u32> numbers(types.size(), Unit::unused_type);
   for (const u32* user : users) numbers[*user] = 0;
   u32 count = 0;

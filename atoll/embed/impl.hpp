@@ -7,6 +7,7 @@
 #include <atoll/host.hpp>
 #include <atoll/memory.hpp>
 #include <atoll/module.hpp>
+#include <atoll/process.hpp>
 #include <atoll/result.hpp>
 
 #include "atoll/embed/host.hpp"
@@ -38,6 +39,15 @@ struct Access {
   }
   static Memory memory(const runtime::Memory* memory) { return Memory(memory); }
   static Caller caller(runtime::HostContext& context);
+  static detail::Ticket suspend(const Caller& caller, std::function<void()> canceled) {
+    return caller.suspend(std::move(canceled));
+  }
+  // For detail::run_function.
+  static void* impl(const Process& process) { return process.impl_.get(); }
+  static Result<std::uint32_t> find_function(const Process& process, std::string_view name,
+                                             const FunctionType& type) {
+    return process.find_function(name, type);
+  }
   // A handle to an object of the embedder. Errors: as Process::insert.
   static Result<std::uint32_t> insert(runtime::Process& process,
                                       std::shared_ptr<HostObject> object);

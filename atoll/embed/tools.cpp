@@ -27,6 +27,7 @@ Assembly assemble(const Source& source, const AssembleOptions& options) {
   inner.local_names = options.local_names;
   inner.libraries = host::library_names();
   inner.tests = options.tests;
+  inner.open = options.open;
   text::Assembly assembly =
       text::assemble({source.name, source.text}, make_resolver(options.reader), inner);
   Assembly result;

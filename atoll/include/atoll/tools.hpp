@@ -20,6 +20,9 @@ struct AssembleOptions {
   // Keep the source's `test func` items; each is exported as "test NAME". They are left out else,
   // with what only they use.
   bool tests = false;
+  // Leave nothing of libraries out, and export each of the module's own globals as "global NAME":
+  // addresses and globals stay when items are added at the source's end.
+  bool open = false;
   FileReader reader = read_source_file;
 };
 
