@@ -224,7 +224,7 @@ class ItemParser : public Parser {
     auto file = std::make_unique<File>();
     file->name = std::move(source->name);
     file->text = std::move(source->text);
-    file->library = library || file_->library;
+    file->library = (library || file_->library) && !unit_.options.open;
     unit_.files.push_back(std::move(file));
     const u32 number = static_cast<u32>(unit_.files.size() - 1);
     lex(*unit_.files[number], number, unit_.names, unit_.reporter);
@@ -418,6 +418,10 @@ class ItemParser : public Parser {
     item.type.type = value_type();
     define(token, Bind::global, unit_.globals.size());
     add_export(token, mod::ExternKind::global, unit_.globals.size());
+    if (unit_.options.open && import_ == own) {
+      unit_.exports.push_back({where(&token), "global " + std::string(text(token.value)),
+                               mod::ExternKind::global, static_cast<u32>(unit_.globals.size())});
+    }
     // What is defined must be there whatever comes after it.
     unit_.globals.push_back(item);
     if (import_ == own) {

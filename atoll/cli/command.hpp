@@ -44,6 +44,7 @@ int fmt_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
 int test_command(int argc, char** argv);
 int doc_command(int argc, char** argv);
+int repl_command(int argc, char** argv);
 
 // --- Command lines (options.cpp) ---
 

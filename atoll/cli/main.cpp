@@ -29,6 +29,7 @@ constexpr Command commands[] = {
     {"fmt", "Put sources into the standard layout", fmt_command},
     {"test", "Run the tests in sources", test_command},
     {"doc", "Print the documentation in a source", doc_command},
+    {"repl", "Try definitions, statements and expressions", repl_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
 };
 
