@@ -228,6 +228,8 @@ IN
 session "a memory limit" 'atoll: memory 0: its minimum is more than the memory limit of 1024 bytes allows' --memory 1k <<'IN'
 7
 IN
+check_contains "--help" "Usage: atoll repl " "$("$ATOLL" repl --help)"
+run_expect "an unknown option" 2 "" "$ATOLL" repl --no-such-option
 check_contains ":help" ":mem ADDR N" "$(echo :help | "$ATOLL" repl)"
 run_expect "an empty input" 0 "" "$ATOLL" repl </dev/null
 run_expect "an input without end" 0 "" "$ATOLL" repl < <(printf 'func f() {\n')

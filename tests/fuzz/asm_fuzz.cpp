@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "assembler/text/assemble.hpp"
+#include "assembler/text/document.hpp"
 #include "vm/verify/verify.hpp"
 
 using namespace atollvm;
@@ -14,9 +15,12 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
     if (!library && name != "again.atoll") return std::nullopt;
     return text::Source{std::string(name), "func from_file(a: i32) -> i32 { ret a }\n"};
   };
-  for (const bool object : {false, true}) {
+  enum Way { plain, object, tests, open };
+  for (const Way way : {plain, object, tests, open}) {
     text::Options options;
-    options.object = object;
+    options.object = way == object;
+    options.tests = way == tests;
+    options.open = way == open;
     text::Assembly assembly = text::assemble({"fuzz.atoll", source}, resolver, options);
     for (const text::Diagnostic& diagnostic : assembly.diagnostics) {
       (void)text::format(diagnostic, true);
@@ -30,5 +34,6 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
       std::abort();
     }
   }
+  (void)text::document({"fuzz.atoll", source});
   return 0;
 }

@@ -3,9 +3,16 @@
 source "$(dirname "$0")/../lib.sh"
 cd "$root" || exit 1
 
+# The sources of the page; what a program beside it makes is for another module alone.
+shopt -s nullglob
+sources=()
+for source in stdlib/guest/*.atoll; do
+  [[ -e ${source%.atoll}.py ]] || sources+=("$source")
+done
+
 modules() { # with one line about each: the first sentence of its first comment
   local source name
-  for source in stdlib/guest/*.atoll; do
+  for source in "${sources[@]}"; do
     name=std.$(basename "$source" .atoll)
     printf '| [%s](#%s) | %s |\n' "$name" "${name//./}" \
       "$("$ATOLL" doc "$source" | sed -n '3,/^$/p' | tr '\n' ' ' | sed 's/\([.:]\) .*/\1/; s/:$/./; s/ *$//')"
@@ -27,7 +34,7 @@ A program says `use std.NAME`; only what it reaches gets into its module. The ho
 HEAD
   modules
   local source
-  for source in stdlib/guest/*.atoll; do
+  for source in "${sources[@]}"; do
     echo
     "$ATOLL" doc --markdown "$source" >"$scratch/part" || return
     sed "1s/.*/## std.$(basename "$source" .atoll)/" "$scratch/part"
@@ -46,7 +53,7 @@ else
 fi
 
 # A library's item without `__` in its name is for everybody, and says what it does.
-for source in stdlib/guest/*.atoll; do
+for source in "${sources[@]}"; do
   bare=$(awk '!/^[ \t]*(\/\/|\}|$)/ && /^(export )?(packed )?(func|struct|enum|macro|const|global|data|reserve|table|type) / &&
               !/__/ && above !~ /^\/\/\// { print FILENAME ":" FNR ": " $0 } { above = $0 }' "$source")
   check "documented/$(basename "$source")" "" "$bare"
