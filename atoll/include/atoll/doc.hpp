@@ -10,6 +10,7 @@
 
 #include <atoll/diagnostic.hpp>
 
+#pragma GCC visibility push(default)
 namespace atollvm::tools {
 
 // An item of a source that has a doc comment, or is exported. Names with `__` in them are left out:
@@ -42,3 +43,4 @@ std::optional<Source> library_source(std::string_view name);
 std::vector<std::string> library_names();
 
 }  // namespace atollvm::tools
+#pragma GCC visibility pop

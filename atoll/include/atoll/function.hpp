@@ -11,68 +11,70 @@
 #include <atoll/convert.hpp>
 #include <atoll/result.hpp>
 
-namespace atollvm __attribute__((visibility("default"))) {
+#pragma GCC visibility push(default)
+namespace atollvm {
 
-  class Process;
+class Process;
 
-  namespace detail {
+namespace detail {
 
-  // Runs a function with its arguments in `values`, where its results come; false: function_error.
-  bool run_function(void* process, std::uint32_t function, std::uint64_t* values,
-                    std::size_t arguments, std::size_t results) noexcept;
-  Error function_error(void* process);
+// Runs a function with its arguments in `values`, where its results come; false: function_error.
+bool run_function(void* process, std::uint32_t function, std::uint64_t* values,
+                  std::size_t arguments, std::size_t results) noexcept;
+Error function_error(void* process);
 
-  }  // namespace detail
+}  // namespace detail
 
-  template <class Signature>
-  class Function;
+template <class Signature>
+class Function;
 
-  // An exported function of a process's module: Process::function gives it. It belongs to the
-  // process and must not outlive it, but may be used after the process was moved. Threads: the
-  // process's.
-  template <class R, class... A>
-  class Function<R(A...)> {
-   public:
-    // Calls it, as Process::call does. Errors: trapped (the guest was stopped: Process::outcome
-    // says how), usage (the process has ended, or runs: this is one of its host functions), io.
-    Result<R> operator()(A... arguments) const
-      requires(!std::is_void_v<R>)
-    {
-      std::array<std::uint64_t, slots> values{detail::to_slot(arguments)...};
-      if (!run(values.data())) return detail::function_error(process_);
-      return detail::Results<R>::get(values.data());
+// An exported function of a process's module: Process::function gives it. It belongs to the
+// process and must not outlive it, but may be used after the process was moved. Threads: the
+// process's.
+template <class R, class... A>
+class Function<R(A...)> {
+ public:
+  // Calls it, as Process::call does. Errors: trapped (the guest was stopped: Process::outcome
+  // says how), usage (the process has ended, or runs: this is one of its host functions), io.
+  Result<R> operator()(A... arguments) const
+    requires(!std::is_void_v<R>)
+  {
+    std::array<std::uint64_t, slots> values{detail::to_slot(arguments)...};
+    if (!run(values.data())) return detail::function_error(process_);
+    return detail::Results<R>::get(values.data());
+  }
+  Result<std::monostate> operator()(A... arguments) const
+    requires std::is_void_v<R>
+  {
+    std::array<std::uint64_t, slots> values{detail::to_slot(arguments)...};
+    if (!run(values.data())) return detail::function_error(process_);
+    return std::monostate();
+  }
+
+ private:
+  friend class Process;
+  static FunctionType type() {
+    FunctionType made{{detail::value_type<A>()...}, {}};
+    detail::Results<R>::append(made.results);
+    return made;
+  }
+  static constexpr std::size_t results = [] {
+    if constexpr (std::is_void_v<R>) {
+      return std::size_t{0};
+    } else {
+      return detail::Results<R>::count;
     }
-    Result<std::monostate> operator()(A... arguments) const
-      requires std::is_void_v<R>
-    {
-      std::array<std::uint64_t, slots> values{detail::to_slot(arguments)...};
-      if (!run(values.data())) return detail::function_error(process_);
-      return std::monostate();
-    }
+  }();
+  static constexpr std::size_t slots = std::max({sizeof...(A), results, std::size_t{1}});
 
-   private:
-    friend class Process;
-    static FunctionType type() {
-      FunctionType made{{detail::value_type<A>()...}, {}};
-      detail::Results<R>::append(made.results);
-      return made;
-    }
-    static constexpr std::size_t results = [] {
-      if constexpr (std::is_void_v<R>) {
-        return std::size_t{0};
-      } else {
-        return detail::Results<R>::count;
-      }
-    }();
-    static constexpr std::size_t slots = std::max({sizeof...(A), results, std::size_t{1}});
+  Function(void* process, std::uint32_t index) : process_(process), index_(index) {}
+  bool run(std::uint64_t* values) const {
+    return detail::run_function(process_, index_, values, sizeof...(A), results);
+  }
 
-    Function(void* process, std::uint32_t index) : process_(process), index_(index) {}
-    bool run(std::uint64_t* values) const {
-      return detail::run_function(process_, index_, values, sizeof...(A), results);
-    }
-
-    void* process_;
-    std::uint32_t index_;
-  };
+  void* process_;
+  std::uint32_t index_;
+};
 
 }  // namespace atollvm
+#pragma GCC visibility pop

@@ -21,161 +21,163 @@
 #include <atoll/trap.hpp>
 #include <atoll/value.hpp>
 
-namespace atollvm __attribute__((visibility("default"))) {
+#pragma GCC visibility push(default)
+namespace atollvm {
 
-  // A directory of the host that a guest may use, with all that is below it. No path of the guest
-  // leaves it: not by "..", absolute paths, symbolic links or renames.
-  struct DirectoryGrant {
-    std::string host;       // path on the host; opened when the process is created
-    std::string guest;      // path by which the guest names it
-    bool writable = false;  // else the guest can only read
+// A directory of the host that a guest may use, with all that is below it. No path of the guest
+// leaves it: not by "..", absolute paths, symbolic links or renames.
+struct DirectoryGrant {
+  std::string host;       // path on the host; opened when the process is created
+  std::string guest;      // path by which the guest names it
+  bool writable = false;  // else the guest can only read
+};
+
+// Limits of one process. Reaching one is the guest's error, never the host's.
+struct Limits {
+  std::uint64_t memory_bytes = std::uint64_t{1} << 32;  // linear memories together
+  std::uint64_t stack_bytes = std::uint64_t{1} << 20;   // VM stack
+  std::uint64_t table_elements = 10'000'000;            // all tables together
+  std::uint32_t handles = 1024;                         // open at once
+  // Exact units of work (docs/isa.md gives each operation's); without it nothing is counted.
+  std::optional<std::uint64_t> fuel;
+  // Wall time of each run().
+  std::optional<std::chrono::milliseconds> time;
+};
+
+struct ProcessOptions {
+  std::vector<std::string> arguments;  // the first is the program's name, by custom
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<DirectoryGrant> directories;
+  // File descriptors of the host for the guest's standard streams; -1: the guest has none. They
+  // stay the caller's, and must stay open while the process lives.
+  int input = -1;
+  int output = -1;
+  int error = -1;
+  // The program's own functions, which guests may import. The functions outlive the process.
+  Imports imports;
+  // Functions that the module imports and nobody provides trap (unknown_import) when they are
+  // called; else such a module has no process.
+  bool trap_unknown_imports = false;
+  Limits limits;
+};
+
+// One function on a guest's stack.
+struct TraceFrame {
+  std::uint64_t depth = 0;     // 0: the innermost; where frames are left out, numbers are too
+  std::uint32_t function = 0;  // index
+  std::uint32_t word = 0;      // in the module's code: of the failing instruction, or of the call
+  std::string name;            // function name, "func[12]" when it has none
+  std::string location;        // "file:line:column", or empty
+};
+
+// How a run ended.
+struct Outcome {
+  enum class Kind : std::uint8_t {
+    exited,       // main returned, or the guest ended itself: exit_code
+    returned,     // the function of call() returned: results()
+    trapped,      // `trap` says why
+    out_of_fuel,  // run() goes on after add_fuel()
+    time_limit,   // Limits::time passed
+    interrupted,  // by interrupt()
   };
+  Kind kind = Kind::exited;
+  std::uint32_t exit_code = 0;
+  Trap trap = Trap::unreachable;  // for all kinds but exited and returned
+  // Of Trap::host_error: what the host function said (Caller::fail, an exception's what()).
+  std::string message;
+  // The stack at that moment, innermost first; empty for exited and returned. Of a very deep one,
+  // some frames in the middle are left out.
+  std::vector<TraceFrame> trace;
+};
 
-  // Limits of one process. Reaching one is the guest's error, never the host's.
-  struct Limits {
-    std::uint64_t memory_bytes = std::uint64_t{1} << 32;  // linear memories together
-    std::uint64_t stack_bytes = std::uint64_t{1} << 20;   // VM stack
-    std::uint64_t table_elements = 10'000'000;            // all tables together
-    std::uint32_t handles = 1024;                         // open at once
-    // Exact units of work (docs/isa.md gives each operation's); without it nothing is counted.
-    std::optional<std::uint64_t> fuel;
-    // Wall time of each run().
-    std::optional<std::chrono::milliseconds> time;
-  };
+// What a process has used.
+struct Stats {
+  std::chrono::nanoseconds run_time{0};  // wall time in run(), all together
+  std::uint64_t memory_bytes = 0;        // linear memories; they never shrink
+  std::uint64_t stack_bytes = 0;         // of the VM stack; it grows by doubling
+  std::uint64_t table_elements = 0;
+  std::optional<std::uint64_t> fuel_used;  // when Limits::fuel counts it
+};
 
-  struct ProcessOptions {
-    std::vector<std::string> arguments;  // the first is the program's name, by custom
-    std::vector<std::pair<std::string, std::string>> environment;
-    std::vector<DirectoryGrant> directories;
-    // File descriptors of the host for the guest's standard streams; -1: the guest has none. They
-    // stay the caller's, and must stay open while the process lives.
-    int input = -1;
-    int output = -1;
-    int error = -1;
-    // The program's own functions, which guests may import. The functions outlive the process.
-    Imports imports;
-    // Functions that the module imports and nobody provides trap (unknown_import) when they are
-    // called; else such a module has no process.
-    bool trap_unknown_imports = false;
-    Limits limits;
-  };
+// One isolated guest. Threads: one at a time (not always the same), but for interrupt().
+class Process {
+ public:
+  // Makes a process of a module: finds its imports, opens the granted directories, sets memories
+  // and tables up. Runs nothing. Errors: not_found (an import, or a directory), io, denied, limit
+  // (memory, tables, handles), invalid (a data or element segment outside its memory or table),
+  // usage (two grants of one guest path, a bad descriptor).
+  static Result<Process> create(const Engine& engine, const Module& module,
+                                const ProcessOptions& options = {});
+  ~Process();
+  Process(Process&& other) noexcept;
+  Process& operator=(Process&& other) noexcept;
 
-  // One function on a guest's stack.
-  struct TraceFrame {
-    std::uint64_t depth = 0;     // 0: the innermost; where frames are left out, numbers are too
-    std::uint32_t function = 0;  // index
-    std::uint32_t word = 0;      // in the module's code: of the failing instruction, or of the call
-    std::string name;            // function name, "func[12]" when it has none
-    std::string location;        // "file:line:column", or empty
-  };
+  // Runs the module's start function, if it has one, then its entry: the export `_start` of type
+  // () (a WASI command), else `_initialize` of type () (a WASI reactor) and `main` of type
+  // () -> i32 (the exit code) or (), as far as they are there. The exit code is 0 where nothing
+  // gives another. Blocks until the guest ends or reaches a limit. Again after out_of_fuel: goes
+  // on. Errors: not_found (no entry of such a type), usage (it has ended already), io (no event
+  // loop could be made).
+  Result<Outcome> run();
 
-  // How a run ended.
-  struct Outcome {
-    enum class Kind : std::uint8_t {
-      exited,       // main returned, or the guest ended itself: exit_code
-      returned,     // the function of call() returned: results()
-      trapped,      // `trap` says why
-      out_of_fuel,  // run() goes on after add_fuel()
-      time_limit,   // Limits::time passed
-      interrupted,  // by interrupt()
-    };
-    Kind kind = Kind::exited;
-    std::uint32_t exit_code = 0;
-    Trap trap = Trap::unreachable;  // for all kinds but exited and returned
-    // Of Trap::host_error: what the host function said (Caller::fail, an exception's what()).
-    std::string message;
-    // The stack at that moment, innermost first; empty for exited and returned. Of a very deep one,
-    // some frames in the middle are left out.
-    std::vector<TraceFrame> trace;
-  };
+  // Calls an exported function. The first call runs the module's start function and, if it has
+  // one, `_initialize` before. Blocks as run() does; any number of calls, but none after run() or
+  // after the guest trapped or ended itself. Gives `returned`, or what stopped it; after
+  // out_of_fuel, the same call again goes on. Errors: not_found (no such export), usage
+  // (arguments of other types or another number; references other than null; it has ended
+  // already), io.
+  Result<Outcome> call(std::string_view function, std::span<const Value> arguments);
+  // Of the call that returned last.
+  [[nodiscard]] std::vector<Value> results() const;
 
-  // What a process has used.
-  struct Stats {
-    std::chrono::nanoseconds run_time{0};  // wall time in run(), all together
-    std::uint64_t memory_bytes = 0;        // linear memories; they never shrink
-    std::uint64_t stack_bytes = 0;         // of the VM stack; it grows by doubling
-    std::uint64_t table_elements = 0;
-    std::optional<std::uint64_t> fuel_used;  // when Limits::fuel counts it
-  };
+  // An exported function with a C++ type, e.g. function<std::int32_t(std::int32_t, double)>("f"),
+  // for numbers only (GuestNumber); several results are a std::tuple. Its calls are those of
+  // call(), at a fraction of the cost; Stats::run_time leaves them out when there is no time
+  // limit. Errors: not_found (no such function of the module's own), usage (it has another type).
+  template <class Signature>
+  Result<Function<Signature>> function(std::string_view name) const {
+    Result<std::uint32_t> index = find_function(name, Function<Signature>::type());
+    if (!index) return std::move(index).error();
+    return Function<Signature>(impl_.get(), *index);
+  }
+  // How the run or call before ended: the newest Outcome.
+  [[nodiscard]] const Outcome& outcome() const;
 
-  // One isolated guest. Threads: one at a time (not always the same), but for interrupt().
-  class Process {
-   public:
-    // Makes a process of a module: finds its imports, opens the granted directories, sets memories
-    // and tables up. Runs nothing. Errors: not_found (an import, or a directory), io, denied, limit
-    // (memory, tables, handles), invalid (a data or element segment outside its memory or table),
-    // usage (two grants of one guest path, a bad descriptor).
-    static Result<Process> create(const Engine& engine, const Module& module,
-                                  const ProcessOptions& options = {});
-    ~Process();
-    Process(Process&& other) noexcept;
-    Process& operator=(Process&& other) noexcept;
+  // The module's memory of that index; of size 0 if there is none. It goes with the process.
+  [[nodiscard]] Memory memory(std::uint32_t index = 0) const;
+  // An exported global. Errors: not_found; usage (set: it is immutable, of another type, or a
+  // reference that is not null).
+  [[nodiscard]] Result<Value> global(std::string_view name) const;
+  Result<std::monostate> set_global(std::string_view name, const Value& value);
 
-    // Runs the module's start function, if it has one, then its entry: the export `_start` of type
-    // () (a WASI command), else `_initialize` of type () (a WASI reactor) and `main` of type
-    // () -> i32 (the exit code) or (), as far as they are there. The exit code is 0 where nothing
-    // gives another. Blocks until the guest ends or reaches a limit. Again after out_of_fuel: goes
-    // on. Errors: not_found (no entry of such a type), usage (it has ended already), io (no event
-    // loop could be made).
-    Result<Outcome> run();
+  // A new handle of the guest to an object that is not null: the lowest free number (WASI's and
+  // Atoll's own come first). Errors: limit (Limits::handles).
+  Result<std::uint32_t> insert(std::shared_ptr<HostObject> object);
+  // From now on a handle, and all that the guest made of it, names nothing; false if it names no
+  // object of the program.
+  bool revoke(std::uint32_t handle);
 
-    // Calls an exported function. The first call runs the module's start function and, if it has
-    // one, `_initialize` before. Blocks as run() does; any number of calls, but none after run() or
-    // after the guest trapped or ended itself. Gives `returned`, or what stopped it; after
-    // out_of_fuel, the same call again goes on. Errors: not_found (no such export), usage
-    // (arguments of other types or another number; references other than null; it has ended
-    // already), io.
-    Result<Outcome> call(std::string_view function, std::span<const Value> arguments);
-    // Of the call that returned last.
-    [[nodiscard]] std::vector<Value> results() const;
+  // More fuel for a process whose fuel is counted; else nothing.
+  void add_fuel(std::uint64_t amount);
 
-    // An exported function with a C++ type, e.g. function<std::int32_t(std::int32_t, double)>("f"),
-    // for numbers only (GuestNumber); several results are a std::tuple. Its calls are those of
-    // call(), at a fraction of the cost; Stats::run_time leaves them out when there is no time
-    // limit. Errors: not_found (no such function of the module's own), usage (it has another type).
-    template <class Signature>
-    Result<Function<Signature>> function(std::string_view name) const {
-      Result<std::uint32_t> index = find_function(name, Function<Signature>::type());
-      if (!index) return std::move(index).error();
-      return Function<Signature>(impl_.get(), *index);
-    }
-    // How the run or call before ended: the newest Outcome.
-    [[nodiscard]] const Outcome& outcome() const;
+  // Makes a run() under way, or the next one, end as interrupted: within milliseconds, whatever
+  // the guest does or waits for. Any thread, and async-signal-safe; the process must not be moved
+  // or destroyed meanwhile.
+  void interrupt() noexcept;
 
-    // The module's memory of that index; of size 0 if there is none. It goes with the process.
-    [[nodiscard]] Memory memory(std::uint32_t index = 0) const;
-    // An exported global. Errors: not_found; usage (set: it is immutable, of another type, or a
-    // reference that is not null).
-    [[nodiscard]] Result<Value> global(std::string_view name) const;
-    Result<std::monostate> set_global(std::string_view name, const Value& value);
+  [[nodiscard]] Stats stats() const;
 
-    // A new handle of the guest to an object that is not null: the lowest free number (WASI's and
-    // Atoll's own come first). Errors: limit (Limits::handles).
-    Result<std::uint32_t> insert(std::shared_ptr<HostObject> object);
-    // From now on a handle, and all that the guest made of it, names nothing; false if it names no
-    // object of the program.
-    bool revoke(std::uint32_t handle);
-
-    // More fuel for a process whose fuel is counted; else nothing.
-    void add_fuel(std::uint64_t amount);
-
-    // Makes a run() under way, or the next one, end as interrupted: within milliseconds, whatever
-    // the guest does or waits for. Any thread, and async-signal-safe; the process must not be moved
-    // or destroyed meanwhile.
-    void interrupt() noexcept;
-
-    [[nodiscard]] Stats stats() const;
-
-   private:
-    struct Impl;
-    friend struct Access;
-    explicit Process(std::unique_ptr<Impl> impl);
-    friend bool detail::run_function(void*, std::uint32_t, std::uint64_t*, std::size_t,
-                                     std::size_t) noexcept;
-    friend Error detail::function_error(void*);
-    [[nodiscard]] Result<std::uint32_t> find_function(std::string_view name,
-                                                      const FunctionType& type) const;
-    std::unique_ptr<Impl> impl_;
-  };
+ private:
+  struct Impl;
+  friend struct Access;
+  explicit Process(std::unique_ptr<Impl> impl);
+  friend bool detail::run_function(void*, std::uint32_t, std::uint64_t*, std::size_t,
+                                   std::size_t) noexcept;
+  friend Error detail::function_error(void*);
+  [[nodiscard]] Result<std::uint32_t> find_function(std::string_view name,
+                                                    const FunctionType& type) const;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace atollvm
+#pragma GCC visibility pop

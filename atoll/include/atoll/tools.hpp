@@ -11,6 +11,7 @@
 #include <atoll/diagnostic.hpp>
 #include <atoll/result.hpp>
 
+#pragma GCC visibility push(default)
 namespace atollvm::tools {
 
 struct AssembleOptions {
@@ -81,3 +82,4 @@ struct LinkInput {
 Result<std::string> link(std::span<const LinkInput> inputs);
 
 }  // namespace atollvm::tools
+#pragma GCC visibility pop
