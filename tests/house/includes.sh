@@ -20,7 +20,8 @@ assembler/wasm: $module
 scheduler/loop: $runtime
 scheduler/core: $runtime scheduler/loop
 stdlib/vfs: $runtime
-stdlib/host: $runtime scheduler/loop stdlib/vfs
+stdlib/guest: vm/base
+stdlib/host: $runtime scheduler/loop stdlib/guest stdlib/vfs
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
 atoll/include:
 atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core stdlib/vfs stdlib/host stdlib/wasi
@@ -62,9 +63,9 @@ allowed='atoll/|CLI/|fmt/|nlohmann/|[a-z_]+>|[a-z]+\.h|sys/'
 check "atoll/cli includes public headers and libraries only" "" \
   "$(grep -rnE '^ *# *include *<' atoll/cli | grep -vE "include *<($allowed)")"
 check "public headers include the standard library and each other only" "" \
-  "$(grep -rnE '^ *# *include *<' atoll/include | grep -vE 'include *<(atoll/|[a-z_]+>)')"
+  "$(grep -rnE '^ *# *include *<' atoll/include | grep -vE 'include *<(atoll/|[a-z_]+>|std(bool|def|int)\.h>)')"
 
 check "no file has more than 800 lines" "" \
   "$(find CMakeLists.txt dev .ci vm assembler scheduler stdlib atoll tests samples docs \
     -type f \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.py' -o -name '*.sh' -o -name '*.atoll' -o -name '*.md' -o -name dev \) \
-    -not -path docs/isa.md -exec wc -l {} + | awk '$1 > 800 && $2 != "total" {print $2 ": " $1}')"
+    -not -path docs/isa.md -not -path docs/stdlib.md -exec wc -l {} + | awk '$1 > 800 && $2 != "total" {print $2 ": " $1}')"
