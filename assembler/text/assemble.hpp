@@ -47,7 +47,7 @@ struct Options {
   // Leave nothing of libraries out, and export each own global as "global NAME", so that what a
   // process of one module holds fits another one of a longer source.
   bool open = false;
-  u32 max_errors = 100;     // stop collecting after this many
+  u32 max_errors = 100;  // stop collecting after this many
   // What `use` finds without quotes ("std.sys"), for the hint when it does not.
   std::vector<std::string_view> libraries = {};
 };

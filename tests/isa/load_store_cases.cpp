@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <map>
 
 #include "tests/isa/values.hpp"
@@ -129,16 +130,17 @@ std::vector<Place> places(const Access& access, u64 size) {
   if (is_indexed(access)) {
     const bool scaled = access.form == Form::indexed || access.form == Form::indexed_sum;
     const u64 scale = scaled ? width : 1;
-    const std::vector<i32> immediates =
-        has_immediate(access) ? std::vector<i32>{0, 1, -1, 4, 32767, -32768} : std::vector<i32>{0};
-    // a + b * scale + imm wraps at 2^32, so all of these reach inside too.
+    // a + b * scale + imm wraps at 2^32, so all of these reach inside too. One immediate for each
+    // pair: traps cost a process each.
+    constexpr i32 immediates[] = {0, 1, -1, 4, 32767, -32768, 100};
+    usize next = 0;
     for (u32 base : bases) {
       for (u32 index : {u32{0}, u32{1}, u32{2}, ~u32{0}, ~u32{0} - 1, u32{0x2000'0000},
                         u32{0x4000'0000}, u32{0x8000'0000}, static_cast<u32>(size / scale)}) {
-        for (i32 immediate : immediates) {
-          const u32 address = base + index * static_cast<u32>(scale) + static_cast<u32>(immediate);
-          all.push_back({base, static_cast<u64>(immediate), index, address});
-        }
+        const i32 immediate =
+            has_immediate(access) ? immediates[next++ % std::size(immediates)] : 0;
+        const u32 address = base + index * static_cast<u32>(scale) + static_cast<u32>(immediate);
+        all.push_back({base, static_cast<u64>(immediate), index, address});
       }
     }
     return all;

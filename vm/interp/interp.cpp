@@ -107,7 +107,8 @@ Outcome run(Process& process) {
 }
 
 Outcome step(Process& process, u64 count) {
-  return run_with(process, [count](const State& s, bool exact) { return run_steps(s, exact, count); });
+  return run_with(process,
+                  [count](const State& s, bool exact) { return run_steps(s, exact, count); });
 }
 
 }  // namespace atollvm::interp
