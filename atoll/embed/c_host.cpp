@@ -27,10 +27,12 @@ HostResult finish(const atoll_caller& caller, atoll_action action, c::Few<atoll_
     case ATOLL_TRAP:
     case ATOLL_EXIT:
       // As atoll_caller_fail, _trap or _exit left it.
-      if (static_cast<int>(caller.result.kind) == static_cast<int>(action)) return caller.result;
+      if (static_cast<atoll_action>(caller.result.kind) == action) return caller.result;
       break;
     case ATOLL_PENDING:
       return HostResult::pending();
+    default:
+      break;
   }
   return caller.caller->fail("a host function gave back an action that it had not prepared");
 }

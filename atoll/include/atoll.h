@@ -66,17 +66,19 @@ ATOLL_API void atoll_error_free(atoll_error* error);
 
 /* --- Values ------------------------------------------------------------------------------------ */
 
-typedef enum atoll_type {
+/* What programs give is of fixed size: a number that is none of these is an error. */
+typedef int32_t atoll_type;
+enum {
   ATOLL_I32 = 0,
   ATOLL_I64 = 1,
   ATOLL_F32 = 2,
   ATOLL_F64 = 3,
   ATOLL_FUNCREF = 4, /* null alone goes into guests from outside */
   ATOLL_EXTERNREF = 5
-} atoll_type;
+};
 
 typedef struct atoll_value {
-  int32_t type; /* an atoll_type */
+  atoll_type type;
   union {
     int32_t i32;
     int64_t i64;
@@ -134,12 +136,13 @@ ATOLL_API void atoll_module_free(atoll_module* module);
 /* --- Host functions ---------------------------------------------------------------------------- */
 
 /* What a host function gives back, by the functions below. */
-typedef enum atoll_action {
-  ATOLL_RETURN = 0,  /* the results are set */
-  ATOLL_TRAP = 1,    /* atoll_caller_fail, atoll_caller_trap */
-  ATOLL_EXIT = 2,    /* atoll_caller_exit */
-  ATOLL_PENDING = 3  /* atoll_caller_defer was called */
-} atoll_action;
+typedef int32_t atoll_action;
+enum {
+  ATOLL_RETURN = 0, /* the results are set */
+  ATOLL_TRAP = 1,   /* atoll_caller_fail, atoll_caller_trap */
+  ATOLL_EXIT = 2,   /* atoll_caller_exit */
+  ATOLL_PENDING = 3 /* atoll_caller_defer was called */
+};
 
 /* A host function: arguments have the types that it was defined with, and so have `results`, which
  * are zero when it begins. The arguments' numbers come from a guest and may be anything. It must not

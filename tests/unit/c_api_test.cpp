@@ -168,14 +168,14 @@ TEST_CASE("C: host functions: arguments, memory, errors, exits, and lies about a
   int seen = 0;
   define(
       imports, "add", {ATOLL_I32, ATOLL_I32}, {ATOLL_I32},
-      [](void* env, atoll_caller*, const atoll_value* a, atoll_value* r) {
+      [](void* env, atoll_caller*, const atoll_value* a, atoll_value* r) -> atoll_action {
         ++*static_cast<int*>(env);
         r[0].of.i32 = a[0].of.i32 + a[1].of.i32;
         return ATOLL_RETURN;
       },
       &seen);
   define(imports, "sum", {ATOLL_I32, ATOLL_I32}, {ATOLL_I32},
-         [](void*, atoll_caller* caller, const atoll_value* a, atoll_value* r) {
+         [](void*, atoll_caller* caller, const atoll_value* a, atoll_value* r) -> atoll_action {
            const auto length = static_cast<uint32_t>(a[1].of.i32);
            const uint8_t* bytes =
                atoll_caller_memory(caller, static_cast<uint32_t>(a[0].of.i32), length);
@@ -184,19 +184,19 @@ TEST_CASE("C: host functions: arguments, memory, errors, exits, and lies about a
            return ATOLL_RETURN;
          });
   define(imports, "fail", {}, {},
-         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) {
+         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) -> atoll_action {
            return atoll_caller_fail(caller, "no luck");
          });
   define(imports, "exit", {}, {},
-         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) {
+         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) -> atoll_action {
            return atoll_caller_exit(caller, 300);
          });
   define(imports, "lie", {ATOLL_I32}, {},
-         [](void*, atoll_caller*, const atoll_value* a, atoll_value*) {
+         [](void*, atoll_caller*, const atoll_value* a, atoll_value*) -> atoll_action {
            return static_cast<atoll_action>(a[0].of.i32);
          });
   define(imports, "wrong_trap", {}, {},
-         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) {
+         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) -> atoll_action {
            return atoll_caller_trap(caller, 4711);
          });
   const Options options = options_with(imports);
@@ -248,7 +248,7 @@ export func g_wrong_trap() { call wrong_trap(); ret }
 TEST_CASE("C: what was defined is freed when nobody has it any more") {
   int freed = 0;
   const auto free_env = [](void* env) { ++*static_cast<int*>(env); };
-  const auto nothing = [](void*, atoll_caller*, const atoll_value*, atoll_value*) {
+  const auto nothing = [](void*, atoll_caller*, const atoll_value*, atoll_value*) -> atoll_action {
     return ATOLL_RETURN;
   };
   {
@@ -283,7 +283,7 @@ TEST_CASE("C: objects with types of their own") {
   freed = 0;
   const Imports imports(atoll_imports_new());
   define(imports, "get", {ATOLL_I32}, {ATOLL_I32},
-         [](void*, atoll_caller* caller, const atoll_value* a, atoll_value* r) {
+         [](void*, atoll_caller* caller, const atoll_value* a, atoll_value* r) -> atoll_action {
            const auto handle = static_cast<uint32_t>(a[0].of.i32);
            const auto* number =
                static_cast<const int*>(atoll_caller_object(caller, handle, &first_type));
@@ -291,7 +291,7 @@ TEST_CASE("C: objects with types of their own") {
            return ATOLL_RETURN;
          });
   define(imports, "close", {ATOLL_I32}, {ATOLL_I32},
-         [](void*, atoll_caller* caller, const atoll_value* a, atoll_value* r) {
+         [](void*, atoll_caller* caller, const atoll_value* a, atoll_value* r) -> atoll_action {
            r[0].of.i32 = atoll_caller_close(caller, static_cast<uint32_t>(a[0].of.i32));
            return ATOLL_RETURN;
          });
@@ -336,7 +336,7 @@ TEST_CASE("C: calls that complete later") {
   const Imports imports(atoll_imports_new());
   define(
       imports, "slow", {ATOLL_I32}, {ATOLL_I32},
-      [](void* env, atoll_caller* caller, const atoll_value* a, atoll_value*) {
+      [](void* env, atoll_caller* caller, const atoll_value* a, atoll_value*) -> atoll_action {
         atoll_deferred* deferred = atoll_caller_defer(caller, nullptr, nullptr);
         const int number = a[0].of.i32;
         static_cast<State*>(env)->worker = std::thread([deferred, number] {
@@ -348,26 +348,27 @@ TEST_CASE("C: calls that complete later") {
         return ATOLL_PENDING;
       },
       &state);
-  define(imports, "write", {ATOLL_I32}, {ATOLL_I32},
-         [](void*, atoll_caller* caller, const atoll_value* a, atoll_value*) {
-           atoll_deferred* deferred = atoll_caller_defer(caller, nullptr, nullptr);
-           atoll_deferred_complete_with(
-               deferred,
-               [](void* env, atoll_caller* then, const atoll_value*, atoll_value* r) {
-                 uint8_t* to = atoll_caller_memory(then, *static_cast<uint32_t*>(env), 1);
-                 if (to == nullptr) return atoll_caller_fail(then, "outside");
-                 *to = 9;
-                 r[0].of.i32 = 1;
-                 return ATOLL_RETURN;
-               },
-               new uint32_t(static_cast<uint32_t>(a[0].of.i32)),
-               [](void* env) { delete static_cast<uint32_t*>(env); });
-           atoll_deferred_free(deferred);
-           return ATOLL_PENDING;
-         });
+  define(
+      imports, "write", {ATOLL_I32}, {ATOLL_I32},
+      [](void*, atoll_caller* caller, const atoll_value* a, atoll_value*) -> atoll_action {
+        atoll_deferred* deferred = atoll_caller_defer(caller, nullptr, nullptr);
+        atoll_deferred_complete_with(
+            deferred,
+            [](void* env, atoll_caller* then, const atoll_value*, atoll_value* r) -> atoll_action {
+              uint8_t* to = atoll_caller_memory(then, *static_cast<uint32_t*>(env), 1);
+              if (to == nullptr) return atoll_caller_fail(then, "outside");
+              *to = 9;
+              r[0].of.i32 = 1;
+              return ATOLL_RETURN;
+            },
+            new uint32_t(static_cast<uint32_t>(a[0].of.i32)),
+            [](void* env) { delete static_cast<uint32_t*>(env); });
+        atoll_deferred_free(deferred);
+        return ATOLL_PENDING;
+      });
   define(
       imports, "never", {}, {ATOLL_I32},
-      [](void* env, atoll_caller* caller, const atoll_value*, atoll_value*) {
+      [](void* env, atoll_caller* caller, const atoll_value*, atoll_value*) -> atoll_action {
         auto* mine = static_cast<State*>(env);
         mine->kept =
             atoll_caller_defer(caller, [](void* it) { ++static_cast<State*>(it)->canceled; }, mine);
@@ -375,7 +376,7 @@ TEST_CASE("C: calls that complete later") {
       },
       &state);
   define(imports, "wrong", {}, {ATOLL_I32},
-         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) {
+         [](void*, atoll_caller* caller, const atoll_value*, atoll_value*) -> atoll_action {
            atoll_deferred* deferred = atoll_caller_defer(caller, nullptr, nullptr);
            const atoll_value result = atoll_i64(1);
            atoll_deferred_complete(deferred, &result, 1);
