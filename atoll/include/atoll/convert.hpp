@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <atoll/value.hpp>
@@ -81,7 +82,9 @@ struct Results<std::tuple<T...>> {
     std::apply([&](T... value) { ((*slots++ = to_slot(value)), ...); }, values);
   }
   static std::tuple<T...> get(const std::uint64_t* slots) {
-    return std::tuple<T...>{from_slot<T>(*slots++)...};  // in braces: from left to right
+    return [slots]<std::size_t... i>(std::index_sequence<i...>) {
+      return std::tuple<T...>{from_slot<T>(slots[i])...};
+    }(std::make_index_sequence<sizeof...(T)>());
   }
 };
 
