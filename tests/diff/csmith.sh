@@ -46,6 +46,10 @@ one() {
     actual=$(timeout 300 "$ATOLL" run "$program.wasm" 2>"$program.log") || got=$?
     if [[ $got == 0 && $actual == "$native" && $native == checksum\ =* ]]; then
       echo "$k agree"
+    elif ((got == 124)) && "$clang" -w "$level" -I/usr/include/csmith "$program.c" -o "$program" &&
+      ! timeout 10 "$program" >/dev/null; then
+      # A loop without effect and end, which another level may leave out.
+      echo "$k none"
     else
       mkdir -p "$keep"
       cp "$program.c" "$program.wasm" "$keep"
