@@ -4,6 +4,7 @@
 source "$(dirname "$0")/../lib.sh"
 build=$(dirname "$ATOLL")
 here=$root/tests/package
+cc=$(command -v cc || command -v gcc-12)
 prefix=$scratch/prefix
 
 # quietly NAME COMMAND...: COMMAND succeeds; else its output is shown.
@@ -27,12 +28,12 @@ lie: out of bounds memory access
 spin: time limit reached'
 for standard in c99 c11; do
   # shellcheck disable=SC2046
-  run_expect "a $standard program with the shared library" 0 "" cc -std=$standard -Wall -Wextra \
+  run_expect "a $standard program with the shared library" 0 "" "$cc" -std=$standard -Wall -Wextra \
     -Wpedantic -Werror "$here/host.c" -o "$scratch/c_shared" $(pkg-config --cflags --libs atoll)
   LD_LIBRARY_PATH=$prefix/lib run_expect "it runs" 0 "$c_output" "$scratch/c_shared"
 done
 # shellcheck disable=SC2046
-run_expect "a C program with the static library" 0 "" cc "$here/host.c" -o "$scratch/c_static" \
+run_expect "a C program with the static library" 0 "" "$cc" "$here/host.c" -o "$scratch/c_static" \
   $(pkg-config --cflags atoll) "$prefix/lib/libatoll.a" \
   $(pkg-config --libs --static atoll | sed 's/-latoll//')
 run_expect "it runs" 0 "$c_output" "$scratch/c_static"
