@@ -11,18 +11,15 @@ namespace atollvm {
 
 namespace {
 
+using Status = runtime::HostResult::Status;
+static_assert(static_cast<int>(HostResult::Kind::value) == static_cast<int>(Status::value) &&
+              static_cast<int>(HostResult::Kind::trap) == static_cast<int>(Status::trap) &&
+              static_cast<int>(HostResult::Kind::exit) == static_cast<int>(Status::exit) &&
+              static_cast<int>(HostResult::Kind::pending) == static_cast<int>(Status::pending));
+
 runtime::HostResult to_internal(HostResult result) {
-  switch (result.kind) {
-    case HostResult::Kind::value:
-      return runtime::HostResult::value();
-    case HostResult::Kind::trap:
-      return runtime::HostResult::trapped(static_cast<runtime::Trap>(result.trap));
-    case HostResult::Kind::exit:
-      return runtime::HostResult::exited(result.exit_code);
-    case HostResult::Kind::pending:
-      return runtime::HostResult::pending();
-  }
-  return runtime::HostResult::trapped(runtime::Trap::host_error);
+  return {static_cast<Status>(result.kind), static_cast<runtime::Trap>(result.trap),
+          result.exit_code};
 }
 
 runtime::HostResult run(const HostCode& code, runtime::HostContext& context) {
@@ -43,7 +40,7 @@ runtime::HostContext& context_of(void* context) {
 }  // namespace
 
 Caller Access::caller(runtime::HostContext& context) {
-  return Caller(&context, context.process().owner);
+  return Caller(&context);
 }
 
 // --- Memory --------------------------------------------------------------------------------------
@@ -86,21 +83,28 @@ Result<std::uint32_t> Caller::insert(std::shared_ptr<HostObject> object) const {
 }
 
 std::shared_ptr<HostObject> Caller::object(std::uint32_t handle) const {
-  const auto found = context_of(context_).handles().find(handle, cap::Kind::host, cap::rights_none);
+  return Access::object(context_of(context_).handles(), handle);
+}
+
+bool Caller::close(std::uint32_t handle) const {
+  return Access::close(context_of(context_).handles(), handle);
+}
+
+std::shared_ptr<HostObject> Access::object(cap::HandleTable& handles, std::uint32_t handle) {
+  const auto found = handles.find(handle, cap::Kind::host, cap::rights_none);
   const auto* capability = std::get_if<cap::Capability*>(&found);
   if (capability == nullptr) return nullptr;
   return static_cast<const ObjectHolder&>(*(*capability)->object).object();
 }
 
-bool Caller::close(std::uint32_t handle) const {
-  cap::HandleTable& handles = context_of(context_).handles();
+bool Access::close(cap::HandleTable& handles, std::uint32_t handle) {
   const cap::Capability* capability = handles.find(handle);
   if (capability == nullptr || capability->object->kind() != cap::Kind::host) return false;
   return handles.close(handle) == cap::Errno::success;
 }
 
 HostResult Caller::fail(std::string message) const {
-  static_cast<HostState*>(host_)->message = std::move(message);
+  static_cast<HostState*>(context_of(context_).process().owner)->message = std::move(message);
   return HostResult::trapped(Trap::host_error);
 }
 

@@ -13,6 +13,7 @@
 #include "atoll/embed/host.hpp"
 #include "atoll/embed/watchdog.hpp"
 #include "vm/base/result.hpp"
+#include "vm/cap/handle_table.hpp"
 #include "vm/runtime/memory.hpp"
 #include "vm/runtime/program.hpp"
 
@@ -51,6 +52,9 @@ struct Access {
   // A handle to an object of the embedder. Errors: as Process::insert.
   static Result<std::uint32_t> insert(runtime::Process& process,
                                       std::shared_ptr<HostObject> object);
+  // As Caller::object and Caller::close.
+  static std::shared_ptr<HostObject> object(cap::HandleTable& handles, std::uint32_t handle);
+  static bool close(cap::HandleTable& handles, std::uint32_t handle);
 };
 
 // The same error, in the public type.

@@ -405,8 +405,8 @@ bool Process::Impl::invoke(u32 function, std::span<const runtime::Slot> argument
     // Not by its own `exit`: the function came back.
     if (how->kind != runtime::Outcome::Kind::finished) return stopped(*how);
   } else {
-    if (base::Status status = process->prepare(function, arguments); !status) {
-      return refuse(to_public(std::move(status).error()));
+    if (!process->begin(process->instance(), program->functions()[function], arguments.data())) {
+      return refuse(to_public(process->prepare(function, arguments).error()));
     }
     running = true;
     const runtime::Outcome how = runner->run();
@@ -436,7 +436,7 @@ bool detail::run_function(void* process, std::uint32_t function, std::uint64_t* 
     impl.ended = true;
     return impl.refuse({ErrorCode::io, "", "no event loop, or out of memory"});
   }
-  std::copy_n(impl.process->results().data(), results, values);
+  for (usize i = 0; i < results; ++i) values[i] = impl.process->results()[i];
   return true;
 }
 Error detail::function_error(void* process) { return *static_cast<Process::Impl*>(process)->error; }
@@ -494,6 +494,14 @@ bool Process::revoke(std::uint32_t handle) {
   // hold() made it; it is const for all but the one who may revoke.
   *std::const_pointer_cast<bool>(capability->revoked) = true;
   return true;
+}
+
+std::shared_ptr<HostObject> Process::object(std::uint32_t handle) const {
+  return Access::object(impl_->process->handles(), handle);
+}
+
+bool Process::close(std::uint32_t handle) {
+  return Access::close(impl_->process->handles(), handle);
 }
 
 base::Result<runtime::Outcome> Process::Impl::run_timed(std::span<const runtime::Slot> arguments) {

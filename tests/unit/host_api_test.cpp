@@ -565,3 +565,33 @@ TEST_CASE("the host's floating-point mode does not reach guests, nor theirs the 
   CHECK(*third == nearest);
   CHECK(after == FE_UPWARD);
 }
+
+TEST_CASE("the program looks up and closes handles that a guest gives it") {
+  int alive = 0;
+  Imports imports;
+  imports.define("h", "make", [&alive](Caller& caller) -> Result<std::uint32_t> {
+    return caller.insert(std::make_shared<Counter>(&alive));
+  });
+  Process process = started(R"(
+import func make_() -> i32 from "h" "make"
+export func make() -> i32 { ret (call make_()) }
+)",
+                            imports);
+  const auto make = process.function<std::uint32_t()>("make");
+  REQUIRE(make.ok());
+  const std::uint32_t handle = *(*make)();
+  CHECK(alive == 1);
+  REQUIRE(process.object<Counter>(handle) != nullptr);
+  CHECK(process.object<Other>(handle) == nullptr);
+  CHECK(process.object<Counter>(handle + 1) == nullptr);
+  CHECK(process.object<Counter>(0) == nullptr);  // a standard stream's, if it had one
+  CHECK(process.close(handle));
+  CHECK(alive == 0);
+  CHECK(process.object<Counter>(handle) == nullptr);
+  CHECK_FALSE(process.close(handle));
+  CHECK_FALSE(process.close(0xffff'ffff));
+  CHECK(*(*make)() == handle);  // the number is free again
+  CHECK(process.revoke(handle));
+  CHECK(process.object<Counter>(handle) == nullptr);
+  CHECK(process.close(handle));
+}

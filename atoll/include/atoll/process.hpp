@@ -156,6 +156,13 @@ class Process {
   // From now on a handle, and all that the guest made of it, names nothing; false if it names no
   // object of the program.
   bool revoke(std::uint32_t handle);
+  // As Caller::object and Caller::close, between runs and calls: for handles that guests give back.
+  [[nodiscard]] std::shared_ptr<HostObject> object(std::uint32_t handle) const;
+  template <class T>
+  [[nodiscard]] std::shared_ptr<T> object(std::uint32_t handle) const {
+    return std::dynamic_pointer_cast<T>(object(handle));
+  }
+  bool close(std::uint32_t handle);
 
   // More fuel for a process whose fuel is counted; else nothing.
   void add_fuel(std::uint64_t amount);
