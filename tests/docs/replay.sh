@@ -18,7 +18,7 @@ def step(kind, name, body):
     with open("%s/%03d" % (sys.argv[2], steps), "w") as out:
         out.write("%s %s\n%s" % (kind, name, body))
 
-for block in re.finditer(r"(?:`([\w./-]+)`:\n\n)?^```(\w+)\n(.*?)^```\n", text, re.S | re.M):
+for block in re.finditer(r"(?:`([\w/-]+\.[\w.]+)`:\n\n)?^```(\w+)\n(.*?)^```\n", text, re.S | re.M):
     name, kind, body = block.groups()
     if kind == "console":
         for run in re.finditer(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", body, re.M):
