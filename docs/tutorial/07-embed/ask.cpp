@@ -19,7 +19,7 @@ constexpr std::size_t room = 1024;
 // Reads a module file or WebAssembly.
 Result<atollvm::Module> load(const atollvm::Engine& engine, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{ErrorCode::io, path, "can't be read"};
+  if (!file) return Error{ErrorCode::io, "", "can't be read"};
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   return atollvm::Module::load(engine, bytes);
 }
@@ -45,12 +45,12 @@ Result<std::string> ask(const atollvm::Engine& engine, const std::string& path,
   const auto at = (*buffer)();
   if (!at) return at.error();
   if (!process->memory().write(*at, message)) {
-    return Error{ErrorCode::denied, path, "its buffer is not in its memory"};
+    return Error{ErrorCode::denied, "", "its buffer is not in its memory"};
   }
   const auto size = (*answer)(static_cast<std::uint32_t>(message.size()));
   if (!size) return size.error();
   const auto text = process->memory().text(*at, *size);
-  if (!text) return Error{ErrorCode::denied, path, "its answer is not in its memory"};
+  if (!text) return Error{ErrorCode::denied, "", "its answer is not in its memory"};
   return std::string(*text);
 }
 
@@ -62,7 +62,7 @@ int main(int count, char** arguments) {
   const atollvm::Engine engine;
   const auto answer = ask(engine, arguments[1], arguments[2]);
   if (!answer) {
-    std::fprintf(stderr, "ask: %s\n", answer.error().text().c_str());
+    std::fprintf(stderr, "ask: %s: %s\n", arguments[1], answer.error().text().c_str());
     return 1;
   }
   std::printf("%s\n", answer->c_str());

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <thread>
 
 using atollvm::Caller;
 using atollvm::Error;
@@ -19,6 +20,10 @@ std::string encyclopedia(const std::string& word) {
   if (word == "tide") return "the sea's going up and down, twice a day";
   if (word == "atoll") return "a ring of coral with a lagoon in it";
   return "nobody knows";
+}
+
+bool is_done(const std::future<void>& search) {
+  return search.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
 std::int32_t name_of(std::shared_ptr<Person> person, std::span<std::uint8_t> to) {
@@ -49,9 +54,10 @@ atollvm::Imports Chat::imports(const std::shared_ptr<std::uint32_t>& speaker) {
       .define("chat", "give", give)
       .define("chat", "look_up",
               [this](Caller& caller, std::string_view word, std::uint32_t at, std::uint32_t room) {
+                std::erase_if(searches_, is_done);
                 auto later = caller.defer<std::int32_t>();
                 // The view is good during this call only: the thread gets a copy.
-                searches_.emplace_back([later, word = std::string(word), at, room] {
+                searches_.push_back(std::async(std::launch::async, [=, word = std::string(word)] {
                   const std::string found = encyclopedia(word).substr(0, room);
                   later.complete_with([found, at](Caller& back) -> Result<std::int32_t> {
                     if (!back.memory().write(at, found)) {
@@ -59,7 +65,7 @@ atollvm::Imports Chat::imports(const std::shared_ptr<std::uint32_t>& speaker) {
                     }
                     return static_cast<std::int32_t>(found.size());
                   });
-                });
+                }));
                 return later;
               });
   return imports;

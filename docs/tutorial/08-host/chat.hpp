@@ -4,10 +4,10 @@
 #include <atoll/host.hpp>
 
 #include <cstdint>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 // Somebody in the chat. Plugins get handles to persons, never more.
@@ -34,5 +34,5 @@ class Chat {
 
  private:
   std::map<std::string, std::shared_ptr<Person>> persons_;
-  std::vector<std::jthread> searches_;
+  std::vector<std::future<void>> searches_;  // those under way
 };

@@ -11,7 +11,7 @@ using atollvm::Result;
 
 Result<Plugin> Plugin::start(const atollvm::Engine& engine, const std::string& path, Chat& chat) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{ErrorCode::io, path, "can't be read"};
+  if (!file) return Error{ErrorCode::io, "", "can't be read"};
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   const auto module = atollvm::Module::load(engine, bytes);
   if (!module) return module.error();
