@@ -39,9 +39,7 @@ runtime::HostContext& context_of(void* context) {
 
 }  // namespace
 
-Caller Access::caller(runtime::HostContext& context) {
-  return Caller(&context);
-}
+Caller Access::caller(runtime::HostContext& context) { return Caller(&context); }
 
 // --- Memory --------------------------------------------------------------------------------------
 

@@ -107,17 +107,20 @@ inline void switch_instance(State& s, runtime::Instance& instance) {
   s.memory_size = 0;
   reload_memory(s);
 }
-// Returns over a marker to the instance below, or out of the call from outside.
-inline Flow finish_call(State& s) {
+// Returns over a marker to the instance below.
+[[gnu::noinline]] inline Flow leave_instance(State& s) {
+  const u32 results = runtime::header_pc(s.fp[-1]);
+  s.fp -= runtime::marker_slots;
+  switch_instance(s, s.worker->process->instance(static_cast<u32>(s.fp[0])));
+  std::memmove(s.fp, s.fp + runtime::marker_slots, results * sizeof(Slot));
+  return leave_frame(s);
+}
+// The same, or returns out of the call from outside.
+ATOLL_INLINE Flow finish_call(State& s) {
   runtime::Process& process = *s.worker->process;
   const Slot header = s.fp[-1];
-  if (runtime::header_kind(header) == runtime::FrameKind::instance) {
-    s.fp -= runtime::marker_slots;
-    switch_instance(s, process.instance(static_cast<u32>(s.fp[0])));
-    std::memmove(s.fp, s.fp + runtime::marker_slots, runtime::header_pc(header) * sizeof(Slot));
-    return leave_frame(s);
-  }
-  save(s, s.pc);
+  if (runtime::header_kind(header) == runtime::FrameKind::instance) return leave_instance(s);
+  process.set_fuel(s.fuel);
   process.finish(s.fp, runtime::header_pc(header));
   return Flow::stop(Outcome::Kind::finished);
 }

@@ -92,8 +92,8 @@ class HostContext {
   // all inside (or there is no memory). Valid until this host function returns.
   [[nodiscard]] std::optional<std::span<u8>> memory(u32 address, u32 length) const;
 
-  // The capability that the gate found for the function's handle parameter.
-  [[nodiscard]] const cap::Capability& capability() const { return capability_; }
+  // The capability that the gate found for the handle parameter of a function that takes one.
+  [[nodiscard]] const cap::Capability& capability() const { return *capability_; }
 
   // The ticket for parking this call; return pending() after it. `cancel` runs on the process's
   // thread if the process ends before the call was finished.
@@ -108,7 +108,7 @@ class HostContext {
 
   Process& process_;
   Slot* window_;
-  cap::Capability capability_;
+  const cap::Capability* capability_ = nullptr;
 };
 
 // How a host function gives an error number to the guest.

@@ -133,7 +133,8 @@ base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program) 
     }
     // From here on others may hold its functions, so it stays whatever happens.
     allocated = true;
-    if (index == 0) worker.instance = &instance;
+    if (index == 0) enter(instance);
+    uses_floats_ |= instance.program->uses_floats();
     if (base::Status status = fill(instance); !status) return std::move(status).error();
   } catch (const std::bad_alloc&) {
     if (!allocated) {

@@ -66,20 +66,24 @@ base::Status Process::prepare(u32 function, std::span<const Slot> arguments, u32
                  "takes " + std::to_string(info.param_slots) + " argument slots, not " +
                      std::to_string(arguments.size())};
   }
-  if (!ensure_stack(1 + u64{std::max(info.window_slots, info.result_slots)})) {
+  if (!begin(*target.instance, info, arguments.data())) {
     return Error{ErrorCode::limit, code.function_name(target.function),
                  "its frame is larger than the stack limit"};
   }
-  Slot* const fp = stack() + 1;
-  fp[-1] = frame_header(info.result_slots, 0, FrameKind::entry);
-  std::copy(arguments.begin(), arguments.end(), fp);
-  std::fill_n(fp + info.param_slots, info.zeroed_slots, Slot{0});
-  saved = {static_cast<u32>(info.code - code.code()), 1, 0};
-  enter(*target.instance);
-  results_ = {};
+  return {};
+}
+
+bool Process::begin(Instance& callee, const FuncInfo& function, const Slot* arguments) {
+  if (!ensure_stack(1 + u64{std::max(function.window_slots, function.result_slots)})) return false;
+  Slot* slot = stack() + 1;
+  slot[-1] = frame_header(function.result_slots, 0, FrameKind::entry);
+  for (u16 i = 0; i < function.param_slots; ++i) *slot++ = arguments[i];
+  for (u16 i = 0; i < function.zeroed_slots; ++i) *slot++ = 0;
+  if (worker.instance != &callee) enter(callee);
+  saved = {static_cast<u32>(function.code - worker.code), 1};
   parked = Parked::no;
   state = State::runnable;
-  return {};
+  return true;
 }
 
 void Process::enter(Instance& instance) {
@@ -147,6 +151,9 @@ template <class Function>
   HostResult result;
   try {
     result = function(context);
+    if (result.status == HostResult::Status::value && !suspended_) [[likely]] {
+      return HostResult::value();
+    }
   } catch (const std::bad_alloc&) {
     result = HostResult::trapped(Trap::out_of_memory);
   } catch (...) {
@@ -162,14 +169,19 @@ HostResult Process::call_host(const FunctionTarget& target, Slot* window) {
   const HostFunction& function = *target.host;
   host_caller = target.instance;
   HostContext context(*this, window);
-  if (function.takes_handle) {
-    const cap::Handle handle = context.arg_u32(function.handle_index);
-    const auto found = handles_.find(handle, function.kind, function.rights);
-    if (const auto* error = std::get_if<cap::Errno>(&found)) {
-      return gate_error(function, context, *error, handles_.find(handle) != nullptr);
-    }
-    context.capability_ = *std::get<cap::Capability*>(found);
+  if (function.takes_handle) return call_with_handle(function, context);
+  return guarded_call(context, function.call);
+}
+
+HostResult Process::call_with_handle(const HostFunction& function, HostContext& context) {
+  const cap::Handle handle = context.arg_u32(function.handle_index);
+  const auto found = handles_.find(handle, function.kind, function.rights);
+  if (const auto* error = std::get_if<cap::Errno>(&found)) {
+    return gate_error(function, context, *error, handles_.find(handle) != nullptr);
   }
+  // A copy: the function may close the handle.
+  const cap::Capability capability = *std::get<cap::Capability*>(found);
+  context.capability_ = &capability;
   return guarded_call(context, function.call);
 }
 

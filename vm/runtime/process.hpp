@@ -189,12 +189,17 @@ class Process {
   [[nodiscard]] u32 instance_count() const { return static_cast<u32>(instances_.size()); }
   [[nodiscard]] const Program& program() const { return *instances_.front()->program; }
   [[nodiscard]] const Limits& limits() const { return limits_; }
+  // Whether any instance's code works on floating-point numbers.
+  [[nodiscard]] bool uses_floats() const { return uses_floats_; }
 
   // Prepares the call of an instance's function by its index; arguments are slots. `interp::run`
   // runs it. The function may be one that the instance imports from another. Only while no call is
   // under way. Errors: usage (no such function or instance, a function of the host, argument count,
   // call under way), limit (stack).
   base::Status prepare(u32 function, std::span<const Slot> arguments, u32 instance = 0);
+  // The same, for a function of the callee's own code, between calls, with as many arguments as it
+  // takes. False: its frame is larger than the stack limit.
+  bool begin(Instance& callee, const FuncInfo& function, const Slot* arguments);
   // Results of the call that finished last; valid until the next is prepared.
   [[nodiscard]] std::span<const Slot> results() const { return results_; }
 
@@ -269,6 +274,7 @@ class Process {
  private:
   friend class HostContext;
   class Linker;
+  HostResult call_with_handle(const HostFunction& function, HostContext& context);
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
   void arm();
@@ -293,6 +299,7 @@ class Process {
   std::vector<std::unique_ptr<Memory>> memories_;
   std::vector<std::unique_ptr<Table>> tables_;
   std::shared_ptr<CompletionPort> port_;
+  bool uses_floats_ = false;
   bool suspended_ = false;  // the host call under way asked for a ticket
 };
 

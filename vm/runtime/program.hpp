@@ -27,6 +27,7 @@ class Program {
   static std::shared_ptr<const Program> make(verify::VerifiedModule module);
 
   [[nodiscard]] const mod::Module& module() const { return *module_; }
+  [[nodiscard]] bool uses_floats() const { return module_.uses_floats(); }
   [[nodiscard]] const isa::Word* code() const { return module_->code.data(); }
   // Indexed by the function index space: imports first.
   [[nodiscard]] const std::vector<FuncInfo>& functions() const { return functions_; }

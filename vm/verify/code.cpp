@@ -45,6 +45,7 @@ class CodeChecker {
   }
 
   std::optional<base::Error> error;
+  bool uses_floats = false;
 
  private:
   // --- Errors ---------------------------------------------------------------------------------
@@ -154,6 +155,7 @@ class CodeChecker {
                     size - pc_);
       }
       if (!instruction(rules, static_cast<u32>(words))) return false;
+      uses_floats |= rules.floats;
       reached = (rules.flags & isa::ends) == 0;
       pc_ += static_cast<u32>(words);
     }
@@ -450,12 +452,12 @@ class CodeChecker {
 
 }  // namespace
 
-std::optional<base::Error> check_code(const Context& context) {
+base::Result<bool> check_code(const Context& context) {
   CodeChecker checker(context);
   for (u32 i = 0; i < context.module.functions.size(); ++i) {
-    if (!checker.check(i)) return std::move(checker.error);
+    if (!checker.check(i)) return *std::move(checker.error);
   }
-  return std::nullopt;
+  return checker.uses_floats;
 }
 
 }  // namespace atollvm::verify

@@ -38,6 +38,6 @@ struct Context {
 std::optional<base::Error> check_module(Context& context);
 
 // The rules for code, one function after the other. Needs what check_module has checked.
-std::optional<base::Error> check_code(const Context& context);
+base::Result<bool> check_code(const Context& context);
 
 }  // namespace atollvm::verify

@@ -40,6 +40,7 @@ OpRules make_rules(isa::Op op) {
   rules.words = format.words;
   rules.flags = info.flags;
   rules.needs_memory = uses_memory_0(info);
+  rules.floats = info.signature.find_first_of("fF") != std::string_view::npos;
   if (op == isa::Op::ret) rules.returned = 0;
   // "ret.1", "ret.i32.add", "ret.if.i32.eq.i": all but "ret.n", which says how many.
   if (info.name.starts_with("ret.") && op != isa::Op::ret_n) rules.returned = 1;

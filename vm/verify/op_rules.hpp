@@ -22,6 +22,7 @@ struct OpRules {
   u8 words = 0;                     // as FormatInfo
   u8 flags = 0;                     // as OpInfo
   bool needs_memory = false;        // works on memory 0 without naming it
+  bool floats = false;              // takes or gives floating-point numbers
   i8 returned = -1;  // result slots that are returned, where no operand says how many
   u8 use_count = 0;
   u8 def_count = 0;

@@ -14,13 +14,17 @@ class VerifiedModule {
  public:
   [[nodiscard]] const mod::Module& operator*() const { return *module_; }
   [[nodiscard]] const mod::Module* operator->() const { return module_.get(); }
+  // Whether any of its operations takes or gives floating-point numbers.
+  [[nodiscard]] bool uses_floats() const { return uses_floats_; }
   [[nodiscard]] bool same(const VerifiedModule& other) const { return module_ == other.module_; }
 
  private:
-  explicit VerifiedModule(std::shared_ptr<const mod::Module> module) : module_(std::move(module)) {}
+  VerifiedModule(std::shared_ptr<const mod::Module> module, bool uses_floats)
+      : module_(std::move(module)), uses_floats_(uses_floats) {}
   friend base::Result<VerifiedModule> verify(mod::Module module);
 
   std::shared_ptr<const mod::Module> module_;
+  bool uses_floats_;
 };
 
 // Checks all rules of docs/format.md, in time linear in the module's size; needs 4 bytes for each

@@ -148,11 +148,10 @@ class Caller {
 
  private:
   friend struct Access;
-  Caller(void* context, void* host) : context_(context), host_(host) {}
+  explicit Caller(void* context) : context_(context) {}
   detail::Ticket suspend(std::function<void()> canceled) const;
 
   void* context_;
-  void* host_;
 };
 
 namespace detail {
