@@ -110,6 +110,7 @@ void FunctionCompiler::begin(u32 item) {
   unit_.frame = last_frame_ = macro_depth_ = 0;
   reachable_ = straight_ = true;
   failed_ = skipped_ = dead_code_ = full_ = false;
+  line_.reset();
   label_of_.resize(unit_.names.size());
   line_cursor_.resize(unit_.files.size());
   mod::Function made;
@@ -224,6 +225,7 @@ bool FunctionCompiler::link_branches() {
 
 void FunctionCompiler::add_line(const Token& token) {
   if (!unit_.options.line_table) return;
+  if (line_) return push_line(line_->file, line_->line, line_->column);
   const bool in_macro = macro_depth_ != 0;
   const u32 file = in_macro ? macro_use_file_ : file_number_;
   const u32 begin = in_macro ? macro_use_->begin : token.begin;
@@ -241,13 +243,16 @@ void FunctionCompiler::add_line(const Token& token) {
   }
   const std::string_view before =
       std::string_view(unit_.files[file]->text).substr(lines[cursor], begin - lines[cursor]);
-  const u32 word = static_cast<u32>(unit_.module.code.size());
-  const mod::Line line{word, file, cursor + 1, characters(before) + 1};
+  push_line(file, cursor + 1, characters(before) + 1);
+}
+
+void FunctionCompiler::push_line(u32 file, u32 line, u32 column) {
+  const mod::Line made{static_cast<u32>(unit_.module.code.size()), file, line, column};
   auto& list = unit_.module.lines;
-  if (!list.empty() && list.back().pc == word) {
-    list.back() = line;
+  if (!list.empty() && list.back().pc == made.pc) {
+    list.back() = made;
   } else {
-    list.push_back(line);
+    list.push_back(made);
   }
 }
 

@@ -91,6 +91,7 @@ class FunctionCompiler : public Parser {
   void move_temporaries();
   void undo();
   void add_line(const Token& token);
+  void push_line(u32 file, u32 line, u32 column);
 
   // --- Scopes (scope.cpp) -----------------------------------------------------------------------
   u16 add_register(const Token& name, ValType type);
@@ -204,6 +205,7 @@ class FunctionCompiler : public Parser {
   void statement();
   void name_statement();
   void var_statement();
+  void line_statement();
   [[nodiscard]] bool is_zero_literal() const;
   void define_label();
   void if_statement();
@@ -300,6 +302,12 @@ class FunctionCompiler : public Parser {
   std::vector<Address> addresses_;  // macro arguments
   std::vector<Node> nodes_;
   std::vector<u32> line_cursor_;  // by file: the line of the last entry
+  struct SourcePlace {
+    u32 file;
+    u32 line;
+    u32 column;
+  };
+  std::optional<SourcePlace> line_;  // of the last `line` of the blocks around here
   usize lines_mark_ = 0;
   usize names_mark_ = 0;
   usize relocs_mark_ = 0;

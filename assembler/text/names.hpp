@@ -27,7 +27,7 @@ using Symbol = u32;
   C(start, "start") C(raw, "raw") C(in, "in") C(unsigned_, "unsigned") C(step, "step") \
   C(mut, "mut") C(align, "align") C(zero, "zero") C(file, "file") C(pages, "pages") \
   C(from, "from") C(locals, "locals") C(frame, "frame") C(sizeof_, "sizeof") \
-  C(alignof_, "alignof") C(len, "len") C(test, "test")
+  C(alignof_, "alignof") C(len, "len") C(line, "line") C(test, "test")
 // clang-format on
 
 enum class Keyword : Symbol {

@@ -52,18 +52,7 @@ class RawItem : public Parser {
     }
     if (!unit_.options.line_table) return;
     unit_.module.lines.push_back(
-        {begin + line.pc, file_index(item_name(*file_, line.file)), line.line, line.column});
-  }
-
-  u32 file_index(const std::string& name) {
-    for (u32 i = 0; i < unit_.files.size(); ++i) {
-      if (unit_.files[i]->name == name) return i;
-    }
-    auto& more = unit_.raw_files;
-    const auto at = std::find(more.begin(), more.end(), name);
-    if (at == more.end()) more.push_back(name);
-    return static_cast<u32>(unit_.files.size()) +
-           static_cast<u32>(std::find(more.begin(), more.end(), name) - more.begin());
+        {begin + line.pc, unit_.line_file(item_name(*file_, line.file)), line.line, line.column});
   }
 
   void resolve(const RawReference& reference, u32 word) {

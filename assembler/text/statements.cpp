@@ -9,6 +9,7 @@ void FunctionCompiler::block() {
   const Token* end = file_->tokens.data() + at_->value;
   ++at_;
   const usize mark = scopes_.size();
+  const std::optional<SourcePlace> line = line_;
   for (skip_newlines(); at_ < end; skip_newlines()) {
     const u32 temporaries = temps_;
     const Token& first = *at_;
@@ -24,6 +25,7 @@ void FunctionCompiler::block() {
     temps_ = temporaries;
   }
   at_ = end;
+  line_ = line;
   leave_scope(mark);
 }
 
@@ -60,6 +62,9 @@ void FunctionCompiler::statement() {
     throw Enough{};
   }
   const bool label = at_[1].kind == Kind::colon;
+  if (is(Keyword::line) && (at_[1].kind == Kind::string || at_[1].kind == Kind::integer)) {
+    return line_statement();
+  }
   if (!label) {
     if (!reachable_) {
       // After other mistakes it may only look so.
@@ -101,6 +106,21 @@ void FunctionCompiler::statement() {
     default:
       return name_statement();
   }
+}
+
+// The place in another source that what follows was made of.
+void FunctionCompiler::line_statement() {
+  if (macro_depth_ != 0) fail(*at_, "`line` has no place in a macro");
+  ++at_;
+  SourcePlace place{line_ ? line_->file : 0, 0, 0};
+  if (is(Kind::string)) {
+    place.file = unit_.line_file(string());
+  } else if (!line_) {
+    fail(*at_, "the first `line` of a function names the file", "line \"prog.toy\" 12 5");
+  }
+  place.line = static_cast<u32>(integer("a line number", 1, 0xffff'ffff));
+  place.column = static_cast<u32>(integer("a column number", 1, 0xffff'ffff));
+  line_ = place;
 }
 
 // A macro, or nothing known.

@@ -246,7 +246,7 @@ struct Unit {
     Symbol name;
   };
   std::vector<LocalName> local_names;
-  std::vector<std::string> raw_files;  // that `line` in raw functions names, after all others
+  std::vector<std::string> raw_files;  // that only `line` names, after all others
   // The words of `module.code` whose bc is an own function's number, to be moved behind the
   // imports when all of those are known.
   std::vector<u32> own_refs;
@@ -292,6 +292,16 @@ struct Unit {
     return static_cast<u32>(std::upper_bound(begins.begin(), begins.end(), token_of(at).begin) -
                             begins.begin());
   }
+  // The number in the line table of a file that a `line` names.
+  u32 line_file(const std::string& name) {
+    for (u32 i = 0; i < files.size(); ++i) {
+      if (files[i]->name == name) return i;
+    }
+    const auto [at, is_new] =
+        raw_file_numbers_.try_emplace(name, static_cast<u32>(files.size() + raw_files.size()));
+    if (is_new) raw_files.push_back(name);
+    return at->second;
+  }
   [[nodiscard]] Place place_of(At at) const {
     const Token& token = token_of(at);
     return {at.file, token.begin, token.length};
@@ -299,6 +309,7 @@ struct Unit {
 
  private:
   std::unordered_map<std::string, u32> type_numbers_;
+  std::unordered_map<std::string, u32> raw_file_numbers_;
   std::deque<std::string> made_names_;
 };
 

@@ -206,6 +206,43 @@ TEST_CASE("the line table has an entry for each statement, at its column") {
   CHECK(module.name_of(mod::NameSpace::local, 0, 0) == "a");
 }
 
+TEST_CASE("`line` gives the place of what follows in its block") {
+  const mod::Module module = module_of(R"(func f(line: i32) {
+    i32.add line, line, 1
+    line "a.toy" 7 3; nop
+    nop
+    while i32.lt_s line, 5 {
+        line 8 5
+        i32.add line, line, 1
+        line "b.toy" 9 1
+        nop
+    }
+    nop
+    line 10 4; nop
+    ret
+}
+func g() { nop; ret }
+raw func h() locals 0 frame 0 {
+    line "b.toy" 2 3
+    ret
+}
+)");
+  const std::vector<mod::Line> expected = {
+      {0, 0, 2, 5},    {1, 1, 7, 3},    {2, 1, 7, 3}, {3, 1, 7, 3},  {4, 1, 8, 5},
+      {5, 2, 9, 1},    {6, 1, 7, 3},    {7, 1, 7, 3}, {8, 1, 10, 4}, {9, 1, 10, 4},
+      {10, 0, 15, 12}, {11, 0, 15, 17}, {12, 2, 2, 3}};
+  CHECK((module.lines == expected));
+  CHECK(module.files == std::vector<std::string>{"test.atoll", "a.toy", "b.toy"});
+}
+
+TEST_CASE("`line` with the source's own name means the source; labels may have the name") {
+  const mod::Module module =
+      module_of("func f() {\n    line \"test.atoll\" 100 1\n    nop\nline:\n    br line\n}\n");
+  const std::vector<mod::Line> expected = {{0, 0, 100, 1}, {1, 0, 100, 1}};
+  CHECK((module.lines == expected));
+  CHECK(module.files.size() == 1);
+}
+
 TEST_CASE("raw functions among others") {
   CHECK(body(R"(
 memory 10
