@@ -175,7 +175,8 @@ struct Parameter<T> {
 template <class View>
 struct BytesParameter {
   static void append(std::vector<ValueType>& types) {
-    types.insert(types.end(), {ValueType::i32, ValueType::i32});
+    types.push_back(ValueType::i32);
+    types.push_back(ValueType::i32);
   }
   static View take(Caller& caller, const std::uint64_t*& slots, HostResult& failure) {
     const auto address = static_cast<std::uint32_t>(*slots++);
