@@ -80,7 +80,7 @@ void FunctionCompiler::arguments(u32 window, const mod::FuncType& type, const To
       ++given;
     } while (accept(Kind::comma));
   }
-  if (given < count) {
+  if (given < count && (is(Kind::rparen) || at_end())) {
     fail(is(Kind::rparen) ? *at_ : token,
          "too few arguments: " + std::to_string(given) + " of " + std::to_string(count));
   }

@@ -15,6 +15,9 @@ void FunctionCompiler::check_type(const Token& at, ValType expected, ValType act
   if (is(ValType::f32, ValType::i32)) hint = "convert it: (f32.convert_i32_s x) or _u";
   if (is(ValType::i32, ValType::f64)) hint = "convert it: (i32.trunc_f64_s x) or _u";
   if (is(ValType::i32, ValType::f32)) hint = "convert it: (i32.trunc_f32_s x) or _u";
+  if (actual == ValType::funcref && at.kind == Kind::name && (&at)[1].kind == Kind::lparen) {
+    hint = "call it: (call " + std::string(file_->spelling(at)) + "(...))";
+  }
   // Of an instruction in parentheses the operation is shown.
   const Token& shown = at.kind == Kind::lparen ? (&at)[1] : at;
   fail(shown,

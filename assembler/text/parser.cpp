@@ -1,5 +1,7 @@
 #include "assembler/text/parser.hpp"
 
+#include <utility>
+
 namespace atollvm::text {
 
 u32 Unit::intern_type(const std::vector<ValType>& params, const std::vector<ValType>& results) {
@@ -24,13 +26,33 @@ std::string Parser::found() const {
   }
 }
 
+std::string Parser::operator_hint() const {
+  if (at_ == file_->tokens.data()) return {};
+  const Token& before = at_[-1];
+  if (before.kind != Kind::rparen &&
+      (before.kind != Kind::name || binding(before.value).kind != Bind::reg)) {
+    return {};
+  }
+  static constexpr std::pair<Kind, const char*> operations[] = {
+      {Kind::plus, "i32.add"},    {Kind::minus, "i32.sub"},     {Kind::star, "i32.mul"},
+      {Kind::slash, "i32.div_s"}, {Kind::percent, "i32.rem_s"}, {Kind::amp, "i32.and"},
+      {Kind::pipe, "i32.or"},     {Kind::caret, "i32.xor"},     {Kind::shl, "i32.shl"},
+      {Kind::shr, "i32.shr_s"},   {Kind::lt, "i32.lt_s"},       {Kind::le, "i32.le_s"},
+      {Kind::gt, "i32.gt_s"},     {Kind::ge, "i32.ge_s"},       {Kind::eq, "i32.eq"},
+      {Kind::ne, "i32.ne"}};
+  for (const auto& [kind, operation] : operations) {
+    if (is(kind)) return std::string("operators are for constants: (") + operation + " a, b)";
+  }
+  return {};
+}
+
 void Parser::missing(const char* what) {
-  fail(*at_, std::string("expected ") + what + ", found " + found());
+  fail(*at_, std::string("expected ") + what + ", found " + found(), operator_hint());
 }
 
 void Parser::expect_end() {
   if (at_end() || is(Kind::rbrace)) return;
-  fail(*at_, "expected the end of the statement, found " + found());
+  fail(*at_, "expected the end of the statement, found " + found(), operator_hint());
 }
 
 void Parser::skip_statement() {

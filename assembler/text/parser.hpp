@@ -64,6 +64,8 @@ class Parser {
     throw Stop{};
   }
   [[noreturn]] void missing(const char* what);
+  // When an operator stands behind a register or an instruction: how it is done instead.
+  [[nodiscard]] std::string operator_hint() const;
   // What stands here, for a message: "`x`", "the end of the line".
   [[nodiscard]] std::string found() const;
   [[nodiscard]] std::string_view text(Symbol symbol) const { return unit_.names.text(symbol); }
