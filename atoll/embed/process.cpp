@@ -89,8 +89,10 @@ struct Process::Impl {
   void add_unknown();
   base::Result<runtime::Outcome> run_timed(std::span<const runtime::Slot> arguments);
   bool invoke(u32 function, std::span<const runtime::Slot> arguments);
-  bool refuse(Error why);
-  bool stopped(runtime::Outcome how);
+  bool invoke_staged(u32 function, std::span<const runtime::Slot> arguments);
+  [[gnu::cold, gnu::noinline]] bool refuse(Error why);
+  [[gnu::cold, gnu::noinline]] bool stopped(runtime::Outcome how);
+  [[gnu::noinline]] void returned();
   base::Status grant(const ProcessOptions& options);
   base::Result<runtime::Outcome> run_stages(std::span<const runtime::Slot> arguments);
   Outcome to_outcome(runtime::Outcome outcome);
@@ -383,27 +385,32 @@ bool Process::Impl::stopped(runtime::Outcome how) {
       {ErrorCode::trapped, last.trace.empty() ? "" : last.trace.front().name, std::move(what)});
 }
 
-// Calls one function after what has to run before the first. False: `error` says why it did not
-// return; then `last` says more if the guest was stopped.
-bool Process::Impl::invoke(u32 function, std::span<const runtime::Slot> arguments) {
+// As invoke, where there is more to do than to run the one function.
+bool Process::Impl::invoke_staged(u32 function, std::span<const runtime::Slot> arguments) {
   if (ended || running) {
     return refuse(
         {ErrorCode::usage, "",
          ended ? "the process has ended" : "the process runs: its host functions can't call it"});
   }
-  if (!started || under_way || time_limit) {
-    if (!under_way) {
-      stages = started ? std::vector<u32>{function} : find_stages(*program, function);
-      stage = 0;
-    }
-    started = true;
-    const auto how = run_timed(arguments);
-    if (!how) {
-      ended = true;
-      return refuse(to_public(how.error()));
-    }
-    // Not by its own `exit`: the function came back.
-    if (how->kind != runtime::Outcome::Kind::finished) return stopped(*how);
+  if (!under_way) {
+    stages = started ? std::vector<u32>{function} : find_stages(*program, function);
+    stage = 0;
+  }
+  started = true;
+  const auto how = run_timed(arguments);
+  if (!how) {
+    ended = true;
+    return refuse(to_public(how.error()));
+  }
+  // Not by its own `exit`: the function came back.
+  return how->kind == runtime::Outcome::Kind::finished || stopped(*how);
+}
+
+// Calls one function after what has to run before the first. False: `error` says why it did not
+// return; then `last` says more if the guest was stopped.
+bool Process::Impl::invoke(u32 function, std::span<const runtime::Slot> arguments) {
+  if (ended || running || !started || under_way || time_limit) {
+    if (!invoke_staged(function, arguments)) return false;
   } else {
     if (!process->begin(process->instance(), program->functions()[function], arguments.data())) {
       return refuse(to_public(process->prepare(function, arguments).error()));
@@ -419,11 +426,13 @@ bool Process::Impl::invoke(u32 function, std::span<const runtime::Slot> argument
       return stopped(how);
     }
   }
-  if (last.kind != Outcome::Kind::returned) {
-    last = Outcome();
-    last.kind = Outcome::Kind::returned;
-  }
+  if (last.kind != Outcome::Kind::returned) returned();
   return true;
+}
+
+void Process::Impl::returned() {
+  last = Outcome();
+  last.kind = Outcome::Kind::returned;
 }
 
 bool detail::run_function(void* process, std::uint32_t function, std::uint64_t* values,

@@ -71,6 +71,7 @@ void imported_globals(const Tier& tier) {
   instance.program = runtime::Program::make(std::move(*verified));
   instance.globals = {{5, 0}};
   instance.imported_globals = {&cells[0], &cells[1]};
+  vm.process().enter(instance);
   CHECK(vm.results(function, {77}) == std::vector<u64>{11, 0xfedc'ba98'7654'3210, 5});
   CHECK(cells[0].low == 11);
   CHECK(cells[1].low == 77);

@@ -64,28 +64,19 @@ class FloatEnvironment {
 #endif
 };
 
-State load(Process& process) {
-  Worker& worker = process.worker;
-  State s{worker.code + process.saved.pc,
-          process.stack() + process.saved.fp,
-          nullptr,
-          0,
-          process.fuel(),
-          &worker};
-  reload_memory(s);
-  return s;
-}
-
-// Completes the host call that the process is parked in. The state goes on after it.
+// Completes the host call that the process is parked in, and saves the state after it.
 template <bool exact>
-Flow complete(Process& process, State& s) {
+Flow complete(Process& process) {
+  State s = load(process);
   const Word* const next = s.pc;
   const bool tail = process.parked == Process::Parked::tail_call;
   Slot* const window = tail ? s.fp : s.fp + field_a(next[-1]);
   process.state = Process::State::runnable;
   process.parked = Process::Parked::no;
   s.pc = next - 1;
-  return after_host<exact>(s, process.complete(window), next, tail);
+  const Flow flow = after_host<exact>(s, process.complete(window), next, tail);
+  if (flow.goes_on()) save(s, s.pc);
+  return flow;
 }
 
 template <class Shell>
@@ -94,26 +85,20 @@ Outcome run_with(Process& process, const Shell& shell) {
   const bool exact = process.counts_fuel();
   if (process.state == Process::State::pending) {
     if (!process.ready()) return {Outcome::Kind::pending, Trap::unreachable, 0};
-    State s = load(process);
-    const Flow flow = exact ? complete<true>(process, s) : complete<false>(process, s);
+    const Flow flow = exact ? complete<true>(process) : complete<false>(process);
     if (!flow.goes_on()) return flow.outcome();
-    return shell(s, exact);
-  }
-  if (process.state != Process::State::runnable) {
+  } else if (process.state != Process::State::runnable) {
     return {Outcome::Kind::trapped, Trap::host_error, 0};
   }
-  return shell(load(process), exact);
+  return shell(process, exact);
 }
 
 }  // namespace
 
-Outcome run(Process& process) {
-  return run_with(process, [](const State& s, bool exact) { return run_shell(s, exact); });
-}
+Outcome run(Process& process) { return run_with(process, run_shell); }
 
 Outcome step(Process& process, u64 count) {
-  return run_with(process,
-                  [count](const State& s, bool exact) { return run_steps(s, exact, count); });
+  return run_with(process, [count](Process& p, bool exact) { return run_steps(p, exact, count); });
 }
 
 }  // namespace atollvm::interp

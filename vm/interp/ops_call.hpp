@@ -396,7 +396,7 @@ struct Body<Op::ret> {
     return leave_frame(s);
   }
   template <bool exact>
-  static Flow run_slow(State& s, Insn) {
+  ATOLL_INLINE static Flow run_slow(State& s, Insn) {
     return finish_call(s);
   }
 };
@@ -440,7 +440,7 @@ struct ReturnIf {
     return Returns::yes;
   }
   template <bool exact>
-  static Flow run_slow(State& s, Insn) {
+  ATOLL_INLINE static Flow run_slow(State& s, Insn) {
     return finish_call(s);
   }
 };

@@ -113,8 +113,8 @@ ATOLL_INLINE bool execute(State& s, Insn w, Outcome& outcome) {
 
 // Runs from the process's saved state; the shell of this build (tail calls where the compiler
 // guarantees them, computed goto elsewhere).
-Outcome run_shell(const State& state, bool exact);
+Outcome run_shell(runtime::Process& process, bool exact);
 // The same, at most `count` instructions; then the process is preempted.
-Outcome run_steps(const State& state, bool exact, u64 count);
+Outcome run_steps(runtime::Process& process, bool exact, u64 count);
 
 }  // namespace atollvm::interp

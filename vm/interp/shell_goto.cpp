@@ -28,7 +28,10 @@ Outcome loop(State s) {
 
 }  // namespace
 
-Outcome run_shell(const State& s, bool exact) { return exact ? loop<true>(s) : loop<false>(s); }
+Outcome run_shell(runtime::Process& process, bool exact) {
+  const State s = load(process);
+  return exact ? loop<true>(s) : loop<false>(s);
+}
 
 }  // namespace atollvm::interp
 

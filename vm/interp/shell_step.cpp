@@ -21,8 +21,8 @@ constexpr StepFn steps[] = {
 
 }  // namespace
 
-Outcome run_steps(const State& state, bool exact, u64 count) {
-  State s = state;
+Outcome run_steps(runtime::Process& process, bool exact, u64 count) {
+  State s = load(process);
   const StepFn* table = exact ? steps<true> : steps<false>;
   Outcome outcome;
   for (; count != 0; --count) {

@@ -116,7 +116,8 @@ const Handler handlers[] = {
 // A function of its own and without sanitizers: a preserve_none chain must not be entered from a
 // frame that they lay out anew. clang 19 keeps such a frame's base in rbx, which the chain changes.
 [[gnu::noinline]] [[clang::no_sanitize("address", "undefined", "coverage")]]
-Outcome run_shell(const State& s, bool exact) {
+Outcome run_shell(runtime::Process& process, bool exact) {
+  const State s = load(process);
   const Handler* table = exact ? handlers<true> : handlers<false>;
   return reinterpret_cast<HandlerFn>(table[opcode(Insn(s.pc))])(s.pc, s.fp, s.memory, s.memory_size,
                                                                 s.fuel, s.worker, table)

@@ -161,6 +161,19 @@ ATOLL_INLINE void reload_memory(State& s) {
   s.memory_size = instance.memories.front()->size();
 }
 
+// The state that `save` stored.
+ATOLL_INLINE State load(runtime::Process& process) {
+  Worker& worker = process.worker;
+  State s{worker.code + process.saved.pc,
+          process.stack() + process.saved.fp,
+          nullptr,
+          0,
+          process.fuel(),
+          &worker};
+  reload_memory(s);
+  return s;
+}
+
 // Leaves with a trap of the instruction at pc.
 [[gnu::noinline, gnu::cold]] Flow leave_trap(Worker* worker, const Word* pc, Slot* fp, i64 fuel,
                                              Trap trap);

@@ -74,7 +74,9 @@ base::Status Process::prepare(u32 function, std::span<const Slot> arguments, u32
 }
 
 bool Process::begin(Instance& callee, const FuncInfo& function, const Slot* arguments) {
-  if (!ensure_stack(1 + u64{std::max(function.window_slots, function.result_slots)})) return false;
+  const u64 needed = 1 + u64{std::max(function.window_slots, function.result_slots)};
+  const bool has_room = needed <= stack_capacity_ && worker.limit.load() == stack_end();
+  if (!has_room && !ensure_stack(needed)) return false;
   Slot* slot = stack() + 1;
   slot[-1] = frame_header(function.result_slots, 0, FrameKind::entry);
   for (u16 i = 0; i < function.param_slots; ++i) *slot++ = arguments[i];
@@ -113,9 +115,7 @@ void Process::rearm() {
 }
 
 void Process::arm() {
-  Slot* const end = stack_.get() + stack_capacity_;
-  if (worker.limit.load() == end) return;  // a call's usual case; storing costs 8 ns
-  worker.limit.store(end);
+  worker.limit.store(stack_end());
   if (worker.preempt.load()) worker.limit.store(nullptr);
 }
 

@@ -250,7 +250,7 @@ class Process {
   [[nodiscard]] Slot* stack() { return stack_.get(); }
   // Makes room up to `needed` slots (counted from the stack's start); false at the limit. The
   // stack may move. Sets worker.limit.
-  bool ensure_stack(u64 needed);
+  [[gnu::cold, gnu::noinline]] bool ensure_stack(u64 needed);
   // Puts worker.limit back after a preemption was taken.
   void rearm();
   void set_fuel(i64 fuel) { fuel_ = fuel; }  // may go below zero
@@ -278,6 +278,7 @@ class Process {
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
   void arm();
+  [[nodiscard]] Slot* stack_end() const { return stack_.get() + stack_capacity_; }
   explicit Process(const Options& options);
   // The parts of add_instance: what can be undone, and what can't.
   base::Status allocate(Instance& instance);
