@@ -1,4 +1,8 @@
 // `atoll doc`.
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -34,8 +38,10 @@ std::string indented(std::string_view text) {
   return result;
 }
 
+// With an empty name the items alone.
 std::string plain(const std::string& name, const Documentation& found) {
-  std::string text = name + "\n";
+  std::string text;
+  if (!name.empty()) text += name + "\n";
   if (!found.text.empty()) text += "\n" + found.text + "\n";
   std::string section;
   for (const DocItem& item : found.items) {
@@ -43,9 +49,26 @@ std::string plain(const std::string& name, const Documentation& found) {
       section = item.section;
       text += "\n--- " + section + " ---\n";
     }
-    text += "\n" + item.signature + "\n" + indented(item.text);
+    if (!text.empty()) text += "\n";
+    text += item.signature + "\n" + indented(item.text);
   }
   return text;
+}
+
+// Leaves the items of these names alone; complains by itself when there is none of a name.
+bool keep(const std::vector<std::string>& names, const std::string& source, Documentation& found) {
+  for (const std::string& name : names) {
+    if (std::ranges::find(found.items, name, &DocItem::name) == found.items.end()) {
+      complain(source + " says nothing about `" + printable(name) + "`");
+      return false;
+    }
+  }
+  std::erase_if(found.items, [&](const DocItem& item) {
+    return std::ranges::find(names, item.name) == names.end();
+  });
+  for (DocItem& item : found.items) item.section.clear();
+  found.text.clear();
+  return true;
 }
 
 // A text as Markdown: what would be HTML is no HTML. Indented lines and what stands between
@@ -114,29 +137,35 @@ std::optional<Source> find(const std::string& path) {
 
 int doc_command(int argc, char** argv) {
   CLI::App app;
-  describe(app, {"doc", "[--markdown | --json] FILE",
+  describe(app, {"doc", "[--markdown | --json] FILE [NAME...]",
                  "Prints the documentation in a source: its first comment, and the items that have "
-                 "a doc comment\n(`///`) or are exported. `std.NAME` is a module of the library.",
+                 "a doc comment\n(`///`) or are exported, or those called NAME alone. `std.NAME` "
+                 "as FILE is a "
+                 "module of the library.",
                  "  atoll doc std.test\n"
+                 "  atoll doc std.map map_at map_find\n"
                  "  atoll doc hello.atoll\n"
                  "  atoll doc --markdown std.base64 >base64.md"});
   std::string path;
+  std::vector<std::string> names;
   bool as_markdown = false;
   bool as_json = false;
   app.add_option("FILE", path, "Source, `std.NAME`, or `-`")->required()->type_name("");
+  app.add_option("NAME", names, "Items to print")->type_name("");
   CLI::Option* const markdown_flag = app.add_flag("--markdown", as_markdown, "As Markdown");
   app.add_flag("--json", as_json, "As one JSON object")->excludes(markdown_flag);
   if (const auto code = parse(app, argc, argv)) return *code;
   const std::optional<Source> source = find(path);
   if (!source) return exit_failure;
-  const Documentation found = tools::document(*source);
+  Documentation found = tools::document(*source);
   if (!found.ok()) {
     show(found.diagnostics);
     return exit_failure;
   }
+  if (!names.empty() && !keep(names, source->name, found)) return exit_failure;
   if (as_json) return write_output("-", json(source->name, found));
-  return write_output("-",
-                      as_markdown ? markdown(source->name, found) : plain(source->name, found));
+  if (as_markdown) return write_output("-", markdown(source->name, found));
+  return write_output("-", plain(names.empty() ? source->name : "", found));
 }
 
 }  // namespace atollvm::cli

@@ -131,6 +131,16 @@ assert items["Point"]["kind"] == "struct" and items["far"]["kind"] == "func"
 assert items["sides"]["section"] == "" and items["sides"]["line"] == 12
 PYTHON
 
+run_expect "items by name" 0 'const sides = 4
+    The number of sides.
+    Of a square.
+
+macro swap(a, b)
+    Swaps.' "$ATOLL" doc shapes.atoll swap sides
+run_expect "no such item" 1 "" "$ATOLL" doc shapes.atoll sides hidden
+check "its message" 'atoll: shapes.atoll says nothing about `hidden`' "$(cat "$scratch/stderr")"
+check_contains "items by name as Markdown" '`const sides = 4`' "$("$ATOLL" doc --markdown shapes.atoll sides)"
+
 run_expect "an empty source" 0 "<stdin>" "$ATOLL" doc - </dev/null
 printf '/// Of f.\nfunc f() { }\n' >first.atoll
 run_expect "a first item's comment is no head" 0 $'first.atoll\n\nfunc f()\n    Of f.' "$ATOLL" doc first.atoll
