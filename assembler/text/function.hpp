@@ -200,7 +200,7 @@ class FunctionCompiler : public Parser {
 
   // --- Statements and structure (statements.cpp, control.cpp) -----------------------------------
   void block();
-  void skip_to_statement(const Token* end);
+  void skip_to_statement(const Token& first, const Token* end);
   [[nodiscard]] bool ends_control(const Token& token) const;
   void statement();
   void name_statement();
@@ -264,7 +264,7 @@ class FunctionCompiler : public Parser {
   bool straight_ = true;  // no label yet: everything runs at most once
   bool long_branches_ = false;
   bool failed_ = false;
-  bool skipped_ = false;    // a block was not looked at because of a mistake before it
+  bool skipped_ = false;    // a block or a `ret` was not looked at because of a mistake before it
   bool dead_code_ = false;  // found
   bool full_ = false;       // too many registers, reported
 

@@ -18,7 +18,7 @@ void FunctionCompiler::block() {
       expect_end();
     } catch (Stop&) {
       failed_ = true;
-      skip_to_statement(end);
+      skip_to_statement(first, end);
       // What was meant to end here does, as far as later messages go.
       if (ends_control(first)) reachable_ = false;
     }
@@ -29,9 +29,11 @@ void FunctionCompiler::block() {
   leave_scope(mark);
 }
 
-// After a mistake: to the end of the statement.
-void FunctionCompiler::skip_to_statement(const Token* end) {
+// After a mistake: to the end of the statement that begins at `first`.
+void FunctionCompiler::skip_to_statement(const Token& first, const Token* end) {
   for (; at_ < end && !at_end(); ++at_) {
+    // After an open parenthesis the next statement stands in this one.
+    if (at_ != &first && ends_control(*at_)) skipped_ = true;
     if (is(Kind::lbrace)) {
       skipped_ = true;
       at_ = file_->tokens.data() + at_->value;
