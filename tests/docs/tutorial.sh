@@ -30,7 +30,7 @@ replay "$tutorial/README.md" start in_tree
 for page in "$tutorial"/*/README.md; do
   chapter=$(basename "$(dirname "$page")")
   # The plugin in C is made in chapter 6 and used in those after it.
-  if [[ $chapter > 06 ]] && ! command -v clang-16 wasm-ld-16 >/dev/null; then
+  if [[ $chapter > 06 ]] && ! { command -v clang-16 && command -v wasm-ld-16; } >/dev/null; then
     skip "$chapter" "no clang-16 and lld-16"
     continue
   fi
