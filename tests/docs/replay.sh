@@ -2,6 +2,9 @@
 # are run in their order, by this shell, in the current directory; what they print must be what the
 # page shows. A block of source text after a line that ends in `NAME`: is the file NAME.
 
+# has_part FILE TEXT: the text, whole lines, is a part of the file.
+has_part() { [[ $'\n'$(<"$1")$'\n' == *$'\n'"$(<"$2")"$'\n'* ]]; }
+
 # split_page PAGE: its steps as files $scratch/steps/NN: "FILE name" or "RUN command", then the text.
 split_page() {
   rm -rf "$scratch/steps"
@@ -23,7 +26,7 @@ for block in re.finditer(r"(?:`([\w/-]+\.[\w.]+)`:\n\n)?^```(\w+)\n(.*?)^```\n",
     if kind == "console":
         for run in re.finditer(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", body, re.M):
             step("RUN", run.group(1), run.group(2))
-    elif kind in ("atoll", "c", "cpp", "cmake"):
+    elif kind in ("atoll", "motu", "python", "c", "cpp", "cmake"):
         step("FILE", name or "", body)
 END
 }

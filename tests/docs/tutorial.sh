@@ -9,9 +9,6 @@ mkdir "$HOME"
 command -v c++ >/dev/null || export CXX=g++-12
 cd "$root" || exit 1
 
-# has_part FILE TEXT: the text, whole lines, is a part of the file.
-has_part() { [[ $'\n'$(<"$1")$'\n' == *$'\n'"$(<"$2")"$'\n'* ]]; }
-
 # in_tree CHAPTER NAME TEXT: the text is a part of that file of the chapter, or without a name of any.
 in_tree() {
   local file files=("$tutorial"/*/*.*)
