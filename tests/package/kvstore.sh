@@ -19,7 +19,8 @@ case ${ATOLL_PRESET:-release} in
     [[ $ATOLL_PRESET == asan ]] && sanitizer=address,undefined
     make_it CC=clang-19 LDFLAGS="-fsanitize=$sanitizer -fno-sanitize-recover=all" \
       ATOLL_CFLAGS="-fsanitize=$sanitizer -I$root/atoll/include" \
-      ATOLL_LIBS="$build/face/package/libatoll.a -luv -lstdc++ -lm -ldl" || fail_build
+      ATOLL_LIBS="-Wl,--start-group $(find "$build" -name "libatoll_*.a" -printf "%p ")-Wl,--end-group \
+        -luv -lstdc++ -lm -ldl" || fail_build
     ;;
   *)
     cmake --install "$build" --prefix "$scratch/prefix" --strip >/dev/null
