@@ -3,7 +3,7 @@
  * Each guest (a source, module file or WebAssembly module with a `main`) has a name space of the
  * store, named as its file; with -n, that many guests of each file run, each with its own. All run
  * at once, one thread each; a guest that waits for the store costs nothing. -t: the time that a
- * guest has (1000); -d: the least time that the disk takes. The report at the end has the guests in
+ * guest has (10000); -d: the least time that the disk takes. The report at the end has the guests in
  * the order given. Exit code 1 when the store is not as it must be. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
@@ -125,7 +125,7 @@ static int report(store* s, const char* path, run* runs, size_t count) {
 }
 
 int main(int count, char** arguments) {
-  long copies = 1, time = 1000, delay = 0;
+  long copies = 1, time = 10000, delay = 0;
   for (int option; (option = getopt(count, arguments, "n:t:d:")) != -1;) {
     long* number = option == 'n' ? &copies : option == 't' ? &time : &delay;
     if (option == '?') return 2;

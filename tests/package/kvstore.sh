@@ -73,7 +73,7 @@ prefix: stopped: main: out of bounds memory access
 tickets: exit 0
 trap: stopped: main: unreachable
 the store: 6 spaces, 106 keys, 66620 bytes, all right" \
-  "$kvstore" -t 300 hostile.log "$sample"/hostile/*.atoll
+  "$kvstore" -t 2500 hostile.log "$sample"/hostile/*.atoll
 # On a slow disk they all end while their requests are under way, and good ones run out of time.
 run_expect "kvstore/slow" 0 "counter: stopped: main: time limit reached
 leave: exit 3
