@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 #include <variant>
 
 #include "atoll/embed/impl.hpp"
@@ -22,10 +23,19 @@ runtime::HostResult to_internal(HostResult result) {
           result.exit_code};
 }
 
+HostState& state_of(const runtime::HostContext& context) {
+  return *static_cast<HostState*>(context.process().owner);
+}
+
 runtime::HostResult run(const HostCode& code, runtime::HostContext& context) {
   Caller caller = Access::caller(context);
   try {
-    return to_internal(code(caller, context.slots()));
+    const HostResult result = code(caller, context.slots());
+    HostState& state = state_of(context);
+    if (state.exit_code) [[unlikely]] {
+      return runtime::HostResult::exited(*std::exchange(state.exit_code, {}));
+    }
+    return to_internal(result);
   } catch (const std::bad_alloc&) {
     throw;  // the runtime traps as out_of_memory
   } catch (const std::exception& error) {
@@ -101,8 +111,14 @@ bool Access::close(cap::HandleTable& handles, std::uint32_t handle) {
   return handles.close(handle) == cap::Errno::success;
 }
 
+void* Caller::process() const { return state_of(context_of(context_)).process; }
+
+Result<std::uint32_t> Caller::find_function(std::string_view name, const FunctionType& type) const {
+  return Access::find_function(context_of(context_).process().program(), name, type);
+}
+
 HostResult Caller::fail(std::string message) const {
-  static_cast<HostState*>(context_of(context_).process().owner)->message = std::move(message);
+  state_of(context_of(context_)).message = std::move(message);
   return HostResult::trapped(Trap::host_error);
 }
 

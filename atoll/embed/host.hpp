@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,9 @@ namespace atollvm {
 
 // Of a process, for its host functions; runtime::Process::owner.
 struct HostState {
-  std::string message;  // of the last Caller::fail
+  void* process = nullptr;       // its Process::Impl
+  std::string message;           // of the last Caller::fail
+  std::optional<u32> exit_code;  // the guest ended itself in a call made by the host function
 };
 
 // An embedder's object in a handle table. No other object is of this kind.

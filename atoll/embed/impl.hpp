@@ -49,6 +49,9 @@ struct Access {
                                              const FunctionType& type) {
     return process.find_function(name, type);
   }
+  // An exported function of the program's own, of this type. Errors: as Process::function.
+  static Result<std::uint32_t> find_function(const runtime::Program& program, std::string_view name,
+                                             const FunctionType& type);
   // A handle to an object of the embedder. Errors: as Process::insert.
   static Result<std::uint32_t> insert(runtime::Process& process,
                                       std::shared_ptr<HostObject> object);

@@ -77,7 +77,7 @@ struct Process::Impl {
   bool started = false;        // the start function and `_initialize` have run
   std::vector<Value> results;  // of the call that returned last
   bool ended = false;
-  bool running = false;        // in a run or call: its host functions must not begin another
+  bool running = false;        // in a run or call: another one is made by its host functions
   bool under_way = false;      // a call stopped for lack of fuel
   Outcome last;                // of the run or call before
   std::optional<Error> error;  // of the Function that failed last
@@ -90,8 +90,10 @@ struct Process::Impl {
   base::Result<runtime::Outcome> run_timed(std::span<const runtime::Slot> arguments);
   bool invoke(u32 function, std::span<const runtime::Slot> arguments);
   bool invoke_staged(u32 function, std::span<const runtime::Slot> arguments);
+  bool invoke_inside(u32 function, std::span<const runtime::Slot> arguments);
   [[gnu::cold, gnu::noinline]] bool refuse(Error why);
   [[gnu::cold, gnu::noinline]] bool stopped(runtime::Outcome how);
+  bool report(runtime::Outcome how);
   [[gnu::noinline]] void returned();
   base::Status grant(const ProcessOptions& options);
   base::Result<runtime::Outcome> run_stages(std::span<const runtime::Slot> arguments);
@@ -247,6 +249,7 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   if (!process) return to_public(std::move(process).error());
   impl->process = *std::move(process);
   impl->process->owner = &impl->host;
+  impl->host.process = impl.get();
   if (base::Status status = impl->grant(options); !status) {
     return to_public(std::move(status).error());
   }
@@ -374,24 +377,50 @@ bool Process::Impl::refuse(Error why) {
 
 // A call that did not come back.
 bool Process::Impl::stopped(runtime::Outcome how) {
+  ended = !under_way;
+  return report(how);
+}
+
+bool Process::Impl::report(runtime::Outcome how) {
   last = to_outcome(how);
   std::string what(to_text(last.trap));
   if (last.kind == Outcome::Kind::exited) {
     what = "the guest ended itself with exit code " + std::to_string(last.exit_code);
   }
   if (!last.message.empty()) what += ": " + last.message;
-  ended = !under_way;
   return refuse(
       {ErrorCode::trapped, last.trace.empty() ? "" : last.trace.front().name, std::move(what)});
 }
 
-// As invoke, where there is more to do than to run the one function.
-bool Process::Impl::invoke_staged(u32 function, std::span<const runtime::Slot> arguments) {
-  if (ended || running) {
+// As invoke, from a host function that the process waits for.
+bool Process::Impl::invoke_inside(u32 function, std::span<const runtime::Slot> arguments) {
+  if (!process->put_aside()) {
     return refuse(
         {ErrorCode::usage, "",
-         ended ? "the process has ended" : "the process runs: its host functions can't call it"});
+         "the process waits for too many calls of its host functions, or for a Deferred"});
   }
+  struct TakeUp {
+    runtime::Process& process;
+    ~TakeUp() { process.take_up(); }
+  } const at_end{*process};
+  if (!process->begin(process->instance(), program->functions()[function], arguments.data())) {
+    return refuse({ErrorCode::limit, program->function_name(function),
+                   "its frame is larger than what is left of the stack limit"});
+  }
+  const runtime::Outcome how = runner->run();
+  if (how.kind == runtime::Outcome::Kind::finished) return true;
+  if (how.kind == runtime::Outcome::Kind::exited) host.exit_code = how.exit_code;
+  // What stopped this call was meant for the whole process.
+  if (how.trap == runtime::Trap::time_limit || how.trap == runtime::Trap::interrupted) {
+    runner->stop(how.trap);
+  }
+  return report(how);
+}
+
+// As invoke, where there is more to do than to run the one function.
+bool Process::Impl::invoke_staged(u32 function, std::span<const runtime::Slot> arguments) {
+  if (running) return invoke_inside(function, arguments);
+  if (ended) return refuse({ErrorCode::usage, "", "the process has ended"});
   if (!under_way) {
     stages = started ? std::vector<u32>{function} : find_stages(*program, function);
     stage = 0;
@@ -438,11 +467,12 @@ void Process::Impl::returned() {
 bool detail::run_function(void* process, std::uint32_t function, std::uint64_t* values,
                           std::size_t arguments, std::size_t results) noexcept {
   auto& impl = *static_cast<Process::Impl*>(process);
+  const bool inside = impl.running;
   try {
     if (!impl.invoke(function, {values, arguments})) return false;
   } catch (const std::exception&) {
-    impl.running = false;
-    impl.ended = true;
+    impl.running = inside;
+    impl.ended = !inside;
     return impl.refuse({ErrorCode::io, "", "no event loop, or out of memory"});
   }
   for (usize i = 0; i < results; ++i) values[i] = impl.process->results()[i];
@@ -450,9 +480,8 @@ bool detail::run_function(void* process, std::uint32_t function, std::uint64_t* 
 }
 Error detail::function_error(void* process) { return *static_cast<Process::Impl*>(process)->error; }
 
-Result<std::uint32_t> Process::find_function(std::string_view name,
-                                             const FunctionType& type) const {
-  const runtime::Program& program = *impl_->program;
+Result<std::uint32_t> Access::find_function(const runtime::Program& program, std::string_view name,
+                                            const FunctionType& type) {
   const Result<u32> index = find_own(program, name);
   if (!index) return index;
   const mod::FuncType& found = program.module().types[program.type_of(*index)];
@@ -464,6 +493,11 @@ Result<std::uint32_t> Process::find_function(std::string_view name,
                  "is of type " + signature_text(found) + ", not " + signature_text(wanted)};
   }
   return *index;
+}
+
+Result<std::uint32_t> Process::find_function(std::string_view name,
+                                             const FunctionType& type) const {
+  return Access::find_function(*impl_->program, name, type);
 }
 
 Memory Process::memory(std::uint32_t index) const {

@@ -242,31 +242,6 @@ TEST_CASE("what host functions say and throw traps with its message") {
   CHECK_FALSE(ended.call("f", {}).ok());
 }
 
-TEST_CASE("a host function can't call the process that it serves") {
-  Process* running = nullptr;
-  std::vector<std::string> refusals;
-  Imports imports;
-  imports.define("h", "again", [&] {
-    const auto call = running->call("f", {});
-    const auto function = running->function<void()>("f");
-    const auto typed = (*function)();
-    const auto whole = running->run();
-    REQUIRE_FALSE(call.ok());
-    REQUIRE_FALSE(typed.ok());
-    REQUIRE_FALSE(whole.ok());
-    for (const Error& each : {call.error(), typed.error(), whole.error()}) {
-      CHECK(each.code == ErrorCode::usage);
-      refusals.push_back(each.text());
-    }
-  });
-  Process process = started(
-      "import func again() from \"h\" \"again\"\nexport func f() { call again(); ret }\n", imports);
-  running = &process;
-  CHECK(run(process).kind == Outcome::Kind::returned);
-  CHECK((*process.function<void()>("f"))().ok());
-  CHECK(refusals.size() == 6);
-}
-
 TEST_CASE("another process may be called from a host function") {
   Process inner = started("export func f(x: i32) -> i32 { ret (i32.mul x, x) }\n", {});
   const auto square = *inner.function<std::int32_t(std::int32_t)>("f");

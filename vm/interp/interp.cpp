@@ -71,9 +71,11 @@ Flow complete(Process& process) {
   const Word* const next = s.pc;
   const bool tail = process.parked == Process::Parked::tail_call;
   Slot* const window = tail ? s.fp : s.fp + field_a(next[-1]);
+  // As during the host call: its address, not the one after it.
+  s.pc = next - 1;
+  save(s, s.pc);
   process.state = Process::State::runnable;
   process.parked = Process::Parked::no;
-  s.pc = next - 1;
   const Flow flow = after_host<exact>(s, process.complete(window), next, tail);
   if (flow.goes_on()) save(s, s.pc);
   return flow;

@@ -5,6 +5,7 @@
 #include <exception>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include "vm/runtime/completion.hpp"
 
@@ -88,6 +89,33 @@ bool Process::begin(Instance& callee, const FuncInfo& function, const Slot* argu
   return true;
 }
 
+bool Process::put_aside() {
+  if (state != State::runnable || suspended_ || aside_.size() == most_aside) return false;
+  aside_.reserve(most_aside);
+  stack_max_ -= stack_capacity_;
+  if (spare_capacity_ > stack_max_) drop_spare();
+  aside_.push_back({saved, parked, worker.instance, host_caller,
+                    std::exchange(stack_, std::move(spare_)),
+                    std::exchange(stack_capacity_, std::exchange(spare_capacity_, 0))});
+  state = State::idle;
+  return true;
+}
+
+void Process::take_up() {
+  Aside& call = aside_.back();
+  saved = call.saved;
+  parked = call.parked;
+  host_caller = call.host_caller;
+  spare_ = std::exchange(stack_, std::move(call.stack));  // the results are in it
+  spare_capacity_ = std::exchange(stack_capacity_, call.stack_capacity);
+  stack_max_ += stack_capacity_;
+  enter(*call.instance);
+  aside_.pop_back();
+  suspended_ = false;
+  state = State::runnable;
+  arm();
+}
+
 void Process::enter(Instance& instance) {
   worker.code = instance.program->code();
   worker.functions = instance.program->functions().data();
@@ -127,11 +155,17 @@ void Process::add_fuel(u64 amount) {
   fuel_ += static_cast<i64>(std::min(amount, room));
 }
 
+void Process::drop_spare() {
+  spare_.reset();
+  spare_capacity_ = 0;
+}
+
 bool Process::ensure_stack(u64 needed) {
   if (needed > stack_max_) return false;
   if (needed > stack_capacity_) {
     const u64 capacity =
         std::min(std::max({needed, stack_capacity_ * 2, first_stack_slots}), stack_max_);
+    drop_spare();
     std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
     if (larger == nullptr) return false;
     if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
@@ -222,7 +256,8 @@ Process::Usage Process::usage() const {
   Usage usage;
   for (const auto& memory : memories_) usage.memory_bytes += memory->size();
   for (const auto& table : tables_) usage.table_elements += table->elements.size();
-  usage.stack_bytes = stack_capacity_ * sizeof(Slot);
+  usage.stack_bytes = (stack_capacity_ + spare_capacity_) * sizeof(Slot);
+  for (const Aside& call : aside_) usage.stack_bytes += call.stack_capacity * sizeof(Slot);
   return usage;
 }
 
@@ -231,6 +266,8 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
   std::vector<TraceFrame> outer;  // a ring of the last ones
   if (state == State::idle || stack_ == nullptr) return inner;
   const Instance* instance = worker.instance;
+  const Slot* stack = stack_.get();
+  usize waiting = aside_.size();
   const usize outer_max = max_frames / 2;
   const usize inner_max = max_frames - outer_max;
   u64 fp = saved.fp;
@@ -251,13 +288,22 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
       outer[(count - inner_max) % outer_max] = frame;
     }
     ++count;
-    Slot header = stack_[fp - 1];
+    Slot header = stack[fp - 1];
     if (header_kind(header) == FrameKind::instance) {
       fp -= marker_slots;
-      instance = instances_[stack_[fp]].get();
-      header = stack_[fp - 1];
+      instance = instances_[stack[fp]].get();
+      header = stack[fp - 1];
     }
-    if (header_kind(header) == FrameKind::entry) break;
+    if (header_kind(header) == FrameKind::entry) {
+      // The host function that called it was called by a guest.
+      if (waiting == 0) break;
+      const Aside& call = aside_[--waiting];
+      instance = call.instance;
+      stack = call.stack.get();
+      fp = call.saved.fp;
+      pc = call.saved.pc;
+      continue;
+    }
     pc = header_pc(header) - 1;
     fp -= header_window(header);
   }

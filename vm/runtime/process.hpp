@@ -39,6 +39,8 @@ enum class FrameKind : u16 {
   instance = 2,  // of a marker: the frame below is another instance's
 };
 inline constexpr u16 marker_slots = 2;
+// How many calls of one process may wait for another one's end.
+inline constexpr usize most_aside = 64;
 
 constexpr Slot frame_header(u32 pc, u16 window, FrameKind kind) {
   return Slot{pc} | Slot{window} << 32 | Slot{static_cast<u16>(kind)} << 48;
@@ -200,6 +202,12 @@ class Process {
   // The same, for a function of the callee's own code, between calls, with as many arguments as it
   // takes. False: its frame is larger than the stack limit.
   bool begin(Instance& callee, const FuncInfo& function, const Slot* arguments);
+  // From inside a host function: puts the call under way aside, so that another one can be prepared
+  // and run, on a stack of its own within the same limit; and takes it up again, with the results
+  // of the other one. put_aside is false where `most_aside` calls are, and where the host function
+  // has asked for a ticket. Throws std::bad_alloc.
+  bool put_aside();
+  void take_up();
   // Results of the call that finished last; valid until the next is prepared.
   [[nodiscard]] std::span<const Slot> results() const { return results_; }
 
@@ -278,6 +286,7 @@ class Process {
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
   void arm();
+  void drop_spare();
   [[nodiscard]] Slot* stack_end() const { return stack_.get() + stack_capacity_; }
   explicit Process(const Options& options);
   // The parts of add_instance: what can be undone, and what can't.
@@ -295,6 +304,17 @@ class Process {
   u64 stack_max_ = 0;       // slots
   i64 fuel_ = 0;
   std::span<const Slot> results_;
+  struct Aside {
+    Saved saved;
+    Parked parked = Parked::no;
+    Instance* instance = nullptr;
+    Instance* host_caller = nullptr;
+    std::unique_ptr<Slot[]> stack;
+    u64 stack_capacity = 0;
+  };
+  std::vector<Aside> aside_;
+  std::unique_ptr<Slot[]> spare_;  // of the call that ended for another one to be taken up
+  u64 spare_capacity_ = 0;
   std::vector<std::unique_ptr<Instance>> instances_;
   std::unordered_map<std::string, u32> names_;  // of instances
   std::vector<std::unique_ptr<Memory>> memories_;

@@ -14,6 +14,7 @@
 #pragma GCC visibility push(default)
 namespace atollvm {
 
+class Caller;
 class Process;
 
 namespace detail {
@@ -35,7 +36,8 @@ template <class R, class... A>
 class Function<R(A...)> {
  public:
   // Calls it, as Process::call does. Errors: trapped (the guest was stopped: Process::outcome
-  // says how), usage (the process has ended, or runs: this is one of its host functions), io.
+  // says how), usage (the process has ended; from its host functions, see Caller::function), limit
+  // (its frame is larger than the stack may be), io.
   Result<R> operator()(A... arguments) const
     requires(!std::is_void_v<R>)
   {
@@ -52,6 +54,7 @@ class Function<R(A...)> {
   }
 
  private:
+  friend class Caller;
   friend class Process;
   static FunctionType type() {
     FunctionType made{{detail::value_type<A>()...}, {}};

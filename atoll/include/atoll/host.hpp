@@ -9,8 +9,8 @@
 //
 // Guests are hostile: each number that comes from one may be anything. A host function must not
 // block for long (it holds the thread that runs the process; neither limits nor interrupt() reach
-// it): what takes time gives a Deferred. It must not use the Process that calls it: such calls are
-// refused.
+// it): what takes time gives a Deferred. It may call its guest (Caller::function), but not run()
+// it.
 #pragma once
 
 #include <concepts>
@@ -27,6 +27,7 @@
 #include <utility>
 
 #include <atoll/convert.hpp>
+#include <atoll/function.hpp>
 #include <atoll/memory.hpp>
 #include <atoll/result.hpp>
 #include <atoll/trap.hpp>
@@ -136,6 +137,21 @@ class Caller {
   // Forgets a handle to an object; false if it names none.
   bool close(std::uint32_t handle) const;
 
+  // An exported function of the calling process's module, to be called before the host function
+  // returns: to allocate guest memory, for example. Process::function gives such functions too.
+  // A call is within the limits of the one that waits for it, and at most 64 may wait, else it is
+  // refused (usage), as after defer(). Where it parks, the thread waits. A trap in it comes back as
+  // an error, and the guest that waits goes on; but what a time limit, interrupt() or lack of fuel
+  // stops is both of them, and where it ended itself, so does the process once the host function
+  // has returned. Views of guest memory taken before are not valid after it. Errors: as
+  // Process::function.
+  template <class Signature>
+  Result<Function<Signature>> function(std::string_view name) const {
+    Result<std::uint32_t> index = find_function(name, Function<Signature>::type());
+    if (!index) return std::move(index).error();
+    return Function<Signature>(process(), *index);
+  }
+
   // Traps with host_error. The message is for who runs the guest (Outcome::message).
   HostResult fail(std::string message) const;
 
@@ -150,6 +166,8 @@ class Caller {
   friend struct Access;
   explicit Caller(void* context) : context_(context) {}
   detail::Ticket suspend(std::function<void()> canceled) const;
+  void* process() const;
+  Result<std::uint32_t> find_function(std::string_view name, const FunctionType& type) const;
 
   void* context_;
 };
