@@ -13,8 +13,8 @@ check_contains adventure/full-score "You have 100 of 100 points" "$(cat "$game/t
 
 # play COMMANDS (a line each, or several with ";"): what the game says to the last line, in one line.
 play() {
-  printf '%s\n' "$@" | "$ATOLL" run --dir saves game.atb | awk '
-    /^> / { said = ""; next } /^Good night\.$/ { next } { said = said (said == "" || $0 == "" ? "" : " ") $0 }
+  printf '%s\n' "$@" quit | "$ATOLL" run --dir saves game.atb | awk '
+    /^> quit$/ { exit } /^> / { said = ""; next } { said = said (said == "" || $0 == "" ? "" : " ") $0 }
     END { print said }'
 }
 # says NAME EXPECTED COMMANDS...
@@ -49,12 +49,11 @@ says all "storm lantern: Taken." "take all"
 says all-but "There is nothing to do that with." "take all except the lantern"
 says drop-all "storm lantern: Dropped. coconut: Dropped. You carry nothing." \
   "take lantern; n; n; take coconut" "drop all; i"
-says from "It is not there." "n; n; take coconut; s; s" "drop coconut; take coconut from boat"
+says from "Dropped. It is not there." "n; n; take coconut; s; s" "drop coconut; take coconut from boat"
 says out-of "Taken." "take lantern out of the boat"
 says things "That is too much at once." "take $(printf 'lantern key %.0s' {1..20})"
 says empty "" "" "  " ".;,"
 says no-way "There is no way in that direction." "up"
-says help-words "You can't do anything" help | grep -q "ok" || true
 check_contains adventure/help "TAKE ALL BUT BUCKET" "$(play help)"
 check adventure/long-line "I don't know the word" \
   "$(play "$(printf 'x%.0s' {1..100000})" | cut -c 1-21)"
@@ -67,7 +66,7 @@ check adventure/no-input 0 $?
 # --- Things --------------------------------------------------------------------------------------
 says fixed "That stays where it is." "take boat"
 says have "You have that already." "take lantern" "take lantern"
-says put "In the bucket is a coconut." "n; n; take coconut; e; put coconut in bucket" "examine bucket"
+says put "A tin bucket without a rope. In the bucket is a coconut." "n; n; take coconut; e; put coconut in bucket" "examine bucket"
 says inside "You carry a bucket. In the bucket is a coconut." \
   "n; n; take coconut; e; put coconut in bucket; take bucket" i
 says itself "Into itself?" "n; n; e; take bucket" "put bucket in bucket"
@@ -83,8 +82,9 @@ says eat "You carry nothing." "n; n; take coconut" "eat coconut" i
 says not-eat "You would not enjoy it." "take lantern" "eat lantern"
 says locked "It is locked." "n; n; n" "open door"
 says closed "The door is closed." "n; n; n" n
-says no-key "You have nothing that fits." "n; n; n" "unlock door with lantern; unlock door" |
-  sed 's/^not ok.*/ok adventure\/no-key/; /^ /d'
+says no-key "You have nothing that fits." "take lantern; n; n; n" "unlock door with lantern"
+says no-key-at-all "You have nothing that fits." "n; n; n" "unlock door"
+says no-lock "That has no lock." "unlock boat"
 says key "Opened." "$to_cistern; light lamp; d; take key; u; w; n; unlock door with key; close door" "open door"
 says spout "The can's spout is too wide for the lantern." "take lantern; n; n; n; e; take can" "fill lantern with oil"
 says flame "The beacon's wicks need a flame. The lantern's flint won't reach them." \
@@ -116,9 +116,7 @@ says undo "Taken back. Landing In the rowing boat is a storm lantern." "take lan
 says undo-nothing "There is nothing to take back." undo
 says undo-free "There is nothing to take back." i score "take nut" undo
 says undo-many "There is nothing to take back." "$(waits 100)" "$(printf 'undo;%.0s' {1..64})" undo
-says undo-score "You have 0 of 100 points after 8 turns." "$to_cistern; light lamp; d; take key; undo" "z; score" |
-  sed 's/^/  /' | grep -q "8 turns" || says undo-score-points \
-  "Time passes. You have 0 of 100 points after 7 turns." "$to_cistern; light lamp; d; take key; undo" "z; score"
+says undo-score "You have 0 of 100 points after 6 turns." "$to_cistern; light lamp; d; take key; undo" score
 
 # --- Saved games ---------------------------------------------------------------------------------
 # A game that is saved half way, restored by another process and played on ends as the one in one go.
@@ -135,10 +133,9 @@ says restore-end "You have 0 of 100 points after 0 turns." "save saves/start; $(
   "restore saves/start" score
 
 granted="There is no folder that I may use. Run the game with a folder granted: atoll run --dir FOLDER."
-for command in save restore; do
-  check "adventure/$command/not-granted" "> $command $granted" \
-    "$(echo $command | "$ATOLL" run game.atb | sed -n '/^> /,/FOLDER/p' | head -4 | paste -sd ' ' | sed 's/ $//')"
-done
+says save/not-granted "$granted" save
+says restore/not-granted "$granted" restore
+check adventure/no-folder-at-all 1 "$(echo save | "$ATOLL" run game.atb | grep -c "no folder")"
 check adventure/save/read-only "I may not write there." \
   "$(echo save saves/x | "$ATOLL" run --dir-ro saves game.atb | grep may)"
 says missing "There is no such file." "restore saves/nothing"
@@ -156,7 +153,7 @@ damaged short
 damaged long
 head -c 3000000 /dev/zero >saves/damaged
 damaged zeros
-for byte in 0 4 8 24 25 30 60 80 84; do
+for byte in 0 4 8 24 25 30 60 80 83; do
   python3 - "$byte" <<'END'
 import sys
 data = bytearray(open("saves/again", "rb").read())
