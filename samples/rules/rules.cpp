@@ -1,9 +1,12 @@
 #include "rules.hpp"
 
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <span>
@@ -46,7 +49,7 @@ std::optional<Stamp> stamp_of(const std::filesystem::path& file) {
                status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_nsec};
 }
 
-std::optional<std::string> read(const std::filesystem::path& file) {
+std::optional<std::string> contents(const std::filesystem::path& file) {
   std::ifstream input(file, std::ios::binary);
   if (!input) return std::nullopt;
   std::string text{std::istreambuf_iterator<char>(input), {}};
@@ -54,6 +57,46 @@ std::optional<std::string> read(const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+// Whether something happened to the files of a directory.
+class Rules::Watch {
+ public:
+  Watch() = default;
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() { end(); }
+
+  // Something may have changed since the last time: the first time, and always where the system
+  // does not tell.
+  bool changed(const std::filesystem::path& directory) {
+    if (descriptor_ < 0) {
+      descriptor_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+      constexpr std::uint32_t events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+                                       IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+      if (inotify_add_watch(descriptor_, directory.c_str(), events) < 0) end();
+      return true;
+    }
+    bool any = false;
+    bool gone = false;
+    alignas(inotify_event) char buffer[4096];
+    for (ssize_t size = 0; (size = read(descriptor_, buffer, sizeof buffer)) > 0; any = true) {
+      inotify_event event;
+      for (ssize_t at = 0; at < size; at += static_cast<ssize_t>(sizeof event + event.len)) {
+        std::memcpy(&event, buffer + at, sizeof event);
+        gone = gone || (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) != 0;
+      }
+    }
+    if (gone) end();  // another of that name may come
+    return any;
+  }
+
+ private:
+  void end() {
+    if (descriptor_ >= 0) close(descriptor_);
+    descriptor_ = -1;
+  }
+  int descriptor_ = -1;
+};
 
 // One version of a rule: a module, and the process that it runs in.
 class Rules::Script {
@@ -175,10 +218,14 @@ struct Rules::Rule {
 
 Rules::Rules(std::filesystem::path directory, const RuleLimits& limits,
              std::function<void(const std::string&)> tell)
-    : directory_(std::move(directory)), limits_(limits), tell_(std::move(tell)) {}
+    : directory_(std::move(directory)),
+      limits_(limits),
+      tell_(std::move(tell)),
+      watch_(std::make_unique<Watch>()) {}
 Rules::~Rules() = default;
 
 void Rules::refresh(bool all) {
+  if (!watch_->changed(directory_) && !all) return;
   std::error_code error;
   std::map<std::string, Stamp> files;
   for (auto entry = std::filesystem::directory_iterator(directory_, error);
@@ -203,8 +250,9 @@ void Rules::refresh(bool all) {
     if (!is_new && !all && rule->second.stamp == stamp) continue;
     rule->second.stamp = stamp;
     const bool had_one = rule->second.script != nullptr;
-    const auto text =
-        stamp[1] <= static_cast<std::int64_t>(most_source) ? read(directory_ / name) : std::nullopt;
+    const auto text = stamp[1] <= static_cast<std::int64_t>(most_source)
+                          ? contents(directory_ / name)
+                          : std::nullopt;
     auto made = text ? Script::make(engine_, name, *text, limits_)
                      : std::variant<std::shared_ptr<Script>, std::string>(
                            name + ": can't be read, or is too large\n");

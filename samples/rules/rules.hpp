@@ -59,11 +59,13 @@ class Rules {
 
  private:
   class Script;
+  class Watch;
   struct Rule;
 
   atollvm::Engine engine_;
   std::filesystem::path directory_;
   RuleLimits limits_;
   std::function<void(const std::string&)> tell_;
+  std::unique_ptr<Watch> watch_;
   std::map<std::string, Rule> rules_;  // by file name
 };
