@@ -51,3 +51,19 @@ run_expect() {
     check "$name" "$output" "$actual"
   fi
 }
+
+# seeded_options COUNT ARGS...: of a suite that is started with [--seed N] [--resume POINT] [--count N];
+# sets seed, point and count.
+seeded_options() {
+  seed=1 point=0 count=$1
+  shift
+  while (($#)); do
+    case $1 in
+      --seed) seed=$2 ;;
+      --resume) point=$2 ;;
+      --count) count=$2 ;;
+      *) echo "$(basename "$0"): unknown option $1" >&2 && exit 2 ;;
+    esac
+    shift 2
+  done
+}

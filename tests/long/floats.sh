@@ -2,16 +2,8 @@
 # std.float prints 10 million f64 as Python's repr does, and reads them back: floats.sh [--seed N]
 # [--resume POINT] [--count N]. A point is the number of a value; `at N` says that all before it agreed.
 source "$(dirname "$0")/../lib.sh"
-seed=1 point=0 count=10000000 step=500000
-while (($#)); do
-  case $1 in
-    --seed) seed=$2 && shift ;;
-    --resume) point=$2 && shift ;;
-    --count) count=$2 && shift ;;
-    *) echo "floats: unknown option $1" >&2 && exit 2 ;;
-  esac
-  shift
-done
+seeded_options 10000000 "$@"
+step=500000
 cd "$root" || exit 1
 tool=$scratch/float.atb
 "$ATOLL" asm tests/guest/tools/float.atoll -o "$tool" || exit 1

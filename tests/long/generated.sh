@@ -2,16 +2,8 @@
 # Thousands of generated programs, each run in all ways: generated.sh [--seed N] [--resume POINT]
 # [--count N]. A point is the number of a program; `at N` says that all before it agreed.
 source "$(dirname "$0")/../lib.sh"
-seed=1 point=0 count=200000 step=5000
-while (($#)); do
-  case $1 in
-    --seed) seed=$2 && shift ;;
-    --resume) point=$2 && shift ;;
-    --count) count=$2 && shift ;;
-    *) echo "generated: unknown option $1" >&2 && exit 2 ;;
-  esac
-  shift
-done
+seeded_options 200000 "$@"
+step=5000
 
 program=$root/build/release/bin/diff_tests
 while ((point < count)); do

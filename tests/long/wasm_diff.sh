@@ -3,16 +3,8 @@
 # spoilt ones of each: wasm_diff.sh [--seed N] [--resume POINT] [--count N]. A point is the number of
 # a module; `at N` says that all before it agreed. Modules that differ are kept in build/wasm_diff.
 source "$(dirname "$0")/../lib.sh"
-seed=1 point=0 count=6000 step=500
-while (($#)); do
-  case $1 in
-    --seed) seed=$2 && shift ;;
-    --resume) point=$2 && shift ;;
-    --count) count=$2 && shift ;;
-    *) echo "wasm_diff: unknown option $1" >&2 && exit 2 ;;
-  esac
-  shift
-done
+seeded_options 6000 "$@"
+step=500
 
 program=$root/build/release/bin/diff_tests
 export ATOLL_WASM_KEEP=$root/build/wasm_diff
