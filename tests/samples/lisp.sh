@@ -53,9 +53,11 @@ stress mandelbrot 8
 stress tail 1000
 
 # --- Sessions ------------------------------------------------------------------------------------
-# session NAME INPUT OUTPUT: forms from standard input; values and errors, in their order.
+# session NAME INPUT OUTPUT: forms from standard input; values and errors, in their order. Also with
+# a collection whenever something is made.
 session() {
   check "lisp/$1" "$3" "$(printf '%s\n' "$2" | "${lisp[@]}" 2>&1)"
+  check "lisp/stress/$1" "$3" "$(printf '%s\n' "$2" | "${lisp[@]}" --gc-stress 2>&1)"
 }
 session values '1 -7 1.5 "a\n\"b\\" (quote sym) #t #f #\a #\space (quote (1 (2 . 3) . 4)) (vector 1 "x")
 "two
@@ -285,3 +287,31 @@ run_expect lisp/unknown-option 2 "" "${lisp[@]}" --nonsense
 head -c 20000 "$ATOLL" >binary
 "${lisp[@]}" <binary >out 2>&1
 check lisp/binary 0 $?
+
+# On a terminal there is a prompt, another one inside of a form, and an end by Ctrl-D.
+check lisp/terminal $'> (define (f x)\n... (* x 2))\n> (f 4)\n8\n> ' "$(python3 - "$ATOLL" <<'END'
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "run", "lisp.atb"])
+text = b""
+def until(end):
+    global text
+    while not text.endswith(end):
+        text += os.read(terminal, 1000)
+until(b"> ")
+os.write(terminal, b"(define (f x)\n")
+until(b"... ")
+os.write(terminal, b"(* x 2))\n")
+until(b"\n> ")
+os.write(terminal, b"(f 4)\n")
+until(b"8\r\n> ")
+os.write(terminal, b"\x04")
+try:
+    while part := os.read(terminal, 1000):
+        text += part
+except OSError:
+    pass
+sys.stdout.write(text.decode().replace("\r", ""))
+END
+)"
