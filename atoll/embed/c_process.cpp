@@ -164,6 +164,13 @@ atoll_error* atoll_process_insert(atoll_process* process, void* object, const vo
 bool atoll_process_revoke(atoll_process* process, uint32_t handle) {
   return process->process.revoke(handle);
 }
+void* atoll_process_object(const atoll_process* process, uint32_t handle, const void* type) {
+  const auto found = std::dynamic_pointer_cast<c::Object>(process->process.object(handle));
+  return found == nullptr ? nullptr : found->get(type);
+}
+bool atoll_process_close(atoll_process* process, uint32_t handle) {
+  return attempt([&] { return process->process.close(handle); });
+}
 
 atoll_outcome atoll_process_outcome(const atoll_process* process) {
   return static_cast<atoll_outcome>(process->process.outcome().kind);

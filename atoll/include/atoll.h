@@ -279,6 +279,11 @@ ATOLL_API atoll_error* atoll_process_insert(atoll_process* process, void* object
 /* The handle, and all that the guest made of it, names nothing from now on; false if it names no
  * object of the program. */
 ATOLL_API bool atoll_process_revoke(atoll_process* process, uint32_t handle);
+/* As atoll_caller_object and atoll_caller_close, between runs and calls: for handles that guests
+ * give back. */
+ATOLL_API void* atoll_process_object(const atoll_process* process, uint32_t handle,
+                                     const void* type);
+ATOLL_API bool atoll_process_close(atoll_process* process, uint32_t handle);
 
 /* How the run or call before ended. */
 typedef enum atoll_outcome {

@@ -255,7 +255,12 @@ void step(std::vector<atoll_process*>& processes, const atoll_module* module,
       drop(atoll_process_insert(process, &world->alive, &types[world->pick(2)], free_one, &handle));
       break;
     case 5:
-      atoll_process_revoke(process, world->number());
+      handle = world->number();
+      if (world->pick(2) == 0) {
+        atoll_process_revoke(process, handle);
+      } else if (atoll_process_object(process, handle, &types[world->pick(2)]) != nullptr) {
+        atoll_process_close(process, handle);
+      }
       break;
     case 6:
       drop(atoll_process_global(process, names[world->pick(14)], &value));

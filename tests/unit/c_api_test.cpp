@@ -323,6 +323,13 @@ TEST_CASE("C: objects with types of their own") {
     CHECK(atoll_process_revoke(process.get(), c));
     CHECK_FALSE(atoll_process_revoke(process.get(), 1));
     CHECK(call(process, "f", {static_cast<int>(c)}) == -1);
+    CHECK(atoll_process_object(process.get(), c, &first_type) == nullptr);
+    CHECK(atoll_process_object(process.get(), b, &second_type) == &numbers[1]);
+    CHECK(atoll_process_object(process.get(), b, &first_type) == nullptr);
+    CHECK(atoll_process_close(process.get(), b));
+    CHECK(freed == 30);
+    CHECK_FALSE(atoll_process_close(process.get(), b));
+    CHECK(atoll_process_object(process.get(), b, &second_type) == nullptr);
   }
   CHECK(freed == 60);
 }
