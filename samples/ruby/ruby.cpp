@@ -1,7 +1,6 @@
 #include "ruby.hpp"
 
-#include <utility>
-#include <vector>
+#include <optional>
 
 namespace {
 

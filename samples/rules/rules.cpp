@@ -9,9 +9,12 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <variant>
 
 namespace {
 
