@@ -146,7 +146,8 @@ enum {
 
 /* A host function: arguments have the types that it was defined with, and so have `results`, which
  * are zero when it begins. The arguments' numbers come from a guest and may be anything. It must not
- * block for long, and must not use the process that calls it. `env` is as it was defined. */
+ * block for long. It may call functions of the process that calls it (atoll_function_call says how),
+ * but not run or free it. `env` is as it was defined. */
 typedef atoll_action (*atoll_callback)(void* env, atoll_caller* caller, const atoll_value* arguments,
                                        atoll_value* results);
 
@@ -251,7 +252,11 @@ ATOLL_API atoll_type atoll_function_parameter(const atoll_function* function, si
 ATOLL_API atoll_type atoll_function_result(const atoll_function* function, size_t position);
 /* Calls it with as many arguments as it has parameters, of their types, and leaves its results in
  * `results`. Either may be NULL if there are none. The first call of a process runs what must run
- * before. Errors: trapped, usage (arguments; the process has ended, or runs). */
+ * before. From a host function: a call of the guest that waits for it, within its limits. At most 64
+ * may wait, and none after atoll_caller_defer. A trap in it is an error, and the guest that waits
+ * goes on; a time limit, an interrupt, lack of fuel and an exit concern the whole process. Memory of
+ * the guest must be asked for again after it. Errors: trapped, limit (its frame is larger than the
+ * stack may be), usage (arguments; the process has ended; such a call is refused), io. */
 ATOLL_API atoll_error* atoll_function_call(const atoll_function* function,
                                            const atoll_value* arguments, size_t argument_count,
                                            atoll_value* results, size_t result_count);

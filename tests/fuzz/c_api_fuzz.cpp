@@ -79,9 +79,11 @@ atoll_value any_value() {
 
 atoll_action complete_later(void* env, atoll_caller* caller, const atoll_value*,
                             atoll_value* results);
+void call(atoll_process* process, u32 which);
+void look(const atoll_process* process);
 
 atoll_action behave(atoll_caller* caller, atoll_value* results, bool returns_one) {
-  switch (world->pick(14)) {
+  switch (world->pick(16)) {
     case 0:
       return atoll_caller_fail(caller, "fails");
     case 1:
@@ -130,6 +132,11 @@ atoll_action behave(atoll_caller* caller, atoll_value* results, bool returns_one
     case 9:
       // Against the rules, and refused.
       drop(atoll_process_run(world->process, nullptr));
+      return ATOLL_RETURN;
+    case 10:
+    case 11:
+      call(world->process, world->pick(14));
+      look(world->process);
       return ATOLL_RETURN;
     default:
       return ATOLL_RETURN;

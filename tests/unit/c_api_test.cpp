@@ -334,6 +334,33 @@ TEST_CASE("C: objects with types of their own") {
   CHECK(freed == 60);
 }
 
+TEST_CASE("C: a host function calls the guest that waits for it") {
+  atoll_function* inner = nullptr;
+  const Imports imports(atoll_imports_new());
+  define(
+      imports, "again", {ATOLL_I32}, {ATOLL_I32},
+      [](void* env, atoll_caller* caller, const atoll_value* a, atoll_value* r) -> atoll_action {
+        const atoll_function* called = *static_cast<atoll_function**>(env);
+        const int code = code_of(atoll_function_call(called, a, 1, r, 1));
+        if (code == -1) return ATOLL_RETURN;
+        CHECK(code == ATOLL_TRAPPED);
+        CHECK(atoll_caller_memory_size(caller) == 0);
+        r[0] = atoll_i32(-1);
+        return ATOLL_RETURN;
+      },
+      &inner);
+  const Process process = started(
+      "import func again(x: i32) -> i32 from \"h\" \"again\"\n"
+      "export func f(x: i32) -> i32 { ret (call again(x)) }\n"
+      "export func inverse(x: i32) -> i32 { ret (i32.div_s 100, x) }\n",
+      options_with(imports).get());
+  const Function inverse = function(process, "inverse");
+  inner = inverse.get();
+  CHECK(call(process, "f", {4}) == 25);
+  CHECK(call(process, "f", {0}) == -1);  // a trap inside, which the host function takes
+  CHECK(call(process, "f", {5}) == 20);
+}
+
 TEST_CASE("C: calls that complete later") {
   struct State {
     std::thread worker;
