@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# samples/lisp: its programs, sessions, errors, hostile input, and the collector under stress.
+# samples/lisp: its programs, dialogues, errors, hostile input, and the collector under stress.
 source "$(dirname "$0")/../lib.sh"
 cd "$scratch" || exit 1
 "$ATOLL" asm "$root/samples/lisp/lisp.atoll" -o lisp.atb || exit 1
@@ -53,13 +53,13 @@ stress mandelbrot 8
 stress tail 1000
 
 # --- Sessions ------------------------------------------------------------------------------------
-# session NAME INPUT OUTPUT: forms from standard input; values and errors, in their order. Also with
+# dialogue NAME INPUT OUTPUT: forms from standard input; values and errors, in their order. Also with
 # a collection whenever something is made.
-session() {
+dialogue() {
   check "lisp/$1" "$3" "$(printf '%s\n' "$2" | "${lisp[@]}" 2>&1)"
   check "lisp/stress/$1" "$3" "$(printf '%s\n' "$2" | "${lisp[@]}" --gc-stress 2>&1)"
 }
-session values '1 -7 1.5 "a\n\"b\\" (quote sym) #t #f #\a #\space (quote (1 (2 . 3) . 4)) (vector 1 "x")
+dialogue values '1 -7 1.5 "a\n\"b\\" (quote sym) #t #f #\a #\space (quote (1 (2 . 3) . 4)) (vector 1 "x")
 "two
 lines" #xff .5 -1e3 1e400 +nan.0 car (lambda (x) x) `(a ,(+ 1 2))' '1
 -7
@@ -81,9 +81,9 @@ sym
 #<procedure car>
 #<procedure>
 (a 3)'
-session comments '1 ; one
+dialogue comments '1 ; one
 #| two #| nested |# |# 2 #;(three 3) 4' $'1\n2\n4'
-session goes-on '(define (f x)
+dialogue goes-on '(define (f x)
   (* x
      2))
 (f 21)
@@ -100,9 +100,9 @@ standard input:7:1: undefined variable: nowhere
 standard input:8:1: this ) has no (
 6
 standard input:10:1: text: (1 "x") y'
-session inside '(define (f x) (g x)) (define (g x) (car x) 1) (g 1)' \
+dialogue inside '(define (f x) (g x)) (define (g x) (car x) 1) (g 1)' \
   'standard input:1:47: car: not a pair: 1 (in g)'
-session integers '(+ 9223372036854775807 0) (+ 9223372036854775807 1) (- -9223372036854775808)
+dialogue integers '(+ 9223372036854775807 0) (+ 9223372036854775807 1) (- -9223372036854775808)
 (* 4294967296 4294967296) (* 3037000499 3037000499) (- 4611686018427387904 1) (+ 4611686018427387903 1)
 (- -4611686018427387904 1) (quotient -9223372036854775808 -1) 9223372036854775808
 (quotient -7 2) (remainder -7 2) (modulo -7 2) (/ 6 3) (/ 1 4) (/ 1 0) (+ 1 2.5) (max 1 2.0) (abs -5)
@@ -133,7 +133,7 @@ standard input:5:35: exact: no integer of 64 bits: 0.5
 2.0
 "ff"
 #f'
-session scope "(define x 1) (define (get) x) (let ((x 2)) (get)) (set! x 5) (get)
+dialogue scope "(define x 1) (define (get) x) (let ((x 2)) (get)) (set! x 5) (get)
 (define (counter) (let ((n 0)) (lambda () (set! n (+ n 1)) n)))
 (define a (counter)) (define b (counter)) (a) (a) (b)
 (define (adders) (map (lambda (n) (lambda (x) (+ x n))) '(1 2 3)))
@@ -151,7 +151,7 @@ session scope "(define x 1) (define (get) x) (let ((x 2)) (get)) (set! x 5) (get
 (2 1 0)
 (12 11 10)
 (22 21 20)'
-session forms "(let* ((x 1) (y (+ x 1))) (list x y)) (let loop ((i 0)) (if (< i 5) (loop (+ i 1)) i))
+dialogue forms "(let* ((x 1) (y (+ x 1))) (list x y)) (let loop ((i 0)) (if (< i 5) (loop (+ i 1)) i))
 (letrec ((e? (lambda (n) (if (= n 0) #t (o? (- n 1))))) (o? (lambda (n) (if (= n 0) #f (e? (- n 1))))))
   (e? 1001))
 (define (t) (define a 1) (define (b) (+ a c)) (define c 2) (b)) (t)
@@ -187,7 +187,7 @@ standard input:10:1: f: wrong number of arguments: 1, needs 2 or more
 (1 `(2 ,(3 4)))
 #(1)
 4'
-session lists "(map + '(1 2 3) '(10 20 30)) (filter odd? (iota 6)) (fold cons '() '(1 2 3)) (reverse '(1 2 3))
+dialogue lists "(map + '(1 2 3) '(10 20 30)) (filter odd? (iota 6)) (fold cons '() '(1 2 3)) (reverse '(1 2 3))
 (append '(1) '(2 3) '() '4) (list-tail '(1 2 3) 2) (sort '(3 1 2 5 4) <) (reduce max 0 '(3 9 2))
 (equal? '(1 (2 #(\"x\"))) '(1 (2 #(\"x\")))) (eq? 'a 'a) (eqv? 1.5 1.5) (eq? \"a\" \"a\") (member \"b\" '(\"a\" \"b\"))
 (assoc 2.0 '((1 . a) (2.0 . b))) (length '(1 . 2)) (vector->list (vector-map square (vector 1 2 3)))
@@ -209,7 +209,7 @@ standard input:4:34: length: not a list: (1 . 2)
 (1 4 9)
 standard input:5:1: vector-ref: no such index: 2
 #(0 x)'
-session strings '(string-append "fü" "r") (string-length "für") (string-ref "für" 1) (substring "für alle" 1 5)
+dialogue strings '(string-append "fü" "r") (string-length "für") (string-ref "für" 1) (substring "für alle" 1 5)
 (string-search "für alle" "alle") (string-split "a,b,,c" ",") (string-join (list "x" "y") "-")
 (list->string (reverse (string->list "für"))) (string<? "a" "b") (string-upcase "abc") (symbol->string (quote a))
 (string->symbol "b") (char->integer #\A) (integer->char 955) (string-ref "abc" 3) (substring "abc" 2 1)' '"für"
@@ -228,9 +228,9 @@ b
 #\λ
 standard input:4:62: string-ref: no such index: 3
 standard input:4:83: substring: no such part: 2'
-session redefine '(define (f x) (+ x 1)) (define (+ a b) (* a b)) (f 2) (+ 3 4) (define (reverse x) 0) (map car (quote ((1) (2))))' \
+dialogue redefine '(define (f x) (+ x 1)) (define (+ a b) (* a b)) (f 2) (+ 3 4) (define (reverse x) 0) (map car (quote ((1) (2))))' \
   $'3\n12\n(1 2)'
-session read-line $'(define (get) (read-line)) (list (get) (get) (get))\nthis line' '("" "this line" #<eof>)'
+dialogue read-line $'(define (get) (read-line)) (list (get) (get) (get))\nthis line' '("" "this line" #<eof>)'
 check lisp/exit 7 "$(printf '(display "x") (exit 7) (display "y")' | "${lisp[@]}" >out; echo $?)"
 check lisp/exit/output x "$(cat out)"
 
