@@ -136,7 +136,7 @@ doctest_suites release "$every_suite"
 shell_suites release "$PWD/build/release/atoll" house docs cli guest samples diff conformance package
 
 doctest_suites asan "$every_suite"
-shell_suites asan "$PWD/build/asan/atoll" cli samples conformance package/kvstore
+shell_suites asan "$PWD/build/asan/atoll" cli samples conformance package/samples package/kvstore
 for source in tests/fuzz/*_fuzz.cpp; do
   name=$(basename "$source" _fuzz.cpp)
   [[ -e $source ]] && wanted "asan/fuzz/$name" && build asan || continue
@@ -150,7 +150,8 @@ done
 
 # Only what has threads: the event loop and its pool, host calls, the watchdog and interrupts.
 doctest_suites tsan unit
-shell_suites tsan "$PWD/build/tsan/atoll" cli/limits cli/interrupt package/kvstore
+shell_suites tsan "$PWD/build/tsan/atoll" cli/limits cli/interrupt \
+  package/samples package/kvstore
 
 doctest_suites gcc "$every_suite"
 

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # The C sample with a key-value store: guests good and hostile, what stays after the program ended or
 # was killed, what a torn log gives. For a sanitizer's build: with that sanitizer.
-source "$(dirname "$0")/../lib.sh"
+source "$(dirname "$0")/prefix.sh"
 sample=$root/samples/kvstore
-build=$(dirname "$ATOLL")
 cc=$(command -v cc || command -v gcc-12)
 guests=("$sample"/guests/*.atoll)
 
@@ -13,24 +12,16 @@ fail_build() {
   tail -20 "$scratch/log" | sed 's/^/    /'
   exit 1
 }
-case ${ATOLL_PRESET:-release} in
-  asan | tsan) # The library is not installed: its sanitizer is not for others.
-    sanitizer=thread
-    [[ $ATOLL_PRESET == asan ]] && sanitizer=address,undefined
-    make_it CC=clang-19 LDFLAGS="-fsanitize=$sanitizer -fno-sanitize-recover=all" \
-      ATOLL_CFLAGS="-fsanitize=$sanitizer -I$root/atoll/include" \
-      ATOLL_LIBS="-Wl,--start-group $(find "$build" -name "libatoll_*.a" -printf "%p ")-Wl,--end-group \
-        -luv -lstdc++ -lm -ldl" || fail_build
-    ;;
-  *)
-    cmake --install "$build" --prefix "$scratch/prefix" --strip >/dev/null
-    export PKG_CONFIG_PATH=$scratch/prefix/lib/pkgconfig
-    for compiler in clang-19 "$cc"; do
-      rm -f "$scratch/kvstore"
-      make_it CC="$compiler" LDFLAGS="-Wl,-rpath,$scratch/prefix/lib" || fail_build
-    done
-    ;;
-esac
+if [[ -n $sanitizer ]]; then
+  make_it CC=clang-19 LDFLAGS="-fsanitize=$sanitizer -fsanitize-link-c++-runtime" \
+    ATOLL_CFLAGS="$sanitized" ATOLL_LIBS="$archives" || fail_build
+else
+  export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+  for compiler in clang-19 "$cc"; do
+    rm -f "$scratch/kvstore"
+    make_it CC="$compiler" LDFLAGS="-Wl,-rpath,$prefix/lib" || fail_build
+  done
+fi
 kvstore=$scratch/kvstore
 cd "$scratch" || exit 1
 

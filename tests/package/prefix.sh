@@ -1,8 +1,21 @@
-# What suites share whose programs are built against the installed library:
-# `source "$(dirname "$0")/prefix.sh"` installs the build of $ATOLL into $prefix.
+# What suites share whose programs are built against the library: `source "$(dirname "$0")/prefix.sh"`
+# installs the build of $ATOLL into $prefix. That of a sanitizer is not for others to install: then
+# $sanitizer is not empty, and what links with $archives is compiled with $sanitized.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 prefix=$scratch/prefix
-cmake --install "$(dirname "$ATOLL")" --prefix "$prefix" --strip >/dev/null || not_ok "install" "failed"
+case ${ATOLL_PRESET:-release} in
+  asan) sanitizer=address,undefined ;;
+  tsan) sanitizer=thread ;;
+  *) sanitizer="" ;;
+esac
+if [[ -n $sanitizer ]]; then
+  sanitized="-fsanitize=$sanitizer -fno-sanitize-recover=all -I$root/atoll/include"
+  archives="-Wl,--start-group $(find "$(dirname "$ATOLL")" -name "libatoll_*.a" -printf "%p ")\
+-Wl,--end-group -luv -lstdc++ -lm -ldl"
+else
+  cmake --install "$(dirname "$ATOLL")" --prefix "$prefix" --strip >/dev/null ||
+    not_ok "install" "failed"
+fi
 
 # build_sample NAME COMPILER: builds the C++ project samples/NAME in $scratch/NAME.COMPILER; prints
 # nothing.
