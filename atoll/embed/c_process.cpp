@@ -161,8 +161,11 @@ atoll_error* atoll_process_insert(atoll_process* process, void* object, const vo
   return c::insert_object(object, type, free_object, handle,
                           [&](auto made) { return process->process.insert(std::move(made)); });
 }
-bool atoll_process_revoke(atoll_process* process, uint32_t handle) {
-  return process->process.revoke(handle);
+uint32_t atoll_process_revoke(atoll_process* process, const void* object, const void* type) {
+  return Access::revoke_if(process->process, [&](const HostObject& each) {
+    const auto* held = dynamic_cast<const c::Object*>(&each);
+    return held != nullptr && object != nullptr && held->get(type) == object;
+  });
 }
 void* atoll_process_object(const atoll_process* process, uint32_t handle, const void* type) {
   const auto found = std::dynamic_pointer_cast<c::Object>(process->process.object(handle));

@@ -73,14 +73,6 @@ std::optional<std::span<std::uint8_t>> Memory::bytes(std::uint64_t address,
 
 // --- Caller --------------------------------------------------------------------------------------
 
-cap::Capability hold(std::shared_ptr<HostObject> object) {
-  cap::Capability capability;
-  capability.object = std::make_shared<ObjectHolder>(std::move(object));
-  capability.rights = cap::rights_all;
-  capability.revoked = std::make_shared<bool>(false);
-  return capability;
-}
-
 Memory Caller::memory() const {
   const runtime::Instance& instance = *context_of(context_).process().host_caller;
   return Access::memory(instance.memories.empty() ? nullptr : instance.memories.front());
@@ -125,7 +117,8 @@ HostResult Caller::fail(std::string message) const {
 Result<std::uint32_t> Access::insert(runtime::Process& process,
                                      std::shared_ptr<HostObject> object) {
   if (object == nullptr) return Error{ErrorCode::usage, "", "a handle needs an object"};
-  const auto handle = process.handles().insert(hold(std::move(object)));
+  const auto handle = process.handles().insert(
+      {std::make_shared<ObjectHolder>(std::move(object)), cap::rights_all});
   if (std::holds_alternative<cap::Errno>(handle)) {
     return Error{ErrorCode::limit, "", "the process has as many handles as it may have"};
   }

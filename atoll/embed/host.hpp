@@ -30,8 +30,6 @@ class ObjectHolder : public cap::Object {
  private:
   std::shared_ptr<HostObject> object_;
 };
-// With its own switch for revoking it.
-cap::Capability hold(std::shared_ptr<HostObject> object);
 
 struct Imports::Impl {
   std::vector<runtime::HostFunction> functions;

@@ -55,6 +55,15 @@ struct Access {
   // A handle to an object of the embedder. Errors: as Process::insert.
   static Result<std::uint32_t> insert(runtime::Process& process,
                                       std::shared_ptr<HostObject> object);
+  // As Process::revoke, for the objects that `matches`.
+  template <class Predicate>
+  static std::uint32_t revoke_if(Process& process, Predicate matches) {
+    return handles(process).close_if([&](const cap::Capability& capability) {
+      return capability.object->kind() == cap::Kind::host &&
+             matches(*static_cast<const ObjectHolder&>(*capability.object).object());
+    });
+  }
+  static cap::HandleTable& handles(Process& process);
   // As Caller::object and Caller::close.
   static std::shared_ptr<HostObject> object(cap::HandleTable& handles, std::uint32_t handle);
   static bool close(cap::HandleTable& handles, std::uint32_t handle);

@@ -531,12 +531,10 @@ Result<std::uint32_t> Process::insert(std::shared_ptr<HostObject> object) {
   return Access::insert(*impl_->process, std::move(object));
 }
 
-bool Process::revoke(std::uint32_t handle) {
-  const cap::Capability* capability = impl_->process->handles().find(handle);
-  if (capability == nullptr || capability->object->kind() != cap::Kind::host) return false;
-  // hold() made it; it is const for all but the one who may revoke.
-  *std::const_pointer_cast<bool>(capability->revoked) = true;
-  return true;
+cap::HandleTable& Access::handles(Process& process) { return process.impl_->process->handles(); }
+
+std::uint32_t Process::revoke(const std::shared_ptr<HostObject>& object) {
+  return Access::revoke_if(*this, [&](const HostObject& each) { return &each == object.get(); });
 }
 
 std::shared_ptr<HostObject> Process::object(std::uint32_t handle) const {

@@ -281,9 +281,10 @@ ATOLL_API atoll_error* atoll_process_set_global(atoll_process* process, const ch
 /* As atoll_caller_insert. */
 ATOLL_API atoll_error* atoll_process_insert(atoll_process* process, void* object, const void* type,
                                             void (*free_object)(void* object), uint32_t* handle);
-/* The handle, and all that the guest made of it, names nothing from now on; false if it names no
- * object of the program. */
-ATOLL_API bool atoll_process_revoke(atoll_process* process, uint32_t handle);
+/* Takes an object away: closes all handles of the guest to it, those too that the guest made of
+ * others, whichever it closed itself. Gives their number. */
+ATOLL_API uint32_t atoll_process_revoke(atoll_process* process, const void* object,
+                                        const void* type);
 /* As atoll_caller_object and atoll_caller_close, between runs and calls: for handles that guests
  * give back. */
 ATOLL_API void* atoll_process_object(const atoll_process* process, uint32_t handle,

@@ -264,7 +264,7 @@ void step(std::vector<atoll_process*>& processes, const atoll_module* module,
     case 5:
       handle = world->number();
       if (world->pick(2) == 0) {
-        atoll_process_revoke(process, handle);
+        atoll_process_revoke(process, &world->alive, &types[world->pick(2)]);
       } else if (atoll_process_object(process, handle, &types[world->pick(2)]) != nullptr) {
         atoll_process_close(process, handle);
       }

@@ -320,14 +320,16 @@ TEST_CASE("C: objects with types of their own") {
     CHECK(call(process, "g", {static_cast<int>(a)}) == 1);
     CHECK(freed == 10);
     CHECK(call(process, "g", {static_cast<int>(a)}) == 0);
-    CHECK(atoll_process_revoke(process.get(), c));
-    CHECK_FALSE(atoll_process_revoke(process.get(), 1));
+    CHECK(atoll_process_revoke(process.get(), &numbers[2], &second_type) == 0);
+    CHECK(atoll_process_revoke(process.get(), nullptr, &first_type) == 0);
+    CHECK(atoll_process_revoke(process.get(), &numbers[2], &first_type) == 1);
+    CHECK(freed == 40);
     CHECK(call(process, "f", {static_cast<int>(c)}) == -1);
     CHECK(atoll_process_object(process.get(), c, &first_type) == nullptr);
     CHECK(atoll_process_object(process.get(), b, &second_type) == &numbers[1]);
     CHECK(atoll_process_object(process.get(), b, &first_type) == nullptr);
     CHECK(atoll_process_close(process.get(), b));
-    CHECK(freed == 30);
+    CHECK(freed == 60);
     CHECK_FALSE(atoll_process_close(process.get(), b));
     CHECK(atoll_process_object(process.get(), b, &second_type) == nullptr);
   }

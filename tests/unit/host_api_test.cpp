@@ -310,10 +310,11 @@ export func g_close(h: i32) -> i32 { ret (call close_(h)) }
     CHECK(third == first);  // the lowest that is free
     CHECK(*next(third) == 1);
     CHECK(granted->value == 1);
-    CHECK(process.revoke(third));
-    CHECK_FALSE(process.revoke(0));
-    CHECK_FALSE(process.revoke(77));
+    CHECK(process.revoke(granted) == 1);
+    CHECK(process.revoke(granted) == 0);
+    CHECK(process.revoke(nullptr) == 0);
     CHECK(*is(third) == 0);
+    CHECK(*is(second) == 1);
     const auto refused = next(third);
     REQUIRE_FALSE(refused.ok());
     CHECK(refused.error().code == ErrorCode::trapped);
@@ -566,7 +567,41 @@ export func make() -> i32 { ret (call make_()) }
   CHECK_FALSE(process.close(handle));
   CHECK_FALSE(process.close(0xffff'ffff));
   CHECK(*(*make)() == handle);  // the number is free again
-  CHECK(process.revoke(handle));
-  CHECK(process.object<Counter>(handle) == nullptr);
-  CHECK(process.close(handle));
+}
+
+TEST_CASE("an object is taken away from a guest that made handles of its handle") {
+  int alive = 0;
+  Imports imports;
+  imports.define("h", "value", [](const std::shared_ptr<Counter>& counter) {
+    return static_cast<std::uint32_t>(counter->value);
+  });
+  Process process = started(
+      "use std.sys\n"
+      "import func value(h: i32) -> i32 from \"h\" \"value\"\n"
+      "export func get(h: i32) -> i32 { ret (call value(h)) }\n"
+      "export func hide(h: i32) -> i32 {\n"
+      "    var copy: i32, r: i32\n"
+      "    call handle_attenuate(h, 0) -> copy\n"
+      "    call close(h) -> r\n"
+      "    ret copy\n"
+      "}\n",
+      imports);
+  using Call = std::uint32_t(std::uint32_t);
+  const auto get = *process.function<Call>("get");
+  const auto hide = *process.function<Call>("hide");
+  auto counter = std::make_shared<Counter>(&alive);
+  const auto other = std::make_shared<Counter>(&alive);
+  counter->value = 7;
+  other->value = 8;
+  const std::uint32_t kept = *process.insert(other);
+  const std::uint32_t hidden = *hide(*process.insert(counter));
+  const std::uint32_t second = *process.insert(counter);
+  CHECK(*get(hidden) == 7);
+  CHECK(process.revoke(counter) == 2);
+  counter.reset();
+  CHECK(alive == 1);
+  CHECK(process.object(hidden) == nullptr);
+  CHECK(process.object(second) == nullptr);
+  CHECK(*get(kept) == 8);
+  CHECK_FALSE(get(hidden).ok());
 }

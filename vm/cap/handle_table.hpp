@@ -28,6 +28,18 @@ class HandleTable {
 
   // Forgets a handle. Errors: badf.
   Errno close(Handle handle);
+  // Forgets all handles to whose capabilities `matches`; gives their number. Linear in the table.
+  template <class Predicate>
+  u32 close_if(Predicate matches) {
+    u32 closed = 0;
+    for (Handle handle = 0; handle < slots_.size(); ++handle) {
+      const Capability& capability = slots_[handle];
+      if (capability.object == nullptr || !matches(capability)) continue;
+      close(handle);
+      ++closed;
+    }
+    return closed;
+  }
   // Closes `to` and gives its number to what `from` was; `from` is free then. Errors: badf when
   // either is not open.
   Errno renumber(Handle from, Handle to);

@@ -153,9 +153,9 @@ class Process {
   // A new handle of the guest to an object that is not null: the lowest free number (WASI's and
   // Atoll's own come first). Errors: limit (Limits::handles).
   Result<std::uint32_t> insert(std::shared_ptr<HostObject> object);
-  // From now on a handle, and all that the guest made of it, names nothing; false if it names no
-  // object of the program.
-  bool revoke(std::uint32_t handle);
+  // Takes an object away: closes all handles of the guest to it, those too that the guest made of
+  // others, whichever it closed itself. Gives their number.
+  std::uint32_t revoke(const std::shared_ptr<HostObject>& object);
   // As Caller::object and Caller::close, between runs and calls: for handles that guests give back.
   [[nodiscard]] std::shared_ptr<HostObject> object(std::uint32_t handle) const;
   template <class T>

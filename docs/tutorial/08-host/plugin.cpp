@@ -39,7 +39,7 @@ Result<std::string> Plugin::answer(const std::shared_ptr<Person>& speaker,
   if (!handle) return handle.error();
   *speaker_ = *handle;
   auto result = exchange(message);
-  process_.revoke(*handle);
+  process_.revoke(speaker);
   return result;
 }
 
