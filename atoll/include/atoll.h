@@ -2,9 +2,9 @@
  *
  * Rules for everything here:
  *  - Every object is opaque. What a function `..._new`, `..._load`, `..._assemble` or `..._defer`
- *    gives is the caller's, and is freed by its `..._free`, which takes NULL too. Objects keep alive
- *    what they need of others: an engine may be freed before its modules, a module before its
- *    processes.
+ *    gives is the caller's, and is freed by its `..._free`, which takes NULL too. Objects keep
+ *    alive what they need of others: an engine may be freed before its modules, a module before
+ *    its processes.
  *  - What can fail gives an atoll_error: NULL for success, else the caller's to free. Nothing ends
  *    the program, and no C++ exception leaves the library.
  *  - Text goes in as bytes and a length where a guest may have a hand in it, else as C strings; it
@@ -45,7 +45,7 @@ typedef struct atoll_deferred atoll_deferred;
 /* "major.minor.patch". */
 ATOLL_API const char* atoll_version(void);
 
-/* --- Errors ------------------------------------------------------------------------------------ */
+/* --- Errors ---------------------------------------------------------------------------------- */
 
 typedef enum atoll_code {
   ATOLL_MALFORMED = 0,   /* bytes or text do not follow their format */
@@ -64,7 +64,7 @@ ATOLL_API atoll_code atoll_error_code(const atoll_error* error);
 ATOLL_API const char* atoll_error_text(const atoll_error* error);
 ATOLL_API void atoll_error_free(atoll_error* error);
 
-/* --- Values ------------------------------------------------------------------------------------ */
+/* --- Values ---------------------------------------------------------------------------------- */
 
 /* What programs give is of fixed size: a number that is none of these is an error. */
 typedef int32_t atoll_type;
@@ -115,7 +115,7 @@ static inline atoll_value atoll_f64(double number) {
   return value;
 }
 
-/* --- Engines and modules ----------------------------------------------------------------------- */
+/* --- Engines and modules --------------------------------------------------------------------- */
 
 /* There is no global state: a program may have several engines. `guarded_memory`: linear memories
  * reserve 4 GiB of addresses each and never move, else they have their exact size. NULL: no memory.
@@ -133,7 +133,7 @@ ATOLL_API atoll_error* atoll_module_assemble(const atoll_engine* engine, const c
                                              const char* text, size_t size, atoll_module** module);
 ATOLL_API void atoll_module_free(atoll_module* module);
 
-/* --- Host functions ---------------------------------------------------------------------------- */
+/* --- Host functions -------------------------------------------------------------------------- */
 
 /* What a host function gives back, by the functions below. */
 typedef int32_t atoll_action;
@@ -145,17 +145,17 @@ enum {
 };
 
 /* A host function: arguments have the types that it was defined with, and so have `results`, which
- * are zero when it begins. The arguments' numbers come from a guest and may be anything. It must not
- * block for long. It may call functions of the process that calls it (atoll_function_call says how),
- * but not run or free it. `env` is as it was defined. */
-typedef atoll_action (*atoll_callback)(void* env, atoll_caller* caller, const atoll_value* arguments,
-                                       atoll_value* results);
+ * are zero when it begins. The arguments' numbers come from a guest and may be anything. It must
+ * not block for long. It may call functions of the process that calls it (atoll_function_call says
+ * how), but not run or free it. `env` is as it was defined. */
+typedef atoll_action (*atoll_callback)(void* env, atoll_caller* caller,
+                                       const atoll_value* arguments, atoll_value* results);
 
 /* A set of host functions. NULL: no memory. */
 ATOLL_API atoll_imports* atoll_imports_new(void);
 ATOLL_API void atoll_imports_free(atoll_imports* imports);
-/* Lets guests import `name` of `module`; takes the place of an earlier one. `free_env`, if not NULL,
- * is called with `env` when no set and no process has the function any more, and also if this
+/* Lets guests import `name` of `module`; takes the place of an earlier one. `free_env`, if not
+ * NULL, is called with `env` when no set and no process has the function any more, and also if this
  * fails. Errors: usage (a NULL, or a type that is none), limit. */
 ATOLL_API atoll_error* atoll_imports_define(atoll_imports* imports, const char* module,
                                             const char* name, const atoll_type* parameters,
@@ -204,7 +204,7 @@ ATOLL_API void atoll_deferred_fail(const atoll_deferred* deferred, const char* t
 /* The call stays parked if nothing completed it. */
 ATOLL_API void atoll_deferred_free(atoll_deferred* deferred);
 
-/* --- Processes --------------------------------------------------------------------------------- */
+/* --- Processes ------------------------------------------------------------------------------- */
 
 /* What a process may have; nothing else. NULL: no memory. Setters that are not given keep: no
  * arguments, variables, directories or streams; 4 GiB of memory, 1 MiB of stack, 1024 handles; no
@@ -216,7 +216,7 @@ ATOLL_API bool atoll_options_variable(atoll_options* options, const char* name, 
 /* A directory of the host, opened when the process is made; no path of the guest leaves it. */
 ATOLL_API bool atoll_options_directory(atoll_options* options, const char* host, const char* guest,
                                        bool writable);
-/* File descriptors for the standard streams; -1: none. They must stay open while the process lives. */
+/* File descriptors for the standard streams; -1: none. They must stay open as the process does. */
 ATOLL_API void atoll_options_streams(atoll_options* options, int input, int output, int error);
 ATOLL_API void atoll_options_memory(atoll_options* options, uint64_t bytes);
 ATOLL_API void atoll_options_stack(atoll_options* options, uint64_t bytes);
@@ -241,7 +241,7 @@ ATOLL_API void atoll_process_free(atoll_process* process);
  * `*exit_code`. Errors: trapped, not_found (no entry), usage (it has ended already). */
 ATOLL_API atoll_error* atoll_process_run(atoll_process* process, uint32_t* exit_code);
 
-/* An exported function. It belongs to the process and must be freed before it. Errors: not_found. */
+/* An exported function. It belongs to the process, and is freed before it. Errors: not_found. */
 ATOLL_API atoll_error* atoll_process_function(atoll_process* process, const char* name,
                                               atoll_function** function);
 ATOLL_API void atoll_function_free(atoll_function* function);
@@ -252,11 +252,11 @@ ATOLL_API atoll_type atoll_function_parameter(const atoll_function* function, si
 ATOLL_API atoll_type atoll_function_result(const atoll_function* function, size_t position);
 /* Calls it with as many arguments as it has parameters, of their types, and leaves its results in
  * `results`. Either may be NULL if there are none. The first call of a process runs what must run
- * before. From a host function: a call of the guest that waits for it, within its limits. At most 64
- * may wait, and none after atoll_caller_defer. A trap in it is an error, and the guest that waits
- * goes on; a time limit, an interrupt, lack of fuel and an exit concern the whole process. Memory of
- * the guest must be asked for again after it. Errors: trapped, limit (its frame is larger than the
- * stack may be), usage (arguments; the process has ended; such a call is refused), io. */
+ * before. From a host function: a call of the guest that waits for it, within its limits. At most
+ * 64 may wait, and none after atoll_caller_defer. A trap in it is an error, and the guest that
+ * waits goes on; a time limit, an interrupt, lack of fuel and an exit concern the whole process.
+ * Memory of the guest must be asked for again after it. Errors: trapped, limit (its frame is larger
+ * than the stack may be), usage (arguments; the process has ended; such a call is refused), io. */
 ATOLL_API atoll_error* atoll_function_call(const atoll_function* function,
                                            const atoll_value* arguments, size_t argument_count,
                                            atoll_value* results, size_t result_count);
@@ -324,8 +324,8 @@ ATOLL_API uint32_t atoll_process_outcome_exit_code(const atoll_process* process)
 ATOLL_API atoll_trap atoll_process_outcome_trap(const atoll_process* process);
 /* What the host function said (atoll_caller_fail), or "". */
 ATOLL_API const char* atoll_process_outcome_message(const atoll_process* process);
-/* The guest's stack then, innermost first: function names, and "file:line:column" or "". NULL beyond
- * the last. Valid until the next run or call. */
+/* The guest's stack then, innermost first: function names, and "file:line:column" or "". NULL
+ * beyond the last. Valid until the next run or call. */
 ATOLL_API const char* atoll_process_trace_function(const atoll_process* process, size_t frame);
 ATOLL_API const char* atoll_process_trace_location(const atoll_process* process, size_t frame);
 /* "integer divide by zero"; "" for a number that is no trap. */

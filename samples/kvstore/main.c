@@ -3,8 +3,8 @@
  * Each guest (a source, module file or WebAssembly module with a `main`) has a name space of the
  * store, named as its file; with -n, that many guests of each file run, each with its own. All run
  * at once, one thread each; a guest that waits for the store costs nothing. -t: the time that a
- * guest has (10000); -d: the least time that the disk takes. The report at the end has the guests in
- * the order given. Exit code 1 when the store is not as it must be. */
+ * guest has (10000); -d: the least time that the disk takes. The report at the end has the guests
+ * in the order given. Exit code 1 when the store is not as it must be. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <pthread.h>
