@@ -32,9 +32,8 @@ runtime::HostResult run(const HostCode& code, runtime::HostContext& context) {
   try {
     const HostResult result = code(caller, context.slots());
     HostState& state = state_of(context);
-    if (state.exit_code) [[unlikely]] {
-      return runtime::HostResult::exited(*std::exchange(state.exit_code, {}));
-    }
+    if (state.ends) [[unlikely]]
+      return *state.ends;
     return to_internal(result);
   } catch (const std::bad_alloc&) {
     throw;  // the runtime traps as out_of_memory

@@ -15,9 +15,11 @@ namespace atollvm {
 
 // Of a process, for its host functions; runtime::Process::owner.
 struct HostState {
-  void* process = nullptr;       // its Process::Impl
-  std::string message;           // of the last Caller::fail
-  std::optional<u32> exit_code;  // the guest ended itself in a call made by the host function
+  void* process = nullptr;  // its Process::Impl
+  std::string message;      // of the last Caller::fail
+  // How the process ends when the host function returns, whatever it gives: as a call of the guest
+  // that it made was ended.
+  std::optional<runtime::HostResult> ends;
 };
 
 // An embedder's object in a handle table. No other object is of this kind.

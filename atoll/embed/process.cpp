@@ -409,10 +409,11 @@ bool Process::Impl::invoke_inside(u32 function, std::span<const runtime::Slot> a
   }
   const runtime::Outcome how = runner->run();
   if (how.kind == runtime::Outcome::Kind::finished) return true;
-  if (how.kind == runtime::Outcome::Kind::exited) host.exit_code = how.exit_code;
-  // What stopped this call was meant for the whole process.
-  if (how.trap == runtime::Trap::time_limit || how.trap == runtime::Trap::interrupted) {
-    runner->stop(how.trap);
+  if (how.kind == runtime::Outcome::Kind::exited) {
+    host.ends = runtime::HostResult::exited(how.exit_code);
+  } else if (how.trap == runtime::Trap::time_limit || how.trap == runtime::Trap::interrupted) {
+    host.ends = runtime::HostResult::trapped(how.trap);
+    runner->stop(how.trap);  // further calls of the host function too
   }
   return report(how);
 }

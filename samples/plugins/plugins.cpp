@@ -2,11 +2,13 @@
 //
 // A plugin is a module that exports `on_order(count: i32, cents: i64) -> i64`, a price. It may
 // import from "shop":
-//   log(p: i32, n: i32) -> i32                   a line for the shop's log; 0
-//   note(p: i32, n: i32, value: i64) -> i32      keeps a number under a name, for this plugin
-//   alone; 0 recall(p: i32, n: i32) -> i64                that number, 0 if there is none
-//   discount(coupon: i32) -> i32                 percent of a coupon, which is a handle
-//   coupon() -> i32                              the handle of the plugin's one coupon
+//   log(p: i32, n: i32) -> i32                a line for the shop's log; 0
+//   note(p: i32, n: i32, value: i64) -> i32   keeps a number under a name, for this plugin; 0
+//   recall(p: i32, n: i32) -> i64             that number, 0 if there is none
+//   discount(coupon: i32) -> i32              percent of a coupon, which is a handle
+//   coupon() -> i32                           the handle of the plugin's one coupon
+//   history() -> i32                          calls the plugin's export `on_past(cents: i64)` for
+//                                             each price that it asked before; their number
 // Whatever a plugin does, the shop goes on with the others, and with its own books in order.
 #include <atoll/module.hpp>
 #include <atoll/process.hpp>
@@ -32,7 +34,8 @@ struct Coupon : atollvm::HostObject {
 struct Plugin {
   std::string name;
   std::map<std::string, std::int64_t, std::less<>> notes;
-  std::size_t logged = 0;  // bytes
+  std::size_t logged = 0;            // bytes
+  std::vector<std::int64_t> prices;  // that it asked
   std::uint32_t coupon = 0;
 };
 
@@ -69,6 +72,15 @@ atollvm::Imports shop_for(Plugin& plugin) {
               [&plugin](std::string_view name) {
                 const auto found = plugin.notes.find(name);
                 return found == plugin.notes.end() ? std::int64_t{0} : found->second;
+              })
+      .define("shop", "history",
+              [&plugin](atollvm::Caller& caller) -> Result<std::int32_t> {
+                const auto on_past = caller.function<void(std::int64_t)>("on_past");
+                if (!on_past) return on_past.error();
+                for (const std::int64_t cents : plugin.prices) {
+                  if (!(*on_past)(cents)) return refused("its on_past did not come back");
+                }
+                return static_cast<std::int32_t>(plugin.prices.size());
               })
       .define("shop", "coupon", [&plugin] { return plugin.coupon; })
       .define("shop", "discount",
@@ -121,6 +133,7 @@ void ask(const atollvm::Engine& engine, const std::string& file) {
       std::printf("%s: stopped: %s\n", plugin.name.c_str(), price.error().text().c_str());
       return;
     }
+    plugin.prices.push_back(*price);
     std::printf("%s: %d for %lld\n", plugin.name.c_str(), order.count,
                 static_cast<long long>(*price));
   }
