@@ -184,7 +184,7 @@ test func c_f64_large() { call check_f64(1e15, 999999999999999) }
 test func c_f64_nan() { call check_f64(nan, nan:0x4000000000001) }
 test func c_near() { call check_f64_near(inf, 1, 1000) }
 test func c_near_nan() { call check_f64_near(nan, 1, inf) }
-test func c_f32() { call check_f32(0.5, -1) }
+test func c_f32() { call check_f32(0.1, -1) }
 test func c_bytes() { call check_bytes(abc, 3, abd, len(abd)) }
 test func c_short() { call check_bytes(abc, 2, abc, 3) }
 test func c_long() { call check_bytes(long, 71, long, 70) }
@@ -198,12 +198,12 @@ check "check_i32" "expected -2147483648, got 7" "$(said c_i32)"
 check "check_i64" "expected 9223372036854775807, got -9223372036854775808" "$(said c_i64)"
 check "check_f64" "expected 42.0, got -0.0" "$(said c_f64)"
 check "check_f64: zeros" "expected 0.0, got -0.0" "$(said c_f64_zero)"
-check "check_f64: parts" "expected -0x0.000000000000fp-1022, got 0x1.8p-3" "$(said c_f64_part)"
-check "check_f64: large" "expected 999999999999999.0, got 0x1.c6bf52634p49" "$(said c_f64_large)"
+check "check_f64: parts" "expected -7.4e-323, got 0.1875" "$(said c_f64_part)"
+check "check_f64: large" "expected 999999999999999.0, got 1000000000000000.0" "$(said c_f64_large)"
 check "check_f64: nan" "expected nan:0x4000000000001, got nan" "$(said c_f64_nan)"
 check "check_f64_near" "expected 1.0, got inf" "$(said c_near)"
 check "check_f64_near: nan" "expected 1.0, got nan" "$(said c_near_nan)"
-check "check_f32" "expected -1.0, got 0x1p-1" "$(said c_f32)"
+check "check_f32" "expected -1.0, got 0.1" "$(said c_f32)"
 check "check_bytes" 'expected "a\"d\n\xe9", got "abc", first different at byte 1' "$(said c_bytes)"
 check "check_bytes: short" 'expected "abc", got "ab", first different at byte 2' "$(said c_short)"
 zeros=$(printf '\\x00%.0s' {1..64})
