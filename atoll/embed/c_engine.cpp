@@ -99,6 +99,11 @@ atoll_error* atoll_module_assemble(const atoll_engine* engine, const char* name,
         Module::assemble(engine->engine, {name, std::string(text, size)}, no_source_files), module);
   });
 }
+atoll_error* atoll_module_open(const atoll_engine* engine, const char* path,
+                               atoll_module** module) {
+  return guard(
+      [&] { return give_module(Module::open(engine->engine, path, no_source_files), module); });
+}
 void atoll_module_free(atoll_module* module) { delete module; }
 
 atoll_options* atoll_options_new(void) {

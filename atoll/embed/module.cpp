@@ -51,6 +51,20 @@ Result<Module> Module::assemble(const Engine& engine, const Source& source,
       Impl{Access::impl(engine), runtime::Program::make(*std::move(verified))}));
 }
 
+Result<Module> Module::open(const Engine& engine, const std::string& path, const FileReader& reader,
+                            std::vector<Diagnostic>* diagnostics) {
+  Result<std::string> bytes = read_file(path);
+  if (!bytes) return std::move(bytes).error();
+  if (!is_module_file(*bytes) && !is_wasm_file(*bytes)) {
+    return assemble(engine, {path, *std::move(bytes)}, reader, diagnostics);
+  }
+  Result<Module> module = load(engine, *bytes, {path, reader});
+  if (module) return module;
+  Error error = std::move(module).error();
+  error.place = shown_path(path) + (error.place.empty() ? "" : ": " + error.place);
+  return error;
+}
+
 std::optional<FunctionType> Module::function_type(std::string_view name) const {
   const runtime::Program& program = *impl_->program;
   const auto index = program.find_export(name, mod::ExternKind::function);

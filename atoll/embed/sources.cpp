@@ -4,39 +4,59 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
 #include "stdlib/host/host.hpp"
+#include "vm/base/utf8.hpp"
 
 namespace atollvm {
 
 namespace {
 
-constexpr usize max_source_bytes = usize{256} << 20;
+constexpr usize max_file_bytes = usize{256} << 20;
 
-// The whole regular file, or nothing.
-std::optional<std::string> read_file(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return std::nullopt;
-  struct stat status = {};
-  std::optional<std::string> text;
-  if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-      static_cast<usize>(status.st_size) <= max_source_bytes) {
-    text.emplace(static_cast<usize>(status.st_size), '\0');
-    usize done = 0;
-    ssize_t got = 1;
-    while (done < text->size() && (got = read(fd, text->data() + done, text->size() - done)) > 0) {
-      done += static_cast<usize>(got);
-    }
-    if (got < 0) text.reset();
-    if (text) text->resize(done);
-  }
-  close(fd);
-  return text;
+Error system_error(const std::string& path, int number) {
+  const ErrorCode code = number == ENOENT || number == ENOTDIR ? ErrorCode::not_found
+                         : number == EACCES || number == EPERM ? ErrorCode::denied
+                                                               : ErrorCode::io;
+  return {code, shown_path(path), std::strerror(number)};
 }
 
 }  // namespace
+
+std::string shown_path(const std::string& path) { return base::printable(path, 4096); }
+
+Result<std::string> read_file(const std::string& path) {
+  if (path.find('\0') != path.npos) return system_error(path, ENOENT);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return system_error(path, errno);
+  const struct Closer {
+    int fd;
+    ~Closer() { close(fd); }
+  } closer{fd};
+  struct stat status = {};
+  if (fstat(fd, &status) != 0) return system_error(path, errno);
+  if (!S_ISREG(status.st_mode)) {
+    return Error{ErrorCode::io, shown_path(path), "is no regular file"};
+  }
+  if (static_cast<usize>(status.st_size) > max_file_bytes) {
+    return Error{ErrorCode::limit, shown_path(path), "larger than 256 MiB"};
+  }
+  std::string text(static_cast<usize>(status.st_size), '\0');
+  usize done = 0;
+  while (done < text.size()) {
+    const ssize_t got = read(fd, text.data() + done, text.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(path, errno);
+    if (got == 0) break;
+    done += static_cast<usize>(got);
+  }
+  text.resize(done);
+  return text;
+}
 
 std::string to_text(const Diagnostic& diagnostic, bool color) {
   return text::format({diagnostic.file, diagnostic.line, diagnostic.column, diagnostic.width,
@@ -49,8 +69,7 @@ std::optional<Source> read_source_file(std::string_view from, std::string_view n
   if (const usize slash = from.rfind('/'); slash != from.npos && !name.starts_with('/')) {
     path.insert(0, from.substr(0, slash + 1));
   }
-  if (path.find('\0') != path.npos) return std::nullopt;
-  std::optional<std::string> text = read_file(path);
+  Result<std::string> text = read_file(path);
   if (!text) return std::nullopt;
   // One file has one name, however it was reached: sources that use each other in a circle end.
   return Source{std::filesystem::path(path).lexically_normal().string(), *std::move(text)};

@@ -131,6 +131,10 @@ ATOLL_API atoll_error* atoll_module_load(const atoll_engine* engine, const void*
  * Atoll's own library (`use std.NAME`) is there. Errors: invalid, with the first mistake. */
 ATOLL_API atoll_error* atoll_module_assemble(const atoll_engine* engine, const char* name,
                                              const char* text, size_t size, atoll_module** module);
+/* Does the one or the other with what is in a file; messages begin with its path. Errors: also
+ * not_found, denied, io (also: no regular file), limit (256 MiB). */
+ATOLL_API atoll_error* atoll_module_open(const atoll_engine* engine, const char* path,
+                                         atoll_module** module);
 ATOLL_API void atoll_module_free(atoll_module* module);
 
 /* --- Host functions -------------------------------------------------------------------------- */

@@ -66,29 +66,8 @@ static void* run_guest(void* env) {
 }
 
 static atoll_module* load(const atoll_engine* engine, const char* path) {
-  char* text = NULL;
-  size_t size = 0;
   atoll_module* module = NULL;
-  atoll_error* error = NULL;
-  FILE* file = fopen(path, "rb");
-  if (file == NULL) {
-    fprintf(stderr, "kvstore: %s: %s\n", path, strerror(errno));
-    return NULL;
-  }
-  for (size_t room = 0, got = 1; got > 0; size += got) {
-    if (size == room) {
-      char* moved = realloc(text, room = 2 * room + 4096);
-      if (moved == NULL) break;
-      text = moved;
-    }
-    got = fread(text + size, 1, room - size, file);
-  }
-  fclose(file);
-  const char* end = strrchr(path, '.');
-  error = end != NULL && strcmp(end, ".atoll") == 0
-              ? atoll_module_assemble(engine, path, text, size, &module)
-              : atoll_module_load(engine, text, size, &module);
-  free(text);
+  atoll_error* error = atoll_module_open(engine, path, &module);
   if (error != NULL) fprintf(stderr, "kvstore: %s\n", atoll_error_text(error));
   atoll_error_free(error);
   return module;

@@ -16,8 +16,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -92,16 +90,7 @@ atollvm::Imports shop_for(Plugin& plugin) {
 void ask(const atollvm::Engine& engine, const std::string& file) {
   Plugin plugin;
   plugin.name = file.substr(file.find_last_of('/') + 1);
-  std::ifstream input(file, std::ios::binary);
-  if (!input) {
-    std::printf("%s: can't be read\n", plugin.name.c_str());
-    return;
-  }
-  const std::string bytes{std::istreambuf_iterator<char>(input), {}};
-  auto module =
-      atollvm::is_module_file(bytes) || atollvm::is_wasm_file(bytes)
-          ? atollvm::Module::load(engine, bytes)
-          : atollvm::Module::assemble(engine, {plugin.name, bytes}, atollvm::no_source_files);
+  auto module = atollvm::Module::open(engine, file, atollvm::no_source_files);
   if (!module) {
     std::printf("%s: not loaded: %s\n", plugin.name.c_str(), module.error().text().c_str());
     return;

@@ -215,12 +215,7 @@ double seconds_since(Clock::time_point begin) {
 int run(const Command& command) {
   const Clock::time_point begin = Clock::now();
   const atollvm::Engine engine;
-  const auto bytes = read(command.ruby);
-  if (!bytes) {
-    std::fprintf(stderr, "ruby_host: %s: can't be read\n", command.ruby.c_str());
-    return unusable;
-  }
-  const auto module = atollvm::Module::load(engine, *bytes);
+  const auto module = atollvm::Module::open(engine, command.ruby);
   if (!module) {
     std::fprintf(stderr, "ruby_host: %s\n", module.error().text().c_str());
     return unusable;

@@ -107,6 +107,14 @@ class Module {
                                  const FileReader& reader = read_source_file,
                                  std::vector<Diagnostic>* diagnostics = nullptr);
 
+  // Loads or assembles what is in a file: a module file, a WebAssembly module, or else source.
+  // `reader` finds the files that a source uses and source maps: no_source_files for files that
+  // you don't trust. Errors: those of load and assemble, and not_found, denied, io (also: no
+  // regular file), limit (256 MiB); with the path.
+  static Result<Module> open(const Engine& engine, const std::string& path,
+                             const FileReader& reader = read_source_file,
+                             std::vector<Diagnostic>* diagnostics = nullptr);
+
   // What it holds and needs; made anew at each call, in time linear in the module's size.
   [[nodiscard]] ModuleInfo info() const;
 

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 using atollvm::Error;
@@ -16,19 +14,11 @@ using atollvm::Result;
 // The size of a plugin's buffer, by the contract of chapter 6.
 constexpr std::size_t room = 1024;
 
-// Reads a module file or WebAssembly.
-Result<atollvm::Module> load(const atollvm::Engine& engine, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{ErrorCode::io, "", "can't be read"};
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  return atollvm::Module::load(engine, bytes);
-}
-
 // The plugin's answer. Nothing that the plugin does harms us: it gets 1 MiB and 100 ms.
 Result<std::string> ask(const atollvm::Engine& engine, const std::string& path,
                         const std::string& message) {
   if (message.size() >= room) return Error{ErrorCode::usage, "", "the message is too long"};
-  const auto module = load(engine, path);
+  const auto module = atollvm::Module::open(engine, path, atollvm::no_source_files);
   if (!module) return module.error();
 
   atollvm::ProcessOptions options;
@@ -62,7 +52,7 @@ int main(int count, char** arguments) {
   const atollvm::Engine engine;
   const auto answer = ask(engine, arguments[1], arguments[2]);
   if (!answer) {
-    std::fprintf(stderr, "ask: %s: %s\n", arguments[1], answer.error().text().c_str());
+    std::fprintf(stderr, "ask: %s\n", answer.error().text().c_str());
     return 1;
   }
   std::printf("%s\n", answer->c_str());

@@ -1,8 +1,6 @@
 #include "plugin.hpp"
 
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 using atollvm::Error;
@@ -10,10 +8,7 @@ using atollvm::ErrorCode;
 using atollvm::Result;
 
 Result<Plugin> Plugin::start(const atollvm::Engine& engine, const std::string& path, Chat& chat) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{ErrorCode::io, "", "can't be read"};
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  const auto module = atollvm::Module::load(engine, bytes);
+  const auto module = atollvm::Module::open(engine, path, atollvm::no_source_files);
   if (!module) return module.error();
 
   const auto speaker = std::make_shared<std::uint32_t>(0);
