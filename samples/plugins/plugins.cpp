@@ -92,7 +92,7 @@ void ask(const atollvm::Engine& engine, const std::string& file) {
   plugin.name = file.substr(file.find_last_of('/') + 1);
   auto module = atollvm::Module::open(engine, file, atollvm::no_source_files);
   if (!module) {
-    std::printf("%s: not loaded: %s\n", plugin.name.c_str(), module.error().text().c_str());
+    std::printf("not loaded: %s\n", module.error().text().c_str());
     return;
   }
   atollvm::ProcessOptions options;
