@@ -76,7 +76,7 @@ check "an ignored SIGINT stays ignored" 124 $?
 # The first signal ends the guest. When the command then hangs (here its message does not fit the
 # pipe), the second one ends the command.
 mkfifo clogged && exec 7<>clogged
-timeout 0.5 cat /dev/zero >&7
+dd if=/dev/zero of=clogged bs=4096 oflag=nonblock 2>/dev/null  # until it is full
 env --default-signal=INT "$ATOLL" run "$limits/loop.atoll" 2>&7 7>&- &
 pid=$!
 wait_until_running $pid || not_ok "a second SIGINT" "the program did not start"
