@@ -18,7 +18,7 @@ while (($#)); do
 done
 : "${fuzz_seconds:=$((long ? 300 : 5))}"
 
-passed=0 failed=0 skipped=0 matched=0
+passed=0 failed=0 skipped=0 matched=0 took=""
 failures=()
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -37,8 +37,13 @@ wanted() {
   matched=1
 }
 
-# Runs COMMAND with its output in the log, for at most SECONDS.
-limited() { timeout --kill-after=10 "$@" >"$log" 2>&1 </dev/null; }
+# Runs COMMAND with its output in the log, for at most SECONDS; leaves in `took` how long it took.
+limited() {
+  local start=$SECONDS status=0
+  timeout --kill-after=10 "$@" >"$log" 2>&1 </dev/null || status=$?
+  took="$((SECONDS - start)) s"
+  return $status
+}
 
 # doctest_suite LABEL COMMAND...
 doctest_suite() {
@@ -56,7 +61,7 @@ doctest_suite() {
     fail "$label" "$((numbers[2] > 0 ? numbers[2] : 1))" "exit status $status"
   else
     passed=$((passed + numbers[1]))
-    echo "$label: ${line#\[doctest\] }"
+    echo "$label: ${line#\[doctest\] } ($took)"
     if ((numbers[3] > 0)); then
       skipped=$((skipped + numbers[3]))
       echo "$label: SKIPPED: ${numbers[3]} test cases left out"
@@ -81,7 +86,7 @@ line_suite() {
   elif ((good + left == 0)); then
     fail "$label" 1 "nothing was checked"
   else
-    echo "$label: $good ok"
+    echo "$label: $good ok ($took)"
     grep '^skip ' "$log" | sed "s|^skip|$label: SKIPPED:|"
   fi
 }
