@@ -18,13 +18,14 @@ assembler/text: $module
 assembler/link: $module
 assembler/wasm: $module
 scheduler/loop: $runtime
+scheduler/policy: vm/base
 scheduler/core: $runtime scheduler/loop
 stdlib/vfs: $runtime
 stdlib/guest: vm/base
 stdlib/host: $runtime scheduler/loop stdlib/guest stdlib/vfs
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
 atoll/include:
-atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core stdlib/vfs stdlib/host stdlib/wasi
+atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy stdlib/vfs stdlib/host stdlib/wasi
 atoll/cli:"
 
 sources_in() { find "$1" -type f \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.def' \); }

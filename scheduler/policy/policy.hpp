@@ -1,0 +1,133 @@
+// Who runs next on one worker: the interface of the scheduling policies, and their registry.
+//
+// A policy is one worker's run queue. It never reads a clock, makes no system calls, and after
+// add_group() allocates nothing; the same calls give the same picks. Times are nanoseconds on any
+// clock that does not run backwards. docs/scheduling.md says what each policy promises.
+// Threads: one at a time for each instance, and for each entry.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "vm/base/types.hpp"
+
+namespace atollvm::policy {
+
+inline constexpr u32 min_weight = 1;
+inline constexpr u32 max_weight = 1'000'000;
+inline constexpr u32 default_weight = 100;
+inline constexpr u8 max_priority = 31;  // the most urgent; 0 is the least
+inline constexpr u8 default_priority = 16;
+inline constexpr u64 default_slice = 1'000'000;  // 1 ms
+inline constexpr u64 no_slice_end = ~u64{0};     // runs until it stops by itself
+
+// What a policy queues; its fields belong to the policy while the node is queued.
+struct Node {
+  Node* next = nullptr;
+  Node* prev = nullptr;
+  u64 key = 0;       // fair: virtual time in ticks; priority and sjf: when it became ready
+  u64 inverse = 0;   // of the weight, see set_weight()
+  u32 fraction = 0;  // fair: of a tick
+  u8 level = 0;      // where it is queued
+  u8 slot = 0;
+  bool queued = false;
+  u8 priority = default_priority;  // set by the owner while not queued
+};
+
+// A machine: a group of entries that shares by its weight. Outlives the policies that know it.
+struct Group {
+  u32 index = 0;  // small: policies keep tables by it
+  u32 weight = default_weight;
+};
+
+// A process, as policies see it: a member of the process record. The owner sets group, weight,
+// priority and length while the entry is not queued, and keeps it in place while it is.
+struct Entry : Node {
+  const Group* group = nullptr;
+  u64 length = 0;          // CPU time that it declares for one burst (until it waits); 0: unknown
+  u64 burst = 0;           // sjf: what it has run since it last waited
+  u64 average = 0;         // sjf: of its bursts; 0: none yet
+  Entry* older = nullptr;  // sjf: in order of becoming ready
+  Entry* newer = nullptr;
+  u32 home = 0;  // fair: the queue that its virtual time is of; 0: none
+  u32 debt = 0;  // fair: ticks above the queue's virtual time when it was last seen there
+  u32 weight = 0;
+
+  Entry() noexcept { set_weight(default_weight); }
+  // Clamped to [min_weight, max_weight]. While not queued.
+  void set_weight(u32 value) noexcept;
+};
+
+enum class Wake : u8 {
+  started,  // for the first time
+  woken,    // what it waited for has come
+};
+
+enum class Stop : u8 {
+  preempted,  // could go on: it is queued again by the call itself
+  waits,      // comes back through ready()
+  ended,      // never comes back
+};
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  Policy() = default;
+  Policy(const Policy&) = delete;
+  Policy& operator=(const Policy&) = delete;
+
+  // Makes a group known, or takes over its changed weight. Before its first entry comes. Allocates.
+  virtual void add_group(const Group&) {}
+  // Forgets a group, none of whose entries is queued or picked. Its index may be used again.
+  virtual void remove_group(const Group&) noexcept {}
+
+  // Queues an entry that is not queued. It may come from another worker's instance.
+  virtual void ready(Entry&, u64 now, Wake) noexcept = 0;
+  // Takes out the entry that runs next; null when none is ready. Several may be out at once.
+  virtual Entry* pick(u64 now) noexcept = 0;
+  // How long a picked entry may run.
+  [[nodiscard]] virtual u64 slice(const Entry&) const noexcept { return slice_; }
+  // To be called once for each pick: the CPU time that the entry ran, and why it stopped.
+  virtual void account(Entry&, u64 ran, Stop, u64 now) noexcept = 0;
+  // Whether some ready entry should run before the slice of `running` is over. Asked after ready().
+  [[nodiscard]] virtual bool urgent(const Entry& running) const noexcept {
+    (void)running;
+    return false;
+  }
+  // Takes out an entry that is queued here, in constant time.
+  virtual void remove(Entry&) noexcept = 0;
+  // Takes out an entry for another worker, whose instance gets it by ready(entry, now,
+  // Wake::woken): the one that pick() would give. What it owes goes with it. No account() follows
+  // here.
+  virtual Entry* steal(u64 now) noexcept { return pick(now); }
+
+  [[nodiscard]] usize size() const noexcept { return size_; }
+  [[nodiscard]] u64 time_slice() const noexcept { return slice_; }
+  // In nanoseconds, at least 1. Before the first entry.
+  void set_time_slice(u64 length) noexcept { slice_ = length > 0 ? length : 1; }
+
+ protected:
+  u64 slice_ = default_slice;
+  usize size_ = 0;
+};
+
+struct Row {
+  std::string_view name;
+  std::string_view summary;  // one line
+  std::unique_ptr<Policy> (*make)();
+};
+
+// All policies; the first one is the default.
+std::span<const Row> all() noexcept;
+// Null: there is none of this name.
+const Row* find(std::string_view name) noexcept;
+
+// One for each file; add a row to policy.cpp.
+std::unique_ptr<Policy> make_fair();
+std::unique_ptr<Policy> make_rr();
+std::unique_ptr<Policy> make_fcfs();
+std::unique_ptr<Policy> make_sjf();
+std::unique_ptr<Policy> make_priority();
+
+}  // namespace atollvm::policy

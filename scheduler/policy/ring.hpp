@@ -1,0 +1,47 @@
+// An intrusive queue: a circular list that costs its owner one pointer.
+#pragma once
+
+#include "scheduler/policy/policy.hpp"
+
+namespace atollvm::policy {
+
+class Ring {
+ public:
+  [[nodiscard]] Node* front() const noexcept { return head_; }
+  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+
+  void push_back(Node& node) noexcept {
+    if (head_ == nullptr) {
+      node.next = node.prev = head_ = &node;
+      return;
+    }
+    node.next = head_;
+    node.prev = head_->prev;
+    head_->prev->next = &node;
+    head_->prev = &node;
+  }
+  void push_front(Node& node) noexcept {
+    push_back(node);
+    head_ = &node;
+  }
+  void remove(Node& node) noexcept {
+    if (node.next == &node) {
+      head_ = nullptr;
+      return;
+    }
+    node.prev->next = node.next;
+    node.next->prev = node.prev;
+    if (head_ == &node) head_ = node.next;
+  }
+  // Leaves it empty, and gives its first node; the nodes stay linked in a circle.
+  Node* take_all() noexcept {
+    Node* const first = head_;
+    head_ = nullptr;
+    return first;
+  }
+
+ private:
+  Node* head_ = nullptr;
+};
+
+}  // namespace atollvm::policy
