@@ -45,6 +45,7 @@ int inspect_command(int argc, char** argv);
 int test_command(int argc, char** argv);
 int doc_command(int argc, char** argv);
 int repl_command(int argc, char** argv);
+int sched_command(int argc, char** argv);
 
 // --- Command lines (options.cpp) ---
 

@@ -30,6 +30,7 @@ constexpr Command commands[] = {
     {"test", "Run the tests in sources", test_command},
     {"doc", "Print the documentation in a source", doc_command},
     {"repl", "Try definitions, statements and expressions", repl_command},
+    {"sched", "Replay a workload under the scheduling policies", sched_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
 };
 

@@ -58,6 +58,7 @@ angle() {
 angle "only scheduler/loop includes libuv" 'uv\.h|uv/' scheduler/loop
 angle "only vm/jit includes AsmJit" 'asmjit/' vm/jit
 angle "only the command and the face include the public headers" 'atoll/' atoll
+angle "only the face includes toml++" 'toml\+\+/' atoll/embed
 angle "only the command includes CLI11" 'CLI/' atoll/cli
 
 allowed='atoll/|CLI/|fmt/|nlohmann/|[a-z_]+>|[a-z]+\.h|sys/'
