@@ -206,6 +206,29 @@ TEST_CASE("fair: what a machine does not use goes to the others by their weights
   CHECK(std::abs(worker.share(two) - 1.9 / 3) < 0.002);
 }
 
+TEST_CASE("fair: a machine's weight can change, and its index be used again") {
+  Worker worker("fair");
+  Group& changing = worker.group(100);
+  const Group& fixed = worker.group(100);
+  auto& a = worker.add(changing);
+  auto& b = worker.add(fixed);
+  worker.start_all();
+  worker.run_until(10 * second);
+  CHECK(std::abs(worker.share(a) - 0.5) < 0.001);
+  changing.weight = 300;
+  worker.policy->add_group(changing);
+  worker.run_until(20 * second);
+  CHECK(std::abs(worker.share(a) - (0.5 + 0.75) / 2) < 0.001);
+  CHECK(std::abs(worker.share(b) - (0.5 + 0.25) / 2) < 0.001);
+  worker.policy->remove(a);
+  worker.policy->remove_group(changing);
+  worker.policy->add_group(changing);
+  worker.policy->ready(a, worker.now, Wake::started);
+  const u64 before = a.ran;
+  worker.run_until(30 * second);
+  CHECK(std::abs(static_cast<double>(a.ran - before) - 7.5e9) < 20.0 * ms);
+}
+
 TEST_CASE("fair: nothing can be hoarded, and who ran alone owes nothing") {
   for (const bool one_group : {true, false}) {
     Worker worker("fair");

@@ -137,6 +137,17 @@ TEST_CASE("shares: machines by weight under fair, on several cores too") {
   }
 }
 
+TEST_CASE("fair: a thousand sleepers among hogs wake within a fraction of a slice") {
+  const auto done =
+      run("duration = \"10s\"\nswitch = \"100ns\"\n[[task]]\narrivals = { closed = 4 }\n"
+          "service = \"100s\"\n[[task]]\narrivals = { closed = 1000, think = { uniform = [\"9ms\", "
+          "\"11ms\"] } }\nservice = \"2us\"\n",
+          "fair");
+  CHECK(done.completed > 990'000);
+  CHECK(done.p99_waiting < 20e-6);
+  CHECK(done.utilisation > 0.97);  // the hogs have the rest
+}
+
 TEST_CASE("the same seed gives the same replay, another one another") {
   for (const auto& policy : tools::scheduling_policies()) {
     const std::string text = queue(700, "{ exponential = \"1ms\" }", 2, 5, 9);
