@@ -8,10 +8,7 @@
 #include <optional>
 #include <sstream>
 
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
+#include "atoll/embed/toml.hpp"
 #include "scheduler/policy/policy.hpp"
 #include "vm/base/utf8.hpp"
 

@@ -65,7 +65,7 @@ enum class Wake : u8 {
 };
 
 enum class Stop : u8 {
-  preempted,  // could go on: it is queued again by the call itself
+  preempted,  // could go on: it is queued again by the call itself. Who yields waits, and is ready
   waits,      // comes back through ready()
   ended,      // never comes back
 };

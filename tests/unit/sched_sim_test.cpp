@@ -181,6 +181,10 @@ TEST_CASE("mistakes in workload files have a place and say what to do") {
   const Row rows[] = {
       {"", "w.toml:1:1", "there is no [[task]]"},
       {"seed = ", "w.toml:1:", ""},
+      {"[[ =\n", "w.toml:1:4", "expected bare key"},
+      {"[[taa\u0243]]\n", "w.toml:1:6", ""},
+      {"\u00e9 = 1\n", "w.toml:1:1", ""},
+      {"[[=\n", "w.toml:1:3", "expected bare key"},
       {"speed = 1\n", "w.toml:1:9", "a workload has no `speed`"},
       {"seed = -1\n", "w.toml:1:8", "from 0"},
       {"cores = 0\n", "w.toml:1:9", "from 1 to 256"},
