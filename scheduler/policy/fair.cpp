@@ -24,13 +24,13 @@ class ShareQueue {
   [[nodiscard]] u64 virtual_now() const noexcept { return now_; }
   [[nodiscard]] const Node* first_owed() const noexcept { return owed_.front(); }
 
-  void start(Node& node, u64 slice_ticks) noexcept {
-    node.key = now_ + slice_ticks;
+  void start(Node& node, u64 slice) noexcept {
+    node.key = now_ + ticks(slice, node);
     node.fraction = 0;
     queue(node);
   }
-  void wake(Node& node, u64 slice_ticks) noexcept {
-    if (node.key >= now_ + slice_ticks) return queue(node);
+  void wake(Node& node, u64 slice) noexcept {
+    if (node.key > now_ && node.key >= now_ + ticks(slice, node)) return queue(node);
     if (node.key < now_) {
       node.key = now_;
       node.fraction = 0;
@@ -51,16 +51,16 @@ class ShareQueue {
   }
   // Queues a node that could have gone on. One that ran as owed goes on as owed until its slice
   // above V is used: it lost the CPU to others that are owed.
-  void resume(Node& node, u64 slice_ticks) noexcept {
-    if (node.level != owed_level || node.key >= now_ + slice_ticks) return queue(node);
+  void resume(Node& node, u64 slice) noexcept {
+    if (node.level != owed_level || node.key >= now_ + ticks(slice, node)) return queue(node);
     owed_.push_front(node);
   }
   // Charges a node that is queued here.
-  void charge_queued(Node& node, u64 ran, u64 slice_ticks) noexcept {
+  void charge_queued(Node& node, u64 ran, u64 slice) noexcept {
     const u64 before = node.key;
     charge(node, ran, node.inverse);
     if (node.level == owed_level) {
-      if (node.key < now_ + slice_ticks) return;
+      if (node.key < now_ + ticks(slice, node)) return;
     } else if (node.key == before && node.next == &node) {  // in one tick, each gets its turn
       return;
     }
@@ -80,6 +80,11 @@ class ShareQueue {
 
  private:
   static constexpr u8 owed_level = 255;
+
+  // The virtual time of a slice, at least one tick.
+  static u64 ticks(u64 slice, const Node& node) noexcept {
+    return std::max<u64>(virtual_time(slice, node.inverse) >> fraction_bits, 1);
+  }
 
   u64 now_ = 0;
   Ring owed_;
@@ -109,19 +114,19 @@ class Fair final : public Policy {
     ShareQueue& queue = machine.entries;
     if (why == Wake::started) {
       entry.home = home_;
-      queue.start(entry, slice_ticks(entry));
+      queue.start(entry, slice_);
     } else {
       if (entry.home != home_) {
         entry.home = home_;
         entry.key = queue.virtual_now() + entry.debt;
       }
-      queue.wake(entry, slice_ticks(entry));
+      queue.wake(entry, slice_);
     }
     entry.queued = true;
     ++size_;
     if (machine.queued) return;
     machine.queued = true;
-    machines_ready_.wake(machine, slice_ticks(machine));
+    machines_ready_.wake(machine, slice_);
   }
 
   Entry* pick(u64) noexcept override {
@@ -136,18 +141,18 @@ class Fair final : public Policy {
   void account(Entry& entry, u64 ran, Stop why, u64) noexcept override {
     Machine& machine = machine_of(entry);
     if (machine.queued) {
-      machines_ready_.charge_queued(machine, ran, slice_ticks(machine));
+      machines_ready_.charge_queued(machine, ran, slice_);
     } else {
       charge(machine, ran, machine.inverse);
     }
     charge(entry, ran, entry.inverse);
     if (why == Stop::preempted) {
-      machine.entries.resume(entry, slice_ticks(entry));
+      machine.entries.resume(entry, slice_);
       entry.queued = true;
       ++size_;
       if (!machine.queued) {
         machine.queued = true;
-        machines_ready_.resume(machine, slice_ticks(machine));
+        machines_ready_.resume(machine, slice_);
       }
     } else {
       remember(entry, machine);
@@ -172,10 +177,6 @@ class Fair final : public Policy {
  private:
   [[nodiscard]] Machine& machine_of(const Entry& entry) const noexcept {
     return *machines_[entry.group->index];
-  }
-
-  [[nodiscard]] u64 slice_ticks(const Node& node) const noexcept {
-    return std::max<u64>(virtual_time(slice_, node.inverse) >> fraction_bits, 1);
   }
 
   void taken(Entry& entry, Machine& machine) noexcept {
