@@ -65,7 +65,8 @@ enum class Wake : u8 {
 };
 
 enum class Stop : u8 {
-  preempted,  // could go on: it is queued again by the call itself. Who yields waits, and is ready
+  preempted,  // could go on: it is queued again by the call itself. To yield is to wait
+              // and to be ready at once
   waits,      // comes back through ready()
   ended,      // never comes back
 };
