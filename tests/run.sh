@@ -129,6 +129,10 @@ shell_suites() {
   for place in "${@:3}"; do
     for script in tests/"$place"/*.sh tests/"$place".sh; do
       label=$preset/${script#tests/} label=${label%.sh}
+      if [[ -e $script && ! -x $script ]] && wanted "$label" && grep -q '^#!' "$script"; then
+        : >"$log"
+        fail "$label" 1 "$script is not executable"
+      fi
       [[ -x $script ]] && wanted "$label" && build "$preset" || continue
       ATOLL=$atoll ATOLL_PRESET=$preset line_suite "$label" "$script"
     done
