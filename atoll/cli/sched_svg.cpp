@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cli/xml.hpp"
+
 namespace atollvm::cli {
 
 namespace {
@@ -30,32 +32,9 @@ text { fill: #ddd } .back { fill: #16181c } .axis { stroke: #888 } .grid { strok
 </style>
 )";
 
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '&':
-        result += "&amp;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-    }
-  }
-  return result;
-}
-
 std::string text_at(double x, double y, const std::string& text, const char* anchor = "start") {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor,
-                     escaped(text));
+                     xml_escaped(text, false));
 }
 std::string line_at(const char* kind, double x1, double y1, double x2, double y2) {
   return fmt::format("<path class=\"{}\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>\n", kind, x1, y1, x2,
@@ -158,7 +137,7 @@ std::string sched_svg(const std::string& title, const std::vector<tools::Replay>
              "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
              "height=\"{1}\">\n{2}<rect class=\"back\" width=\"{0}\" height=\"{1}\"/>\n"
              "<text class=\"title\" x=\"{3}\" y=\"28\">{4}</text>\n",
-             width, height, style, left, escaped(title)) +
+             width, height, style, left, xml_escaped(title, false)) +
          body + "</svg>\n";
 }
 
