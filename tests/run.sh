@@ -26,7 +26,12 @@ export UBSAN_OPTIONS=print_stacktrace=1
 
 fail() { # LABEL COUNT REASON: shows the log of the suite that just ran
   failed=$((failed + $2))
-  failures+=("$1: $3")
+  failures+=("FAILED $1: $3")
+  # With the first things that it complains of: of a long output often only the end is kept.
+  local complaint='^not ok |ERROR: |^TEST CASE: |SUMMARY: ' line
+  while read -r line; do
+    failures+=("  ${line:0:160}")
+  done < <(grep -aE "$complaint" "$log" | head -6)
   sed "s|^|$1: |" "$log"
   echo "$1: FAILED: $3"
 }
@@ -204,7 +209,7 @@ if ((!matched)); then
   failed=1
 fi
 echo
-for failure in "${failures[@]}"; do echo "FAILED $failure"; done
+for failure in "${failures[@]}"; do echo "$failure"; done
 summary="$passed passed, $failed failed"
 ((skipped)) && summary+=", $skipped skipped"
 echo "$summary"

@@ -2,7 +2,7 @@
 #include <atoll/process.hpp>
 #include <cstdio>
 
-// Runs the source of a program that nobody trusts: it may print, but it has 100 ms, 16 MiB and no
+// Runs the source of a program that nobody trusts: it may print, but it has 1 s, 16 MiB and no
 // files. Gives its exit code, or -1.
 int run_untrusted(const std::string& source) {
   const atollvm::Engine engine;
@@ -15,7 +15,7 @@ int run_untrusted(const std::string& source) {
   atollvm::ProcessOptions options;
   options.output = 1;
   options.limits.memory_bytes = 16 << 20;
-  options.limits.time = std::chrono::milliseconds(100);
+  options.limits.time = std::chrono::seconds(1);
   auto process = atollvm::Process::create(engine, *module, options);
   if (!process) {
     std::fprintf(stderr, "%s\n", process.error().text().c_str());
