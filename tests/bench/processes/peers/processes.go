@@ -239,7 +239,12 @@ func sleepers(seconds, count, hogs int) {
 			for before := time.Now(); before.Before(end); before = time.Now() {
 				time.Sleep(10 * time.Millisecond)
 				late := int((time.Since(before) - 10*time.Millisecond) / time.Microsecond)
-				atomic.AddInt64(&counts[min(max(late, 0), classes-1)], 1)
+				if late < 0 {
+					late = 0
+				} else if late >= classes {
+					late = classes - 1
+				}
+				atomic.AddInt64(&counts[late], 1)
 			}
 			wait.Done()
 		}()
