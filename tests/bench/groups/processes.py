@@ -1,8 +1,8 @@
 """Processes beside Erlang's and Go's: spawning, switching, messages, memory, sleepers among hogs.
 
-The programs are in processes/: assembly and C for Atoll, processes/peers for the others. Each prints
-lines "NAME NANOSECONDS OPERATIONS". All have one core and one scheduler, but where two are compared
-with one. With fewer than 5 rounds the sleepers sleep for 5 s in place of 30.
+The programs are in processes/: assembly and C for Atoll, processes/peers for the others. Each
+prints lines "NAME NANOSECONDS OPERATIONS". All have one core and one scheduler, but where two are
+compared with one. With fewer than 5 rounds the sleepers sleep for 5 s in place of 30.
 """
 
 import os

@@ -80,7 +80,9 @@ yielder(N) -> erlang:yield(), yielder(N - 1).
 
 ping_pong(Bytes, Times) when Bytes =< 8 ->
     Pong = spawn(fun pong/0),
-    repeat(fun() -> timed("ping_pong", Times, fun() -> Last = 2 * Times, Last = ping(Times, Pong, 0) end) end);
+    repeat(fun() ->
+        timed("ping_pong", Times, fun() -> Last = 2 * Times, Last = ping(Times, Pong, 0) end)
+    end);
 ping_pong(Bytes, Times) ->
     Pong = spawn(fun pong_copy/0),
     Message = binary:copy(<<7>>, Bytes),
@@ -116,7 +118,8 @@ laps(Laps, Head, N) -> Head ! {token, N + 1}, receive {token, M} -> laps(Laps - 
 fan_in(Senders, Count, Options) ->
     alone(fun() ->
         Self = self(),
-        Pids = [spawn(fun() -> receive go -> send(Self, Count) end end) || _ <- lists:seq(1, Senders)],
+        Pids = [spawn(fun() -> receive go -> send(Self, Count) end end)
+                || _ <- lists:seq(1, Senders)],
         timed("fan_in", Senders * Count,
               fun() -> [P ! go || P <- Pids], collect(Senders * Count) end)
     end, Options).
@@ -145,7 +148,8 @@ million(Count) ->
 
 spawn_waiters(0, _, Pids) -> Pids;
 spawn_waiters(N, Self, Pids) ->
-    spawn_waiters(N - 1, Self, [spawn(fun() -> receive {ask, I} -> Self ! {answer, I + 1} end end) | Pids]).
+    Pid = spawn(fun() -> receive {ask, I} -> Self ! {answer, I + 1} end end),
+    spawn_waiters(N - 1, Self, [Pid | Pids]).
 
 wait_for_waiting(Pid) ->
     case process_info(Pid, status) of
