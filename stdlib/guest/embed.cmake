@@ -8,7 +8,8 @@ foreach(path ${MODULES})
   if(length GREATER 65000)
     message(FATAL_ERROR "${path} has more than 65,000 bytes: split it")
   endif()
-  string(APPEND rows "    {\"std.${name}\", R\"=====(${text})=====\"},\n")
+  # With its length, which compilers would have to count within a limit of steps.
+  string(APPEND rows "    {\"std.${name}\", {R\"=====(${text})=====\", ${length}}},\n")
 endforeach()
 file(WRITE ${OUTPUT} "// Made by embed.cmake.
 #include \"stdlib/guest/guest.hpp\"
