@@ -111,8 +111,7 @@ class HostCalls {
   }
 
  private:
-  loop::Loop loop_;
-  host::Environment environment_{loop_};
+  host::Environment environment_;
   std::vector<runtime::HostFunction> functions_ = [this] {
     std::vector<runtime::HostFunction> all = host::functions(environment_);
     for (const auto edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {

@@ -65,7 +65,7 @@ struct Process::Impl {
   std::shared_ptr<const runtime::Program> program;
   std::optional<std::chrono::milliseconds> time_limit;
   loop::Loop loop;
-  host::Environment environment{loop};
+  host::Environment environment;
   Imports imports;
   std::vector<runtime::HostFunction> functions;  // Atoll's own that the module may import
   HostState host;

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "vm/runtime/process.hpp"
+
 namespace atollvm::loop {
 
 using runtime::Completion;
@@ -381,6 +383,10 @@ usize Loop::waiting() const {
   usize count = impl_->timers.size() + impl_->works.size();
   for (const auto& [fd, watch] : impl_->watches) count += watch.waiters.size();
   return count;
+}
+
+Loop& of(const runtime::HostContext& context) {
+  return *static_cast<Loop*>(context.process().worker()->loop);
 }
 
 }  // namespace atollvm::loop

@@ -79,4 +79,7 @@ class Loop {
   std::atomic<bool> woken_{false};
 };
 
+// The loop of the worker that runs a host call's process.
+Loop& of(const runtime::HostContext& context);
+
 }  // namespace atollvm::loop

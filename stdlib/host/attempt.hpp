@@ -31,11 +31,10 @@ bool must_wait(const T& outcome) {
 // to `done(context, outcome)` on the process's thread. Both are copied and must own what they use;
 // `attempt` must not touch what belongs to the process's thread.
 template <class Attempt, class Done>
-HostResult attempt_or_work(Environment& environment, HostContext& context, Attempt attempt,
-                           Done done) {
+HostResult attempt_or_work(HostContext& context, Attempt attempt, Done done) {
   auto outcome = attempt(vfs::Wait::never);
   if (!must_wait(outcome)) return done(context, std::move(outcome));
-  return environment.loop.work(
+  return loop::of(context).work(
       context, [attempt = std::move(attempt), done = std::move(done)]() -> runtime::Finish {
         return [done, late = attempt(vfs::Wait::allowed)](HostContext& later) {
           return done(later, late);

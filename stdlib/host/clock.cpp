@@ -12,14 +12,14 @@ HostResult call_clock_now(Environment& environment, HostContext& context) {
   return context.result_i64(environment.clock(static_cast<Clock>(clock)));
 }
 
-HostResult call_clock_sleep(Environment& environment, HostContext& context) {
+HostResult call_clock_sleep(Environment&, HostContext& context) {
   const i64 duration = context.arg_i64(0);
   if (duration < 0) return context.error32(Errno::inval);
   if (duration == 0) return context.result_i32(0);
   // Both are below 2^63: the sum can't wrap.
   const u64 deadline = loop::monotonic_ns() + static_cast<u64>(duration);
-  return environment.loop.after(context, deadline,
-                                [](HostContext& later) { return later.result_i32(0); });
+  return loop::of(context).after(context, deadline,
+                                 [](HostContext& later) { return later.result_i32(0); });
 }
 
 }  // namespace atollvm::host

@@ -47,8 +47,8 @@ struct Target {
 
 // Reads in the pool into a buffer of ours, and copies when that is done.
 template <class Read>
-HostResult read_in_pool(Environment& environment, HostContext& context, Target target, Read read) {
-  return environment.loop.work(context, [target, read]() -> runtime::Finish {
+HostResult read_in_pool(HostContext& context, Target target, Read read) {
+  return loop::of(context).work(context, [target, read]() -> runtime::Finish {
     auto buffer = std::make_shared<std::vector<u8>>(target.size);
     const Outcome<u32> outcome = read(std::span<u8>(*buffer));
     return [target, buffer, outcome](HostContext& later) {
@@ -64,66 +64,61 @@ HostResult read_in_pool(Environment& environment, HostContext& context, Target t
 
 // Writes in the pool from a copy.
 template <class Write>
-HostResult write_in_pool(Environment& environment, HostContext& context, std::span<const u8> bytes,
-                         Write write) {
+HostResult write_in_pool(HostContext& context, std::span<const u8> bytes, Write write) {
   auto buffer = std::make_shared<std::vector<u8>>(bytes.begin(), bytes.end());
-  return environment.loop.work(context, [buffer, write]() -> runtime::Finish {
+  return loop::of(context).work(context, [buffer, write]() -> runtime::Finish {
     const Outcome<u32> outcome = write(std::span<const u8>(*buffer));
     return [outcome](HostContext& later) { return count_result(later, outcome); };
   });
 }
 
-HostResult read_stream(Environment& environment, HostContext& context,
-                       const std::shared_ptr<Stream>& stream, Target target) {
+HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target) {
   const auto to = target.in(context);
   if (!to) return context.error32(Errno::fault);
   const Outcome<u32> outcome = stream->read(*to, Wait::never);
   if (!must_wait(outcome)) return count_result(context, outcome);
   if (const std::optional<int> fd = stream->wait_fd()) {
-    return environment.loop.when_readable(context, *fd,
-                                          [&environment, stream, target](HostContext& later) {
-                                            return read_stream(environment, later, stream, target);
-                                          });
+    return loop::of(context).when_readable(context, *fd, [stream, target](HostContext& later) {
+      return read_stream(later, stream, target);
+    });
   }
-  return read_in_pool(environment, context, target,
+  return read_in_pool(context, target,
                       [stream](std::span<u8> bytes) { return stream->read(bytes, Wait::allowed); });
 }
 
-HostResult write_stream(Environment& environment, HostContext& context,
-                        const std::shared_ptr<Stream>& stream, Target source) {
+HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& stream,
+                        Target source) {
   const auto from = source.in(context);
   if (!from) return context.error32(Errno::fault);
   const Outcome<u32> outcome = stream->write(*from, Wait::never);
   if (!must_wait(outcome)) return count_result(context, outcome);
   if (const std::optional<int> fd = stream->wait_fd()) {
-    return environment.loop.when_writable(context, *fd,
-                                          [&environment, stream, source](HostContext& later) {
-                                            return write_stream(environment, later, stream, source);
-                                          });
+    return loop::of(context).when_writable(context, *fd, [stream, source](HostContext& later) {
+      return write_stream(later, stream, source);
+    });
   }
-  return write_in_pool(environment, context, *from, [stream](std::span<const u8> bytes) {
+  return write_in_pool(context, *from, [stream](std::span<const u8> bytes) {
     return stream->write(bytes, Wait::allowed);
   });
 }
 
-HostResult read_file(Environment& environment, HostContext& context, std::span<u8> to,
-                     std::optional<u64> at) {
+HostResult read_file(HostContext& context, std::span<u8> to, std::optional<u64> at) {
   const auto file = object_of<vfs::File>(context);
   const Outcome<u32> outcome = file->read(to, at, Wait::never);
   if (!must_wait(outcome)) return count_result(context, outcome);
   const Target target{context.arg_u32(1), static_cast<u32>(to.size())};
-  return read_in_pool(environment, context, target, [file, at](std::span<u8> bytes) {
+  return read_in_pool(context, target, [file, at](std::span<u8> bytes) {
     return file->read(bytes, at, Wait::allowed);
   });
 }
 
-HostResult write_file(Environment& environment, HostContext& context, std::span<const u8> from,
-                      std::optional<u64> at, bool append) {
+HostResult write_file(HostContext& context, std::span<const u8> from, std::optional<u64> at,
+                      bool append) {
   const auto file = object_of<vfs::File>(context);
   const vfs::WriteMode mode{append, vfs::Durability::none};
   const Outcome<u32> outcome = file->write(from, at, mode, Wait::never);
   if (!must_wait(outcome)) return count_result(context, outcome);
-  return write_in_pool(environment, context, from, [file, at, mode](std::span<const u8> bytes) {
+  return write_in_pool(context, from, [file, at, mode](std::span<const u8> bytes) {
     return file->write(bytes, at, mode, Wait::allowed);
   });
 }
@@ -136,16 +131,16 @@ std::optional<u64> unsigned_arg(const HostContext& context, u32 index) {
 
 }  // namespace
 
-HostResult call_read(Environment& environment, HostContext& context) {
+HostResult call_read(Environment&, HostContext& context) {
   const auto to = transfer(context);
   if (!to) return context.error32(Errno::fault);
   if (to->empty()) return context.result_i32(0);
-  if (!is_stream(context)) return read_file(environment, context, *to, std::nullopt);
-  return read_stream(environment, context, object_of<Stream>(context),
+  if (!is_stream(context)) return read_file(context, *to, std::nullopt);
+  return read_stream(context, object_of<Stream>(context),
                      {context.arg_u32(1), static_cast<u32>(to->size())});
 }
 
-HostResult call_write(Environment& environment, HostContext& context) {
+HostResult call_write(Environment&, HostContext& context) {
   const auto from = transfer(context);
   if (!from) return context.error32(Errno::fault);
   const cap::Rights rights = context.capability().rights;
@@ -154,26 +149,26 @@ HostResult call_write(Environment& environment, HostContext& context) {
   }
   if (from->empty()) return context.result_i32(0);
   if (!is_stream(context)) {
-    return write_file(environment, context, *from, std::nullopt, (rights & cap::right_write) == 0);
+    return write_file(context, *from, std::nullopt, (rights & cap::right_write) == 0);
   }
-  return write_stream(environment, context, object_of<Stream>(context),
+  return write_stream(context, object_of<Stream>(context),
                       {context.arg_u32(1), static_cast<u32>(from->size())});
 }
 
-HostResult call_pread(Environment& environment, HostContext& context) {
+HostResult call_pread(Environment&, HostContext& context) {
   const auto to = transfer(context);
   if (!to) return context.error32(Errno::fault);
   const std::optional<u64> at = unsigned_arg(context, 3);
   if (!at) return context.error32(Errno::inval);
-  return read_file(environment, context, *to, at);
+  return read_file(context, *to, at);
 }
 
-HostResult call_pwrite(Environment& environment, HostContext& context) {
+HostResult call_pwrite(Environment&, HostContext& context) {
   const auto from = transfer(context);
   if (!from) return context.error32(Errno::fault);
   const std::optional<u64> at = unsigned_arg(context, 3);
   if (!at) return context.error32(Errno::inval);
-  return write_file(environment, context, *from, at, false);
+  return write_file(context, *from, at, false);
 }
 
 HostResult call_seek(Environment&, HostContext& context) {
@@ -183,28 +178,26 @@ HostResult call_seek(Environment&, HostContext& context) {
   return context.result_i64(static_cast<i64>(std::get<u64>(outcome)));
 }
 
-HostResult call_truncate(Environment& environment, HostContext& context) {
+HostResult call_truncate(Environment&, HostContext& context) {
   const std::optional<u64> size = unsigned_arg(context, 1);
   if (!size) return context.error32(Errno::inval);
-  return attempt_errno(environment, context,
-                       [file = object_of<vfs::File>(context), size = *size](Wait wait) {
-                         return file->truncate(size, wait);
-                       });
+  return attempt_errno(context, [file = object_of<vfs::File>(context), size = *size](Wait wait) {
+    return file->truncate(size, wait);
+  });
 }
 
-HostResult call_sync(Environment& environment, HostContext& context) {
+HostResult call_sync(Environment&, HostContext& context) {
   if (context.capability().object->kind() == Kind::directory) {
-    return attempt_errno(environment, context,
-                         [directory = object_of<vfs::Directory>(context)](Wait wait) {
-                           return directory->sync(wait);
-                         });
+    return attempt_errno(context, [directory = object_of<vfs::Directory>(context)](Wait wait) {
+      return directory->sync(wait);
+    });
   }
-  return attempt_errno(environment, context, [file = object_of<vfs::File>(context)](Wait wait) {
+  return attempt_errno(context, [file = object_of<vfs::File>(context)](Wait wait) {
     return file->sync(vfs::Durability::all, wait);
   });
 }
 
-HostResult call_stat(Environment& environment, HostContext& context) {
+HostResult call_stat(Environment&, HostContext& context) {
   const u32 address = context.arg_u32(1);
   if (!has_stat_room(context, address)) return context.error32(Errno::fault);
   const auto attempt = [object = context.capability().object](Wait wait) -> Outcome<vfs::Stat> {
@@ -217,21 +210,20 @@ HostResult call_stat(Environment& environment, HostContext& context) {
         return static_cast<vfs::Directory&>(*object).stat(".", true, wait);
     }
   };
-  return attempt_or_work(environment, context, attempt,
+  return attempt_or_work(context, attempt,
                          [address](HostContext& later, const Outcome<vfs::Stat>& outcome) {
                            return put_stat(later, address, outcome);
                          });
 }
 
-HostResult call_set_times(Environment& environment, HostContext& context) {
+HostResult call_set_times(Environment&, HostContext& context) {
   const vfs::Times times = times_from(context.arg_i64(1), context.arg_i64(2));
-  return attempt_errno(
-      environment, context, [object = context.capability().object, times](Wait wait) {
-        if (object->kind() == Kind::file) {
-          return static_cast<vfs::File&>(*object).set_times(times, wait);
-        }
-        return static_cast<vfs::Directory&>(*object).set_times(".", true, times, wait);
-      });
+  return attempt_errno(context, [object = context.capability().object, times](Wait wait) {
+    if (object->kind() == Kind::file) {
+      return static_cast<vfs::File&>(*object).set_times(times, wait);
+    }
+    return static_cast<vfs::Directory&>(*object).set_times(".", true, times, wait);
+  });
 }
 
 }  // namespace atollvm::host

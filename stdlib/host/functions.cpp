@@ -87,8 +87,7 @@ std::vector<mod::ValType> value_types(std::string_view list) {
 
 }  // namespace
 
-Environment::Environment(loop::Loop& event_loop)
-    : loop(event_loop), clock(system_clock), random(system_random) {}
+Environment::Environment() : clock(system_clock), random(system_random) {}
 
 std::span<const CallInfo> calls() { return table(); }
 

@@ -18,9 +18,8 @@ enum class Clock : u32 { real = 0, monotonic = 1 };
 // What one process is given besides its handles. The functions keep a reference. Used on the
 // process's thread only.
 struct Environment {
-  explicit Environment(loop::Loop& event_loop);
+  Environment();
 
-  loop::Loop& loop;
   std::vector<std::string> arguments;
   std::vector<std::string> variables;  // "NAME=VALUE"
   // Sources that a replay puts its own in place of. The clock gives nanoseconds; sleeping goes by

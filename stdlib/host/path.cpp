@@ -53,14 +53,12 @@ std::optional<bool> follow_flag(u32 flags) {
 
 // A call on one path that gives only an error.
 template <class Attempt>
-HostResult path_call(Environment& environment, HostContext& context, cap::Rights needed,
-                     Attempt attempt) {
+HostResult path_call(HostContext& context, cap::Rights needed, Attempt attempt) {
   Outcome<Place> found = find(context, needed);
   if (const Errno* error = error_of(found)) return context.error32(*error);
-  return attempt_errno(environment, context,
-                       [place = std::get<Place>(std::move(found)), attempt](Wait wait) {
-                         return attempt(*place.directory, place.path, wait);
-                       });
+  return attempt_errno(context, [place = std::get<Place>(std::move(found)), attempt](Wait wait) {
+    return attempt(*place.directory, place.path, wait);
+  });
 }
 
 // Entries as guests read them (see DirEntry in constants.cpp), as many as fit.
@@ -90,7 +88,7 @@ HostResult put_entries(HostContext& context, u32 address, u32 size,
 
 }  // namespace
 
-HostResult call_open(Environment& environment, HostContext& context) {
+HostResult call_open(Environment&, HostContext& context) {
   const u32 flags = context.arg_u32(3);
   const cap::Rights rights = context.arg_u32(4);
   cap::Rights needed = cap::right_open | rights;
@@ -115,10 +113,10 @@ HostResult call_open(Environment& environment, HostContext& context) {
     if (const Errno* error = error_of(made)) return later.error32(*error);
     return later.result_i32(static_cast<i32>(std::get<cap::Handle>(made)));
   };
-  return attempt_or_work(environment, context, attempt, done);
+  return attempt_or_work(context, attempt, done);
 }
 
-HostResult call_stat_at(Environment& environment, HostContext& context) {
+HostResult call_stat_at(Environment&, HostContext& context) {
   const u32 address = context.arg_u32(4);
   if (!has_stat_room(context, address)) return context.error32(Errno::fault);
   const std::optional<bool> follow = follow_flag(context.arg_u32(3));
@@ -126,7 +124,7 @@ HostResult call_stat_at(Environment& environment, HostContext& context) {
   Outcome<Place> found = find(context, cap::right_stat);
   if (const Errno* error = error_of(found)) return context.error32(*error);
   return attempt_or_work(
-      environment, context,
+      context,
       [place = std::get<Place>(std::move(found)), follow = *follow](Wait wait) {
         return place.directory->stat(place.path, follow, wait);
       },
@@ -135,25 +133,25 @@ HostResult call_stat_at(Environment& environment, HostContext& context) {
       });
 }
 
-HostResult call_set_times_at(Environment& environment, HostContext& context) {
+HostResult call_set_times_at(Environment&, HostContext& context) {
   const std::optional<bool> follow = follow_flag(context.arg_u32(3));
   if (!follow) return context.error32(Errno::inval);
   const vfs::Times times = times_from(context.arg_i64(4), context.arg_i64(5));
   return path_call(
-      environment, context, cap::right_times,
+      context, cap::right_times,
       [follow = *follow, times](vfs::Directory& directory, std::string_view path, Wait wait) {
         return directory.set_times(path, follow, times, wait);
       });
 }
 
-HostResult call_read_dir(Environment& environment, HostContext& context) {
+HostResult call_read_dir(Environment&, HostContext& context) {
   const u32 address = context.arg_u32(2);
   const u32 size = context.arg_u32(3);
   if (!context.memory(address, size)) return context.error32(Errno::fault);
   if (context.arg_i64(1) < 0) return context.error32(Errno::inval);
   const auto directory = std::static_pointer_cast<vfs::Directory>(context.capability().object);
   return attempt_or_work(
-      environment, context,
+      context,
       [directory, cookie = context.arg_u64(1), size](Wait wait) {
         return directory->list(cookie, size, wait);
       },
@@ -162,28 +160,28 @@ HostResult call_read_dir(Environment& environment, HostContext& context) {
       });
 }
 
-HostResult call_mkdir_at(Environment& environment, HostContext& context) {
-  return path_call(environment, context, cap::right_create,
+HostResult call_mkdir_at(Environment&, HostContext& context) {
+  return path_call(context, cap::right_create,
                    [](vfs::Directory& directory, std::string_view path, Wait wait) {
                      return directory.make_directory(path, wait);
                    });
 }
 
-HostResult call_remove_at(Environment& environment, HostContext& context) {
-  return path_call(environment, context, cap::right_remove,
+HostResult call_remove_at(Environment&, HostContext& context) {
+  return path_call(context, cap::right_remove,
                    [](vfs::Directory& directory, std::string_view path, Wait wait) {
                      return directory.remove_file(path, wait);
                    });
 }
 
-HostResult call_rmdir_at(Environment& environment, HostContext& context) {
-  return path_call(environment, context, cap::right_remove,
+HostResult call_rmdir_at(Environment&, HostContext& context) {
+  return path_call(context, cap::right_remove,
                    [](vfs::Directory& directory, std::string_view path, Wait wait) {
                      return directory.remove_directory(path, wait);
                    });
 }
 
-HostResult call_rename_at(Environment& environment, HostContext& context) {
+HostResult call_rename_at(Environment&, HostContext& context) {
   Outcome<Place> from = find(context, cap::right_remove);
   if (const Errno* error = error_of(from)) return context.error32(*error);
   constexpr cap::Rights needed = cap::right_create | cap::right_remove;
@@ -198,7 +196,7 @@ HostResult call_rename_at(Environment& environment, HostContext& context) {
   // Else a file could be moved to where more may be done with it.
   if ((target.rights & ~source.rights) != 0) return context.error32(Errno::notcapable);
   return attempt_errno(
-      environment, context, [source = std::move(source), target = std::move(target)](Wait wait) {
+      context, [source = std::move(source), target = std::move(target)](Wait wait) {
         return source.directory->rename(source.path, *target.directory, target.path, wait);
       });
 }

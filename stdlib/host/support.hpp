@@ -25,8 +25,8 @@ inline constexpr u32 max_transfer = 1 << 20;
 
 // For attempts that give only an error: the call's result is 0 or -error.
 template <class Attempt>
-HostResult attempt_errno(Environment& environment, HostContext& context, Attempt attempt) {
-  return attempt_or_work(environment, context, std::move(attempt),
+HostResult attempt_errno(HostContext& context, Attempt attempt) {
+  return attempt_or_work(context, std::move(attempt),
                          [](HostContext& later, Errno error) { return later.error32(error); });
 }
 

@@ -41,13 +41,12 @@ Outcome<vfs::Stat> stat_of(cap::Object& object, Wait wait) {
 }
 
 HostResult sync(Call& call, vfs::Durability durability) {
-  return attempt_errno(call.environment, call.context,
-                       [object = call.object<cap::Object>(), durability](Wait wait) {
-                         if (object->kind() == Kind::directory) {
-                           return static_cast<vfs::Directory&>(*object).sync(wait);
-                         }
-                         return static_cast<vfs::File&>(*object).sync(durability, wait);
-                       });
+  return attempt_errno(call.context, [object = call.object<cap::Object>(), durability](Wait wait) {
+    if (object->kind() == Kind::directory) {
+      return static_cast<vfs::Directory&>(*object).sync(wait);
+    }
+    return static_cast<vfs::File&>(*object).sync(durability, wait);
+  });
 }
 
 }  // namespace
@@ -121,7 +120,7 @@ HostResult call_fd_filestat_get(Call& call) {
   const u32 address = call.u32_at(1);
   if (!call.context.memory(address, filestat_size(call.edition))) return give(call, Errno::fault);
   return host::attempt_or_work(
-      call.environment, call.context,
+      call.context,
       [object = call.object<cap::Object>()](Wait wait) { return stat_of(*object, wait); },
       [address, edition = call.edition](HostContext& later, const Outcome<vfs::Stat>& outcome) {
         return put_filestat(later, edition, address, outcome);
@@ -129,40 +128,35 @@ HostResult call_fd_filestat_get(Call& call) {
 }
 
 HostResult call_fd_filestat_set_size(Call& call) {
-  return attempt_errno(call.environment, call.context,
-                       [file = call.object<vfs::File>(), size = call.u64_at(1)](Wait wait) {
-                         return file->truncate(size, wait);
-                       });
+  return attempt_errno(call.context, [file = call.object<vfs::File>(), size = call.u64_at(1)](
+                                         Wait wait) { return file->truncate(size, wait); });
 }
 
 HostResult call_fd_filestat_set_times(Call& call) {
   const Outcome<vfs::Times> times = times_from(call.u64_at(1), call.u64_at(2), call.u32_at(3));
   if (const Errno* error = error_of(times)) return give(call, *error);
-  return attempt_errno(
-      call.environment, call.context,
-      [object = call.object<cap::Object>(), times = std::get<vfs::Times>(times)](Wait wait) {
-        if (object->kind() == Kind::directory) {
-          return static_cast<vfs::Directory&>(*object).set_times(".", true, times, wait);
-        }
-        return static_cast<vfs::File&>(*object).set_times(times, wait);
-      });
+  return attempt_errno(call.context, [object = call.object<cap::Object>(),
+                                      times = std::get<vfs::Times>(times)](Wait wait) {
+    if (object->kind() == Kind::directory) {
+      return static_cast<vfs::Directory&>(*object).set_times(".", true, times, wait);
+    }
+    return static_cast<vfs::File&>(*object).set_times(times, wait);
+  });
 }
 
 HostResult call_fd_advise(Call& call) {
   constexpr u32 last = static_cast<u32>(vfs::Advice::no_reuse);
   if (call.u32_at(3) > last) return give(call, Errno::inval);
   const auto advice = static_cast<vfs::Advice>(call.u32_at(3));
-  return attempt_errno(call.environment, call.context,
+  return attempt_errno(call.context,
                        [file = call.object<vfs::File>(), at = call.u64_at(1), size = call.u64_at(2),
                         advice](Wait wait) { return file->advise(at, size, advice, wait); });
 }
 
 HostResult call_fd_allocate(Call& call) {
   return attempt_errno(
-      call.environment, call.context,
-      [file = call.object<vfs::File>(), at = call.u64_at(1), size = call.u64_at(2)](Wait wait) {
-        return file->allocate(at, size, wait);
-      });
+      call.context, [file = call.object<vfs::File>(), at = call.u64_at(1),
+                     size = call.u64_at(2)](Wait wait) { return file->allocate(at, size, wait); });
 }
 
 HostResult call_fd_datasync(Call& call) { return sync(call, vfs::Durability::data); }

@@ -17,7 +17,6 @@ struct Buffer {
 };
 
 struct Transfer {
-  Environment& environment;
   std::shared_ptr<cap::Object> object;
   bool writes = false;
   std::vector<Buffer> buffers{};  // those with bytes
@@ -135,7 +134,7 @@ HostResult run(HostContext& context, Transfer transfer);
 
 HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
   const bool writes = transfer.writes;
-  loop::Loop& loop = transfer.environment.loop;
+  loop::Loop& loop = loop::of(context);
   auto resume = [state = std::make_shared<Transfer>(std::move(transfer))](HostContext& later) {
     return run(later, std::move(*state));
   };
@@ -152,7 +151,7 @@ HostResult run_in_pool(HostContext& context, Transfer transfer, u32 size) {
     });
     if (!inside) return give(context, Errno::fault);
   }
-  loop::Loop& loop = transfer.environment.loop;
+  loop::Loop& loop = loop::of(context);
   auto state = std::make_shared<Transfer>(std::move(transfer));
   return loop.work(context, [state, buffer]() -> runtime::Finish {
     const Outcome<u32> outcome =
@@ -178,7 +177,7 @@ HostResult run(HostContext& context, Transfer transfer) {
     const bool is_plain_stream = transfer.file() == nullptr;
     if (is_plain_stream && !transfer.writes && transfer.done > 0) break;
     if (turn >= max_turn) {
-      loop::Loop& loop = transfer.environment.loop;
+      loop::Loop& loop = loop::of(context);
       auto state = std::make_shared<Transfer>(std::move(transfer));
       return loop.soon(context,
                        [state](HostContext& later) { return run(later, std::move(*state)); });
@@ -210,7 +209,7 @@ HostResult run(HostContext& context, Transfer transfer) {
 
 // A call with the array of buffers in parameters 1 and 2, and the count's address in `count`.
 HostResult start(Call& call, bool writes, u32 count, std::optional<u64> at) {
-  Transfer transfer{call.environment, call.object<cap::Object>(), writes};
+  Transfer transfer{call.object<cap::Object>(), writes};
   transfer.count_at = call.u32_at(count);
   transfer.at = at;
   const u32 flags = call.descriptor->flags;

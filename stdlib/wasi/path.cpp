@@ -20,10 +20,9 @@ template <class Attempt>
 HostResult path_call(Call& call, u32 path_index, Attempt attempt) {
   Outcome<std::string> path = path_at(call, path_index);
   if (const Errno* error = error_of(path)) return give(call, *error);
-  return attempt_errno(
-      call.environment, call.context,
-      [directory = call.object<vfs::Directory>(), path = std::get<std::string>(std::move(path)),
-       attempt](Wait wait) { return attempt(*directory, path, wait); });
+  return attempt_errno(call.context, [directory = call.object<vfs::Directory>(),
+                                      path = std::get<std::string>(std::move(path)), attempt](
+                                         Wait wait) { return attempt(*directory, path, wait); });
 }
 
 struct Place {
@@ -138,7 +137,7 @@ HostResult call_path_open(Call& call) {
     return give_number<u32>(later, count_at, std::get<cap::Handle>(made));
   };
   return host::attempt_or_work(
-      call.environment, call.context,
+      call.context,
       [opening](Wait wait) {
         return opening.directory->open(opening.path, opening.flags, opening.access, wait);
       },
@@ -171,7 +170,7 @@ HostResult call_path_filestat_get(Call& call) {
   const std::optional<bool> follow = follows(call.u32_at(1));
   if (!follow) return give(call, Errno::inval);
   return host::attempt_or_work(
-      call.environment, call.context,
+      call.context,
       [directory = call.object<vfs::Directory>(), path = std::get<std::string>(std::move(path)),
        follow = *follow](Wait wait) { return directory->stat(path, follow, wait); },
       [address, edition = call.edition](HostContext& later, const Outcome<vfs::Stat>& outcome) {
@@ -232,7 +231,7 @@ HostResult call_path_readlink(Call& call) {
   Outcome<std::string> path = path_at(call, 1);
   if (const Errno* error = error_of(path)) return give(call, *error);
   return host::attempt_or_work(
-      call.environment, call.context,
+      call.context,
       [directory = call.object<vfs::Directory>(), path = std::get<std::string>(std::move(path))](
           Wait wait) { return directory->read_link(path, wait); },
       [address, size, count_at](HostContext& later, const Outcome<std::string>& outcome) {

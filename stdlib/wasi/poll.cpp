@@ -22,7 +22,6 @@ struct Subscription {
 };
 
 struct Poll {
-  Environment& environment;
   std::vector<Subscription> subscriptions{};
   u32 events_at = 0;
   u32 count_at = 0;
@@ -166,8 +165,8 @@ HostResult run(HostContext& context, const std::shared_ptr<Poll>& poll) {
   std::ranges::sort(interests, {}, place);
   const auto repeated = std::ranges::unique(interests, {}, place);
   interests.erase(repeated.begin(), repeated.end());
-  return poll->environment.loop.when_any(context, interests, deadline,
-                                         [poll](HostContext& later) { return run(later, poll); });
+  return loop::of(context).when_any(context, interests, deadline,
+                                    [poll](HostContext& later) { return run(later, poll); });
 }
 
 }  // namespace
@@ -181,7 +180,7 @@ HostResult call_poll_oneoff(Call& call) {
       !call.context.memory(call.u32_at(3), 4)) {
     return give(call, Errno::fault);
   }
-  auto poll = std::make_shared<Poll>(Poll{call.environment});
+  auto poll = std::make_shared<Poll>(Poll{});
   poll->events_at = call.u32_at(1);
   poll->count_at = call.u32_at(3);
   poll->subscriptions.reserve(count);

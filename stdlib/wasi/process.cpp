@@ -63,7 +63,7 @@ HostResult fill(Environment& environment, HostContext& context, u32 address, u32
   const u32 now = std::min(size, max_turn);
   if (now != 0 && !environment.random(to->first(now))) return give(context, Errno::io);
   if (now == size) return give(context, Errno::success);
-  return environment.loop.soon(context, [&environment, address, size, now](HostContext& later) {
+  return loop::of(context).soon(context, [&environment, address, size, now](HostContext& later) {
     return fill(environment, later, address + now, size - now);
   });
 }
@@ -105,8 +105,9 @@ HostResult call_proc_exit(Call& call) { return HostResult::exited(call.u32_at(0)
 HostResult call_proc_raise(Call& call) { return give(call, Errno::notsup); }
 
 HostResult call_sched_yield(Call& call) {
-  return call.environment.loop.soon(call.context,
-                                    [](HostContext& later) { return give(later, Errno::success); });
+  return loop::of(call.context).soon(call.context, [](HostContext& later) {
+    return give(later, Errno::success);
+  });
 }
 
 }  // namespace atollvm::wasi

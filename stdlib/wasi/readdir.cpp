@@ -12,7 +12,6 @@ constexpr u64 first_real_cookie = 2;
 constexpr u32 header_size = 24;
 
 struct Listing {
-  Environment& environment;
   std::shared_ptr<vfs::Directory> directory;
   u64 cookie = 0;
   u32 address = 0;
@@ -88,13 +87,13 @@ HostResult run(HostContext& context, Listing listing) {
     }
     return run(later, std::move(next));
   };
-  return host::attempt_or_work(listing.environment, context, attempt, done);
+  return host::attempt_or_work(context, attempt, done);
 }
 
 }  // namespace
 
 HostResult call_fd_readdir(Call& call) {
-  Listing listing{call.environment, call.object<vfs::Directory>()};
+  Listing listing{call.object<vfs::Directory>()};
   listing.address = call.u32_at(1);
   listing.size = call.u32_at(2);
   listing.cookie = call.u64_at(3);

@@ -14,7 +14,7 @@ namespace atollvm::test {
 // One process with one memory of 128 KiB, and the loop that its calls wait in.
 struct Guest {
   loop::Loop loop;
-  host::Environment environment{loop};
+  host::Environment environment;
   std::vector<runtime::HostFunction> functions = host::functions(environment);
   std::unique_ptr<runtime::Process> process;
   runtime::Slot window[16] = {};
@@ -26,7 +26,11 @@ struct Guest {
     module.memory(memory_size, memory_size, 0);
     runtime::Options options;
     options.limits.handles = handle_limit;
-    process = process_of(module, options);
+    use(process_of(module, options));
+  }
+  void use(std::unique_ptr<runtime::Process> other) {
+    process = std::move(other);
+    process->worker()->loop = &loop;
   }
 
   [[nodiscard]] u8* memory(u32 address = 0) const {

@@ -222,7 +222,7 @@ TEST_CASE("instances: preemption and fuel at every safepoint change nothing") {
           outcome = steps ? interp::step(process, 1) : interp::run(process);
           if (outcome.kind != Kind::preempted) break;
           ++stops;
-          both[process.worker.instance->index] = true;
+          both[process.current().index] = true;
           REQUIRE(process.trace(2).size() <= 2);
         }
         REQUIRE(outcome.kind == Kind::finished);

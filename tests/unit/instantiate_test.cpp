@@ -70,8 +70,8 @@ TEST_CASE("instantiation: an import is found by module, name and type") {
   options.host = host;
   const auto process = process_of(module, options);
   runtime::Instance& instance = process->instance();
-  CHECK(instance.imports ==
-        std::vector<runtime::FunctionTarget>{{&host[1], &instance, 0}, {&host[0], &instance, 1}});
+  CHECK(instance.resolve(0) == runtime::FunctionTarget{&host[1], &instance, 0});
+  CHECK(instance.resolve(1) == runtime::FunctionTarget{&host[0], &instance, 1});
 }
 
 TEST_CASE("instantiation: a missing import is named with its type") {

@@ -173,7 +173,7 @@ TEST_CASE("wasi io: more bytes than 32 bits count are refused") {
   WasiFiles guest;
   const i64 fd = guest.open(guest.dir, "a", {0, read_write, 0, 0, 0});
   WasiGuest large;
-  large.process = process_of(module);
+  large.use(process_of(module));
   large.insert(*guest.process->handles().find(static_cast<u32>(fd)));
   for (u32 i = 0; i < 1024; ++i) {
     large.set<u32>(vectors_at + i * 8, 65536);
@@ -215,7 +215,7 @@ TEST_CASE("wasi io: large transfers are whole, in turns that can be stopped") {
   WasiFiles files;
   const i64 fd = files.open(files.dir, "large", {WasiGuest::creat, read_write, 0, 0, 0});
   WasiGuest guest;
-  guest.process = process_of(module);
+  guest.use(process_of(module));
   const i64 file = guest.insert(*files.process->handles().find(static_cast<u32>(fd)));
   constexpr u32 size = 3'000'001;
   for (u32 i = 0; i < size; ++i) guest.memory()[65536 + i] = static_cast<u8>(i * 7 + i / 1000);

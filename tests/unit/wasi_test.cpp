@@ -109,7 +109,7 @@ TEST_CASE("wasi: much random data comes in pieces that can be stopped") {
   ModuleBuilder module;
   module.memory(3 << 20, 3 << 20, 0);
   WasiGuest guest;
-  guest.process = process_of(module);
+  guest.use(process_of(module));
   std::vector<usize> pieces;
   guest.environment.random = [&](std::span<u8> bytes) {
     pieces.push_back(bytes.size());

@@ -85,14 +85,16 @@ template <>
 struct Body<Op::elem_drop> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
-    s.worker->instance->elem_dropped[field_bc(w)] = true;
+    runtime::Instance& instance = *s.worker->instance;
+    instance.dropped[instance.elem_segment(field_bc(w))] = true;
   }
 };
 template <>
 struct Body<Op::data_drop> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
-    s.worker->instance->data_dropped[field_bc(w)] = true;
+    runtime::Instance& instance = *s.worker->instance;
+    instance.dropped[instance.data_segment(field_bc(w))] = true;
   }
 };
 template <>
@@ -211,7 +213,7 @@ struct Body<Op::memory_init> {
     runtime::Memory& memory = *instance.memories[ext_low(s)];
     const u32 segment = field_bc(s.pc[1]);
     const std::string& bytes = instance.program->module().datas[segment].bytes;
-    const u64 available = instance.data_dropped[segment] ? 0 : bytes.size();
+    const u64 available = instance.dropped[instance.data_segment(segment)] ? 0 : bytes.size();
     const Range3 r = ranges(s, w);
     if (r.first + r.count > memory.size() || r.second + r.count > available) {
       return trap_here(s, Trap::memory_bounds);
@@ -293,7 +295,7 @@ struct Body<Op::table_init> {
     auto& elements = instance.tables[ext_low(s)]->elements;
     const u32 segment = field_bc(s.pc[1]);
     const auto& items = instance.program->module().elems[segment].items;
-    const u64 available = instance.elem_dropped[segment] ? 0 : items.size();
+    const u64 available = instance.dropped[instance.elem_segment(segment)] ? 0 : items.size();
     const Range3 r = ranges(s, w);
     if (r.first + r.count > elements.size() || r.second + r.count > available) {
       return trap_here(s, Trap::table_bounds);

@@ -146,10 +146,12 @@ inline Flow after_host(State& s, runtime::HostResult result, const Word* next, b
       process.state = runtime::Process::State::done;
       return Flow::stop(Outcome::Kind::exited, Trap::unreachable, result.exit_code);
     case Status::pending:
+    case Status::waiting:
       save(s, next);
       process.state = runtime::Process::State::pending;
       process.parked = tail ? runtime::Process::Parked::tail_call : runtime::Process::Parked::call;
-      return Flow::stop(Outcome::Kind::pending);
+      return Flow::stop(result.status == Status::pending ? Outcome::Kind::pending
+                                                         : Outcome::Kind::waiting);
   }
   reload_memory(s);
   if (tail) {
@@ -176,7 +178,9 @@ inline std::optional<bool> make_room(State& s, u64 above, const FuncInfo& callee
   if (!grow_stack(s, above, callee.window_slots)) return std::nullopt;
   return !has_room(s, s.fp + above, callee);
 }
-ATOLL_INLINE const FuncInfo& info_of(const FunctionTarget& target) {
+ATOLL_INLINE const FuncInfo& info_of(const State& s, const FunctionTarget& target) {
+  // A host function of the current instance's imports is known by its number there.
+  if (target.instance == nullptr) return s.worker->functions[target.function];
   return target.instance->program->functions()[target.function];
 }
 // Writes a marker at `at`: back to the current instance, with the results of `callee`.
@@ -190,7 +194,7 @@ inline void write_marker(const State& s, Slot* at, const FuncInfo& callee) {
 template <bool exact>
 inline Flow call_target(State& s, const FunctionTarget& target, u16 window, const Word* next) {
   if (target.host != nullptr) return call_host<exact>(s, target, window, next, false);
-  const FuncInfo& callee = info_of(target);
+  const FuncInfo& callee = info_of(s, target);
   if (target.instance == s.worker->instance) return enter_slow<exact>(s, callee, window, next);
   const std::optional<bool> preempted = make_room(s, u64{window} + runtime::marker_slots, callee);
   if (!preempted) return trap_here(s, Trap::stack_overflow);
@@ -216,7 +220,7 @@ inline Flow tail_own(State& s, const FuncInfo& callee, u16 arguments) {
 }
 template <bool exact>
 inline Flow tail_target(State& s, const FunctionTarget& target, u16 arguments, const Word* next) {
-  const FuncInfo& callee = info_of(target);
+  const FuncInfo& callee = info_of(s, target);
   if (target.host != nullptr) {
     std::memmove(s.fp, s.fp + arguments, callee.param_slots * sizeof(Slot));
     return call_host<exact>(s, target, 0, next, true);

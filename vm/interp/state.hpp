@@ -163,7 +163,7 @@ ATOLL_INLINE void reload_memory(State& s) {
 
 // The state that `save` stored.
 ATOLL_INLINE State load(runtime::Process& process) {
-  Worker& worker = process.worker;
+  Worker& worker = *process.worker();
   State s{worker.code + process.saved.pc,
           process.stack() + process.saved.fp,
           nullptr,

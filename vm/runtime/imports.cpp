@@ -87,25 +87,39 @@ class Process::Linker {
 
   base::Status link() {
     for (const mod::Import& import : module_.imports) {
-      const auto from = process_.names_.find(import.module);
+      Instance* giver = nullptr;
       const mod::Export* found = nullptr;
-      if (from != process_.names_.end()) found = find(from->second, import.name);
-      base::Status status = found != nullptr
-                                ? take(import, *process_.instances_[from->second], *found)
-                                : take_host(import);
+      if (process_.extra_ != nullptr) {
+        const auto& names = process_.extra_->names;
+        if (const auto from = names.find(import.module); from != names.end()) {
+          giver = &process_.instance(from->second);
+          found = find(*giver, import.name);
+        }
+      }
+      base::Status status = found != nullptr ? take(import, *giver, *found) : take_host(import);
       if (!status) return status;
     }
+    // All are functions of the host's.
+    instance_.shares_imports =
+        imports_.size() == module_.imports.size() &&
+        std::all_of(imports_.begin(), imports_.end(), [](const FunctionTarget& target) {
+          return target.host != nullptr && target.instance == nullptr;
+        });
+    if (imports_.empty()) return {};
+    std::shared_ptr<FunctionTarget[]> imports(new FunctionTarget[imports_.size()]);
+    std::copy(imports_.begin(), imports_.end(), imports.get());
+    instance_.imports = std::move(imports);
     return {};
   }
 
  private:
   using Index = std::unordered_map<std::string_view, const mod::Export*>;
 
-  const mod::Export* find(u32 giver, const std::string& name) {
-    const auto [entry, is_new] = indexes_.try_emplace(giver);
+  const mod::Export* find(const Instance& giver, const std::string& name) {
+    const auto [entry, is_new] = indexes_.try_emplace(giver.index);
     Index& index = entry->second;
     if (is_new) {
-      for (const mod::Export& item : process_.instances_[giver]->program->module().exports) {
+      for (const mod::Export& item : giver.program->module().exports) {
         index.emplace(item.name, &item);
       }
     }
@@ -132,7 +146,7 @@ class Process::Linker {
     if (import.kind != mod::ExternKind::function || !(type == module_.types[import.func_type])) {
       return incompatible(module_, import, "a function of type " + describe(type));
     }
-    instance_.imports.push_back(giver.resolve(function));
+    imports_.push_back(giver.resolve(function));
     return {};
   }
 
@@ -179,14 +193,15 @@ class Process::Linker {
         !(found->type == module_.types[import.func_type])) {
       return incompatible(module_, import, "the host's function of type " + describe(found->type));
     }
-    const u32 number = static_cast<u32>(instance_.imports.size());
-    instance_.imports.push_back({found, &instance_, number});
+    const u32 number = static_cast<u32>(imports_.size());
+    imports_.push_back({found, nullptr, number});
     return {};
   }
 
   Process& process_;
   Instance& instance_;
   const mod::Module& module_;
+  std::vector<FunctionTarget> imports_;
   std::unordered_map<u32, Index> indexes_;
 };
 

@@ -106,53 +106,70 @@ Slot evaluate(const mod::ConstExpr& expression, const Instance& instance) {
 
 base::Result<std::unique_ptr<Process>> Process::create(std::shared_ptr<const Program> program,
                                                        const Options& options) {
-  std::unique_ptr<Process> process(new Process(options));
+  auto process = std::make_unique<Process>(options);
+  Extra& extra = process->extra();
+  extra.worker = std::make_unique<Worker>();
+  process->attach(*extra.worker);
   auto added = process->add_instance(std::move(program));
   if (!added) return std::move(added).error();
   return process;
 }
 
-base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program) {
+base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program,
+                                        const Instance* like) {
   if (state == State::runnable || state == State::pending) {
     return Error{ErrorCode::usage, "", "a call is under way"};
   }
-  const usize memories = memories_.size();
-  const usize tables = tables_.size();
-  const u32 index = static_cast<u32>(instances_.size());
+  const usize memories = extra_ == nullptr ? 0 : extra_->memories.size();
+  const usize tables = extra_ == nullptr ? 0 : extra_->tables.size();
+  const u32 index = instance_count_;
+  const auto forget = [&] {
+    if (index == 0) {
+      first_ = Instance();
+    } else {
+      extra_->instances.resize(index - 1);
+    }
+    if (extra_ == nullptr) return;
+    extra_->memories.resize(memories);
+    extra_->tables.resize(tables);
+  };
   bool allocated = false;
   try {
-    instances_.push_back(std::make_unique<Instance>());
-    Instance& instance = *instances_.back();
+    if (index != 0) extra().instances.push_back(std::make_unique<Instance>());
+    Instance& instance = this->instance(index);
     instance.index = index;
     instance.program = std::move(program);
-    if (base::Status status = allocate(instance); !status) {
-      instances_.pop_back();
-      memories_.resize(memories);
-      tables_.resize(tables);
+    if (base::Status status = allocate(instance, like); !status) {
+      forget();
       return std::move(status).error();
     }
     // From here on others may hold its functions, so it stays whatever happens.
     allocated = true;
+    ++instance_count_;
     if (index == 0) enter(instance);
     uses_floats_ |= instance.program->uses_floats();
     if (base::Status status = fill(instance); !status) return std::move(status).error();
   } catch (const std::bad_alloc&) {
-    if (!allocated) {
-      instances_.resize(index);
-      memories_.resize(memories);
-      tables_.resize(tables);
-    }
+    if (!allocated) forget();
     return Error{ErrorCode::limit, "", "the host has no memory for this process"};
   }
   return index;
 }
 
-base::Status Process::allocate(Instance& instance) {
+base::Status Process::allocate(Instance& instance, const Instance* like) {
   const mod::Module& module = instance.program->module();
-  if (base::Status status = link(instance); !status) return status;
+  if (like != nullptr && like->shares_imports) {
+    instance.imports = like->imports;
+    instance.shares_imports = true;
+  } else if (base::Status status = link(instance); !status) {
+    return status;
+  }
+  if (!module.memories.empty() || !module.tables.empty()) extra();
 
   u64 memory_left = limits_.memory_bytes;
-  for (const auto& each : memories_) memory_left -= std::min(memory_left, each->size());
+  if (extra_ != nullptr) {
+    for (const auto& each : extra_->memories) memory_left -= std::min(memory_left, each->size());
+  }
   for (const mod::MemoryType& type : module.memories) {
     auto memory = Memory::create(type, memory_left, strategy_);
     if (memory == nullptr) {
@@ -162,7 +179,7 @@ base::Status Process::allocate(Instance& instance) {
     }
     memory_left -= memory->size();
     instance.memories.push_back(memory.get());
-    memories_.push_back(std::move(memory));
+    extra_->memories.push_back(std::move(memory));
   }
 
   instance.globals.reserve(module.globals.size());  // others may hold the cells' addresses
@@ -171,8 +188,10 @@ base::Status Process::allocate(Instance& instance) {
   }
 
   u64 elements_left = limits_.table_elements;
-  for (const auto& each : tables_) {
-    elements_left -= std::min<u64>(elements_left, each->elements.size());
+  if (extra_ != nullptr) {
+    for (const auto& each : extra_->tables) {
+      elements_left -= std::min<u64>(elements_left, each->elements.size());
+    }
   }
   for (const mod::Table& definition : module.tables) {
     if (definition.type.size.min > elements_left) {
@@ -182,12 +201,11 @@ base::Status Process::allocate(Instance& instance) {
     }
     elements_left -= definition.type.size.min;
     const Slot init = definition.init.empty() ? 0 : evaluate(definition.init, instance);
-    tables_.push_back(
+    extra_->tables.push_back(
         std::make_unique<Table>(Table{definition.type, Elements(definition.type.size.min, init)}));
-    instance.tables.push_back(tables_.back().get());
+    instance.tables.push_back(extra_->tables.back().get());
   }
-  instance.elem_dropped.assign(module.elems.size(), false);
-  instance.data_dropped.assign(module.datas.size(), false);
+  instance.dropped.assign(module.elems.size() + module.datas.size(), false);
   return {};
 }
 
@@ -199,13 +217,13 @@ base::Status Process::fill(Instance& instance) {
     if (segment.mode == mod::SegmentMode::active) {
       if (base::Status status = fill_elements(instance, i, segment); !status) return status;
     }
-    instance.elem_dropped[i] = true;
+    instance.dropped[instance.elem_segment(i)] = true;
   }
   for (u32 i = 0; i < module.datas.size(); ++i) {
     const mod::DataSegment& segment = module.datas[i];
     if (segment.mode != mod::SegmentMode::active) continue;
     if (base::Status status = fill_memory(instance, i, segment); !status) return status;
-    instance.data_dropped[i] = true;
+    instance.dropped[instance.data_segment(i)] = true;
   }
   return {};
 }

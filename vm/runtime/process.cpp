@@ -13,7 +13,8 @@ namespace atollvm::runtime {
 
 namespace {
 
-constexpr u64 first_stack_slots = 128;
+// A stack is at least this large: the frames of a short function and of a host call.
+constexpr u64 first_stack_slots = 32;
 constexpr u64 no_fuel_limit = static_cast<u64>(std::numeric_limits<i64>::max());
 
 // What the gate gives the guest. `is_open`: there is such a handle, of whatever kind.
@@ -28,21 +29,34 @@ HostResult gate_error(const HostFunction& function, const HostContext& context, 
 }  // namespace
 
 Process::Process(const Options& options)
-    : limits_(options.limits),
-      strategy_(options.memory),
+    : stack_max_(std::max<u64>(options.limits.stack_bytes / sizeof(Slot), min_window + 1)),
+      fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
+      limits_(options.limits),
       host_(options.host),
       more_host_(options.more_host),
-      handles_(limits_.handles),
-      stack_max_(std::max<u64>(limits_.stack_bytes / sizeof(Slot), min_window + 1)),
-      fuel_(static_cast<i64>(std::min(limits_.fuel.value_or(0), no_fuel_limit))),
-      port_(std::make_shared<CompletionPort>()) {
-  worker.process = this;
+      strategy_(options.memory) {}
+
+Process::~Process() {
+  if (port_ != nullptr) port_->abandon();
 }
 
-Process::~Process() { port_->abandon(); }
+Process::Extra& Process::extra() {
+  if (extra_ == nullptr) extra_ = std::make_unique<Extra>();
+  return *extra_;
+}
+
+CompletionPort& Process::port() {
+  if (port_ == nullptr) port_ = std::make_shared<CompletionPort>();
+  return *port_;
+}
+
+cap::HandleTable& Process::handles() {
+  if (handles_ == nullptr) handles_ = std::make_unique<cap::HandleTable>(limits_.handles);
+  return *handles_;
+}
 
 void Process::name_instance(std::string name, u32 instance) {
-  names_.insert_or_assign(std::move(name), instance);
+  extra().names.insert_or_assign(std::move(name), instance);
 }
 
 base::Status Process::prepare(u32 function, std::span<const Slot> arguments, u32 instance) {
@@ -51,11 +65,11 @@ base::Status Process::prepare(u32 function, std::span<const Slot> arguments, u32
   if (state == State::runnable || state == State::pending) {
     return Error{ErrorCode::usage, "", "a call is under way"};
   }
-  if (instance >= instances_.size() ||
-      function >= instances_[instance]->program->functions().size()) {
+  if (instance >= instance_count_ ||
+      function >= this->instance(instance).program->functions().size()) {
     return Error{ErrorCode::usage, "", "no such function in the module"};
   }
-  const FunctionTarget target = instances_[instance]->resolve(function);
+  const FunctionTarget target = this->instance(instance).resolve(function);
   const Program& code = *target.instance->program;
   if (target.host != nullptr) {
     return Error{ErrorCode::usage, code.function_name(target.function),
@@ -76,79 +90,100 @@ base::Status Process::prepare(u32 function, std::span<const Slot> arguments, u32
 
 bool Process::begin(Instance& callee, const FuncInfo& function, const Slot* arguments) {
   const u64 needed = 1 + u64{std::max(function.window_slots, function.result_slots)};
-  const bool has_room = needed <= stack_capacity_ && worker.limit.load() == stack_end();
+  const Worker* const at = worker();
+  const bool has_room =
+      needed <= stack_capacity_ && (at == nullptr || at->limit.load() == stack_end());
   if (!has_room && !ensure_stack(needed)) return false;
   Slot* slot = stack() + 1;
   slot[-1] = frame_header(function.result_slots, 0, FrameKind::entry);
   for (u16 i = 0; i < function.param_slots; ++i) *slot++ = arguments[i];
   for (u16 i = 0; i < function.zeroed_slots; ++i) *slot++ = 0;
-  if (worker.instance != &callee) enter(callee);
-  saved = {static_cast<u32>(function.code - worker.code), 1};
+  if (current_ != &callee) enter(callee);
+  saved = {.fp = 1, .pc = static_cast<u32>(function.code - callee.program->code())};
   parked = Parked::no;
   state = State::runnable;
   return true;
 }
 
 bool Process::put_aside() {
-  if (state != State::runnable || suspended_ || aside_.size() == most_aside) return false;
-  aside_.reserve(most_aside);
+  if (state != State::runnable || suspended_) return false;
+  Extra& more = extra();
+  if (more.aside.size() == most_aside) return false;
+  more.aside.reserve(most_aside);
   stack_max_ -= stack_capacity_;
-  if (spare_capacity_ > stack_max_) drop_spare();
-  aside_.push_back({saved, parked, worker.instance, host_caller,
-                    std::exchange(stack_, std::move(spare_)),
-                    std::exchange(stack_capacity_, std::exchange(spare_capacity_, 0))});
+  if (more.spare_capacity > stack_max_) drop_spare();
+  more.aside.push_back({saved, parked, current_, host_caller,
+                        std::exchange(stack_, std::move(more.spare)),
+                        std::exchange(stack_capacity_, std::exchange(more.spare_capacity, 0))});
   state = State::idle;
   return true;
 }
 
 void Process::take_up() {
-  Aside& call = aside_.back();
+  Extra& more = *extra_;
+  Aside& call = more.aside.back();
   saved = call.saved;
   parked = call.parked;
   host_caller = call.host_caller;
-  spare_ = std::exchange(stack_, std::move(call.stack));  // the results are in it
-  spare_capacity_ = std::exchange(stack_capacity_, call.stack_capacity);
+  more.spare = std::exchange(stack_, std::move(call.stack));  // the results are in it
+  more.spare_capacity = std::exchange(stack_capacity_, call.stack_capacity);
   stack_max_ += stack_capacity_;
   enter(*call.instance);
-  aside_.pop_back();
+  more.aside.pop_back();
   suspended_ = false;
   state = State::runnable;
   arm();
 }
 
 void Process::enter(Instance& instance) {
-  worker.code = instance.program->code();
-  worker.functions = instance.program->functions().data();
-  worker.instance = &instance;
+  current_ = &instance;
+  Worker* const at = worker();
+  if (at == nullptr) return;
+  at->code = instance.program->code();
+  at->functions = instance.program->functions().data();
+  at->instance = &instance;
 }
 
-std::optional<FunctionTarget> Process::find_function(u64 reference) const {
+void Process::attach(Worker& worker) {
+  worker.process = this;
+  worker_.store(&worker, std::memory_order_release);
+  if (current_ != nullptr) enter(*current_);
+  arm();
+}
+
+void Process::detach() { worker_.store(nullptr, std::memory_order_release); }
+
+std::optional<FunctionTarget> Process::find_function(u64 reference) {
   const u64 instance = (reference >> 32) - 1;  // of null beyond every instance
   const u32 function = static_cast<u32>(reference);
-  if (instance >= instances_.size()) return std::nullopt;
-  if (function >= instances_[instance]->program->functions().size()) return std::nullopt;
-  return instances_[instance]->resolve(function);
+  if (instance >= instance_count_) return std::nullopt;
+  Instance& found = this->instance(static_cast<u32>(instance));
+  if (function >= found.program->functions().size()) return std::nullopt;
+  return found.resolve(function);
 }
 
 void Process::preempt() {
-  worker.preempt.store(true);
-  worker.limit.store(nullptr);
+  preempt_.store(true);
+  if (Worker* const at = worker_.load()) at->limit.store(nullptr);
 }
 
 // The limit is written before the flag is read, and preempt() does it the other way round, so
-// that no request is lost whichever comes first.
+// that no request is lost whichever comes first; one to a process that is just taken up likewise.
 void Process::rearm() {
-  worker.preempt.store(false);
+  preempt_.store(false);
+  worker()->preempt.store(false);
   arm();
 }
 
 void Process::arm() {
-  worker.limit.store(stack_end());
-  if (worker.preempt.load()) worker.limit.store(nullptr);
+  Worker* const at = worker();
+  if (at == nullptr) return;
+  at->limit.store(stack_end());
+  if (preempt_.load() || at->preempt.load()) at->limit.store(nullptr);
 }
 
-bool Process::ready() const { return port_->ready(); }
-void Process::on_ready(std::function<void()> wake) { port_->on_ready(std::move(wake)); }
+bool Process::ready() const { return again != nullptr || (port_ != nullptr && port_->ready()); }
+void Process::on_ready(std::function<void()> wake) { port().on_ready(std::move(wake)); }
 
 void Process::add_fuel(u64 amount) {
   const u64 room = no_fuel_limit - static_cast<u64>(std::max<i64>(fuel_, 0));
@@ -156,8 +191,9 @@ void Process::add_fuel(u64 amount) {
 }
 
 void Process::drop_spare() {
-  spare_.reset();
-  spare_capacity_ = 0;
+  if (extra_ == nullptr) return;
+  extra_->spare.reset();
+  extra_->spare_capacity = 0;
 }
 
 bool Process::ensure_stack(u64 needed) {
@@ -201,17 +237,20 @@ template <class Function>
 
 HostResult Process::call_host(const FunctionTarget& target, Slot* window) {
   const HostFunction& function = *target.host;
-  host_caller = target.instance;
+  host_caller = target.instance != nullptr ? target.instance : current_;
   HostContext context(*this, window);
-  if (function.takes_handle) return call_with_handle(function, context);
-  return guarded_call(context, function.call);
+  const HostResult result = function.takes_handle ? call_with_handle(function, context)
+                                                  : guarded_call(context, function.call);
+  if (result.status == HostResult::Status::waiting) [[unlikely]]
+    again = &function;
+  return result;
 }
 
 HostResult Process::call_with_handle(const HostFunction& function, HostContext& context) {
   const cap::Handle handle = context.arg_u32(function.handle_index);
-  const auto found = handles_.find(handle, function.kind, function.rights);
+  const auto found = handles().find(handle, function.kind, function.rights);
   if (const auto* error = std::get_if<cap::Errno>(&found)) {
-    return gate_error(function, context, *error, handles_.find(handle) != nullptr);
+    return gate_error(function, context, *error, handles().find(handle) != nullptr);
   }
   // A copy: the function may close the handle.
   const cap::Capability capability = *std::get<cap::Capability*>(found);
@@ -220,7 +259,11 @@ HostResult Process::call_with_handle(const HostFunction& function, HostContext& 
 }
 
 HostResult Process::complete(Slot* window) {
-  std::optional<Finish> finish = port_->take();
+  if (again != nullptr) {
+    const HostFunction* const function = std::exchange(again, nullptr);
+    return call_host({function, host_caller, 0}, window);
+  }
+  std::optional<Finish> finish = port().take();
   if (!finish) return HostResult::pending();
   HostContext context(*this, window);
   return guarded_call(context, *finish);
@@ -228,7 +271,7 @@ HostResult Process::complete(Slot* window) {
 
 i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
   u64 others = 0;
-  for (const auto& each : memories_) {
+  for (const auto& each : extra_->memories) {
     if (each.get() != &memory) others += each->size();
   }
   const u64 allowed = (limits_.memory_bytes - others) >> memory.type().page_shift;
@@ -238,7 +281,7 @@ i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
 
 bool Process::reserve_table(Table& table, u64 delta) {
   u64 total = 0;
-  for (const auto& each : tables_) total += each->elements.size();
+  for (const auto& each : extra_->tables) total += each->elements.size();
   const u64 old_size = table.elements.size();
   const u64 maximum = table.type.size.max.value_or(std::numeric_limits<u32>::max());
   if (delta > limits_.table_elements - std::min(total, limits_.table_elements)) return false;
@@ -247,17 +290,20 @@ bool Process::reserve_table(Table& table, u64 delta) {
 }
 
 Outcome Process::stop(Trap why) {
-  port_->abandon();
+  if (port_ != nullptr) port_->abandon();
+  again = nullptr;
   state = State::done;
   return {Outcome::Kind::trapped, why, 0};
 }
 
 Process::Usage Process::usage() const {
   Usage usage;
-  for (const auto& memory : memories_) usage.memory_bytes += memory->size();
-  for (const auto& table : tables_) usage.table_elements += table->elements.size();
-  usage.stack_bytes = (stack_capacity_ + spare_capacity_) * sizeof(Slot);
-  for (const Aside& call : aside_) usage.stack_bytes += call.stack_capacity * sizeof(Slot);
+  usage.stack_bytes = stack_capacity_ * sizeof(Slot);
+  if (extra_ == nullptr) return usage;
+  for (const auto& memory : extra_->memories) usage.memory_bytes += memory->size();
+  for (const auto& table : extra_->tables) usage.table_elements += table->elements.size();
+  usage.stack_bytes += extra_->spare_capacity * sizeof(Slot);
+  for (const Aside& call : extra_->aside) usage.stack_bytes += call.stack_capacity * sizeof(Slot);
   return usage;
 }
 
@@ -265,9 +311,9 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
   std::vector<TraceFrame> inner;
   std::vector<TraceFrame> outer;  // a ring of the last ones
   if (state == State::idle || stack_ == nullptr) return inner;
-  const Instance* instance = worker.instance;
+  const Instance* instance = current_;
   const Slot* stack = stack_.get();
-  usize waiting = aside_.size();
+  usize waiting = extra_ == nullptr ? 0 : extra_->aside.size();
   const usize outer_max = max_frames / 2;
   const usize inner_max = max_frames - outer_max;
   u64 fp = saved.fp;
@@ -291,13 +337,13 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
     Slot header = stack[fp - 1];
     if (header_kind(header) == FrameKind::instance) {
       fp -= marker_slots;
-      instance = instances_[stack[fp]].get();
+      instance = &this->instance(static_cast<u32>(stack[fp]));
       header = stack[fp - 1];
     }
     if (header_kind(header) == FrameKind::entry) {
       // The host function that called it was called by a guest.
       if (waiting == 0) break;
-      const Aside& call = aside_[--waiting];
+      const Aside& call = extra_->aside[--waiting];
       instance = call.instance;
       stack = call.stack.get();
       fp = call.saved.fp;
@@ -313,7 +359,7 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
   }
   inner.insert(inner.end(), outer.begin(), outer.end());
   for (TraceFrame& frame : inner) {
-    const Program& code = *instances_[frame.instance]->program;
+    const Program& code = *this->instance(frame.instance).program;
     // The word before the next instruction may be an extension word.
     frame.pc = code.instruction_at(frame.pc);
     frame.name = code.function_name(frame.function);
@@ -339,7 +385,7 @@ std::optional<std::span<u8>> HostContext::memory(u32 address, u32 length) const 
 
 Completion HostContext::suspend(std::function<void()> cancel) const {
   process_.suspended_ = true;
-  return process_.port_->open(std::move(cancel));
+  return process_.port().open(std::move(cancel));
 }
 
 }  // namespace atollvm::runtime

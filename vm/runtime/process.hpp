@@ -86,6 +86,7 @@ struct Outcome {
     out_of_fuel,  // at a safepoint, can go on after add_fuel
     preempted,    // at a safepoint, can go on
     pending,      // parked in a host call; can go on once ready()
+    waiting,      // parked in a host call that is called anew when the process goes on
   };
   Kind kind = Kind::finished;
   Trap trap = Trap::unreachable;
@@ -111,8 +112,8 @@ constexpr u64 function_reference(u32 instance, u32 function) {
 }
 
 // What an index of the function index space means once imports are resolved: a function of the
-// host, imported by `instance` under number `function`, or function `function` of `instance`'s own
-// code.
+// host, imported by `instance` (null: by the one that has this import) under number `function`, or
+// function `function` of `instance`'s own code.
 struct FunctionTarget {
   const HostFunction* host = nullptr;
   Instance* instance = nullptr;
@@ -129,14 +130,23 @@ struct Instance {
   std::vector<GlobalCell*> imported_globals;  // cells of other instances
   std::vector<Memory*> memories;              // by memory index; owned by the process
   std::vector<Table*> tables;                 // by table index; owned by the process
-  std::vector<FunctionTarget> imports;        // by function index of imported functions
-  std::vector<bool> elem_dropped;
-  std::vector<bool> data_dropped;
+  // By function index of imported functions. Where all are the host's, instances of one program
+  // share them.
+  std::shared_ptr<const FunctionTarget[]> imports;
+  bool shares_imports = false;
+  std::vector<bool> dropped;  // element segments, then data segments
 
   // Of any function of the index space.
   [[nodiscard]] FunctionTarget resolve(u32 function_index) {
-    if (function_index < imports.size()) return imports[function_index];
-    return {nullptr, this, function_index};
+    if (function_index >= program->imported_functions()) return {nullptr, this, function_index};
+    FunctionTarget target = imports[function_index];
+    if (target.instance == nullptr) target.instance = this;
+    return target;
+  }
+  // Where the state of a segment is in `dropped`.
+  [[nodiscard]] usize elem_segment(u32 segment) const { return segment; }
+  [[nodiscard]] usize data_segment(u32 segment) const {
+    return program->module().elems.size() + segment;
   }
   // The cell of any global of the index space.
   [[nodiscard]] GlobalCell* global(u32 global_index) {
@@ -149,8 +159,9 @@ struct Instance {
 // The value of a verified constant expression.
 Slot evaluate(const mod::ConstExpr& expression, const Instance& instance);
 
-// What the code that runs a process needs at hand. One for each process until workers share them.
-// Its address is stable. Only `limit` and `preempt` may be touched by other threads.
+// What the code that runs a process needs at hand: one for each thread that runs processes. Its
+// address is stable, and it outlives the processes that ran on it. Only `limit` and `preempt` may
+// be touched by other threads.
 struct Worker {
   std::atomic<Slot*> limit{nullptr};  // end of the stack in use; null makes every check fail
   const isa::Word* code = nullptr;    // of the current instance
@@ -158,13 +169,19 @@ struct Worker {
   Instance* instance = nullptr;
   Process* process = nullptr;
   std::atomic<bool> preempt{false};
+  void* loop = nullptr;       // for scheduler/loop
+  void* scheduler = nullptr;  // for scheduler/core; null on an embedder's own thread
 };
 
 class Process {
  public:
-  // A process with one instance, of `program`. Errors: those of add_instance.
+  // A process with one instance, of `program`, and a worker of its own. Errors: those of
+  // add_instance.
   static base::Result<std::unique_ptr<Process>> create(std::shared_ptr<const Program> program,
                                                        const Options& options);
+  // For owners that keep the process in a record of theirs: no instance yet, add_instance comes
+  // next; no worker yet, attach() comes before running.
+  explicit Process(const Options& options);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -178,18 +195,27 @@ class Process {
   // active segment that does not fit is a trap: invalid with a message that begins with the trap's
   // text. Then the segments before it have been applied, and the instance stays, as others may hold
   // its functions by then, but has no name and is not the caller's to use.
-  base::Result<u32> add_instance(std::shared_ptr<const Program> program);
+  // `like` is an instance of the same program in another process with the same host functions, or
+  // null: what they can share, they do.
+  base::Result<u32> add_instance(std::shared_ptr<const Program> program,
+                                 const Instance* like = nullptr);
   // Makes an instance's exports available to the imports of instances that come later. A name that
   // is there already goes over to this instance. Throws std::bad_alloc.
   void name_instance(std::string name, u32 instance);
 
-  [[nodiscard]] cap::HandleTable& handles() { return handles_; }
+  [[nodiscard]] cap::HandleTable& handles();
   // For whoever created the process, and its host functions.
   void* owner = nullptr;
+  void* environment = nullptr;
   // `index` as add_instance gave it; 0 is the one that the process was created with.
-  [[nodiscard]] Instance& instance(u32 index = 0) { return *instances_[index]; }
-  [[nodiscard]] u32 instance_count() const { return static_cast<u32>(instances_.size()); }
-  [[nodiscard]] const Program& program() const { return *instances_.front()->program; }
+  [[nodiscard]] Instance& instance(u32 index = 0) {
+    return index == 0 ? first_ : *extra_->instances[index - 1];
+  }
+  [[nodiscard]] const Instance& instance(u32 index = 0) const {
+    return index == 0 ? first_ : *extra_->instances[index - 1];
+  }
+  [[nodiscard]] u32 instance_count() const { return instance_count_; }
+  [[nodiscard]] const Program& program() const { return *first_.program; }
   [[nodiscard]] const Limits& limits() const { return limits_; }
   // Whether any instance's code works on floating-point numbers.
   [[nodiscard]] bool uses_floats() const { return uses_floats_; }
@@ -210,6 +236,13 @@ class Process {
   void take_up();
   // Results of the call that finished last; valid until the next is prepared.
   [[nodiscard]] std::span<const Slot> results() const { return results_; }
+
+  // Where the process runs from now on, until detach(). Only while it is not running; on the
+  // thread that runs it. A worker has one process at a time.
+  void attach(Worker& worker);
+  void detach();
+  // Null: none.
+  [[nodiscard]] Worker* worker() const { return worker_.load(std::memory_order_relaxed); }
 
   // Asks the process to stop at its next safepoint. Any thread, async-signal-safe.
   void preempt();
@@ -238,12 +271,11 @@ class Process {
 
   // --- For tiers. ---
   enum class State : u8 { idle, runnable, pending, done };
-  Worker worker;
 
-  struct Saved {        // where a stopped process goes on, in worker.instance
-    u32 pc = 0;         // word in that instance's code
+  struct Saved {        // where a stopped process goes on, in current()
     u64 fp = 0;         // slot index of the frame in the stack
     u64 bulk = 0;       // elements or bytes done of the bulk operation at pc
+    u32 pc = 0;         // word in that instance's code
     bool paid = false;  // whether its fuel was taken
   };
   Saved saved;
@@ -252,14 +284,16 @@ class Process {
   // window is the frame, and completing it returns from the frame).
   enum class Parked : u8 { no, call, tail_call };
   Parked parked = Parked::no;
+  // Of a parked call that is to be made anew: the function. Null: it waits for a completion.
+  const HostFunction* again = nullptr;
   // The instance whose import the last host call was: its memory 0 is what the host function sees.
   Instance* host_caller = nullptr;
 
   [[nodiscard]] Slot* stack() { return stack_.get(); }
   // Makes room up to `needed` slots (counted from the stack's start); false at the limit. The
-  // stack may move. Sets worker.limit.
+  // stack may move. Sets the worker's limit.
   [[gnu::cold, gnu::noinline]] bool ensure_stack(u64 needed);
-  // Puts worker.limit back after a preemption was taken.
+  // Puts the worker's limit back after a preemption was taken.
   void rearm();
   void set_fuel(i64 fuel) { fuel_ = fuel; }  // may go below zero
   // The call ends with its results, which stay in the stack.
@@ -269,11 +303,13 @@ class Process {
   }
   // Goes over to another instance of the process (the one whose code runs).
   void enter(Instance& instance);
+  // The instance whose code runs.
+  [[nodiscard]] Instance& current() { return *current_; }
   // What a function reference names; nothing for one that no instance has (0 included).
-  [[nodiscard]] std::optional<FunctionTarget> find_function(u64 reference) const;
+  [[nodiscard]] std::optional<FunctionTarget> find_function(u64 reference);
   // Runs the gate, then the host's function, with its window at `window`.
   HostResult call_host(const FunctionTarget& target, Slot* window);
-  // For a parked process that is ready: runs the Finish.
+  // For a parked process that is ready: runs the Finish, or the call anew.
   HostResult complete(Slot* window);
   i64 grow_memory(Memory& memory, u64 delta_pages);
   // Room for `delta` more elements, within the table's maximum and the limits; false if refused.
@@ -288,22 +324,12 @@ class Process {
   void arm();
   void drop_spare();
   [[nodiscard]] Slot* stack_end() const { return stack_.get() + stack_capacity_; }
-  explicit Process(const Options& options);
   // The parts of add_instance: what can be undone, and what can't.
-  base::Status allocate(Instance& instance);
+  base::Status allocate(Instance& instance, const Instance* like);
   base::Status link(Instance& instance);
   base::Status fill(Instance& instance);
+  [[nodiscard]] CompletionPort& port();
 
-  Limits limits_;
-  MemoryStrategy strategy_;
-  std::span<const HostFunction> host_;
-  std::span<const HostFunction> more_host_;
-  cap::HandleTable handles_;
-  std::unique_ptr<Slot[]> stack_;
-  u64 stack_capacity_ = 0;  // slots
-  u64 stack_max_ = 0;       // slots
-  i64 fuel_ = 0;
-  std::span<const Slot> results_;
   struct Aside {
     Saved saved;
     Parked parked = Parked::no;
@@ -312,16 +338,38 @@ class Process {
     std::unique_ptr<Slot[]> stack;
     u64 stack_capacity = 0;
   };
-  std::vector<Aside> aside_;
-  std::unique_ptr<Slot[]> spare_;  // of the call that ended for another one to be taken up
-  u64 spare_capacity_ = 0;
-  std::vector<std::unique_ptr<Instance>> instances_;
-  std::unordered_map<std::string, u32> names_;  // of instances
-  std::vector<std::unique_ptr<Memory>> memories_;
-  std::vector<std::unique_ptr<Table>> tables_;
-  std::shared_ptr<CompletionPort> port_;
+  // What few processes have, so that the others are small.
+  struct Extra {
+    std::vector<Aside> aside;
+    std::unique_ptr<Slot[]> spare;  // of the call that ended for another one to be taken up
+    u64 spare_capacity = 0;
+    std::vector<std::unique_ptr<Instance>> instances;  // after the first
+    std::unordered_map<std::string, u32> names;        // of instances
+    std::vector<std::unique_ptr<Memory>> memories;
+    std::vector<std::unique_ptr<Table>> tables;
+    std::unique_ptr<Worker> worker;  // its own
+  };
+  Extra& extra();
+
+  std::atomic<Worker*> worker_{nullptr};
+  Instance* current_ = nullptr;
+  std::unique_ptr<Slot[]> stack_;
+  u64 stack_capacity_ = 0;  // slots
+  u64 stack_max_ = 0;       // slots
+  i64 fuel_ = 0;
+  std::span<const Slot> results_;
+  Limits limits_;
+  std::span<const HostFunction> host_;
+  std::span<const HostFunction> more_host_;
+  std::unique_ptr<cap::HandleTable> handles_;  // null: none yet
+  std::unique_ptr<Extra> extra_;               // null: none yet
+  std::shared_ptr<CompletionPort> port_;       // null: none yet
+  u32 instance_count_ = 0;
+  MemoryStrategy strategy_;
+  std::atomic<bool> preempt_{false};
   bool uses_floats_ = false;
   bool suspended_ = false;  // the host call under way asked for a ticket
+  Instance first_;
 };
 
 }  // namespace atollvm::runtime
