@@ -8,6 +8,7 @@
 
 #include "assembler/text/assemble.hpp"
 #include "assembler/text/lexer.hpp"
+#include "vm/base/near_miss.hpp"
 
 namespace atollvm::text {
 
@@ -49,20 +50,7 @@ class Reporter {
   std::vector<Entry> list_;
 };
 
-// Finds the name among many that somebody may have meant by another.
-class NearMiss {
- public:
-  explicit NearMiss(std::string_view wanted) : wanted_(wanted) {}
-  void consider(std::string_view name);
-  // "did you mean `x`?" or nothing.
-  [[nodiscard]] std::string hint() const;
-
- private:
-  std::string_view wanted_;
-  std::string best_;
-  u32 budget_ = 20'000;  // names to look at, so that a mistake in a huge program stays cheap
-  u32 distance_ = ~0u;
-};
+using base::NearMiss;
 
 // "`name`", made fit to print.
 std::string quoted(std::string_view name);

@@ -19,13 +19,14 @@ assembler/link: $module
 assembler/wasm: $module
 scheduler/loop: $runtime
 scheduler/policy: vm/base
+scheduler/machine: vm/base scheduler/policy
 scheduler/core: $runtime scheduler/loop
 stdlib/vfs: $runtime
 stdlib/guest: vm/base
 stdlib/host: $runtime scheduler/loop stdlib/guest stdlib/vfs
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
 atoll/include:
-atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy stdlib/vfs stdlib/host stdlib/wasi
+atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine stdlib/vfs stdlib/host stdlib/wasi
 atoll/cli:"
 
 sources_in() { find "$1" -type f \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.def' \); }
@@ -58,7 +59,7 @@ angle() {
 angle "only scheduler/loop includes libuv" 'uv\.h|uv/' scheduler/loop
 angle "only vm/jit includes AsmJit" 'asmjit/' vm/jit
 angle "only the command and the face include the public headers" 'atoll/' atoll
-angle "only the face includes toml++" 'toml\+\+/' atoll/embed
+angle "only scheduler/machine includes toml++" 'toml\+\+/' scheduler/machine
 angle "only the command includes CLI11" 'CLI/' atoll/cli
 
 allowed='atoll/|CLI/|fmt/|nlohmann/|[a-z_]+>|[a-z]+\.h|sys/'

@@ -7,8 +7,13 @@
 #define TOML_ASSERT(expression) static_assert(true)
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+// Tables and lists in each other; config.cpp limits the parts of a dotted key.
+#define TOML_MAX_NESTED_VALUES 32
 
 // Its test for white space takes U+00A0 to U+0499 in a key for impossible: they are none.
+#include <cstddef>
+#include <cstdint>
+
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false

@@ -1,0 +1,358 @@
+#include "scheduler/machine/spec.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_map>
+
+#include "vm/base/utf8.hpp"
+
+namespace atollvm::machine {
+
+using base::Error;
+using base::ErrorCode;
+
+namespace {
+
+constexpr u64 max_size = u64{1} << 46;
+constexpr u64 max_count = u64{1} << 62;
+constexpr usize max_path = 4095;
+constexpr usize max_guest_name = 255;  // of a registered process
+constexpr usize max_names = 64;
+constexpr usize max_variables = 4096;
+constexpr usize max_directories = 1000;
+
+enum class Unit : u8 { bytes, time, count };
+
+// One limit: its key, its unit, its range, its field.
+template <class Limits>
+struct Row {
+  std::string_view key;
+  Unit unit;
+  u64 low;
+  u64 high;
+  u64 Limits::* field;
+};
+
+constexpr Row<MachineLimits> machine_rows[] = {
+    {"memory", Unit::bytes, 1, max_size, &MachineLimits::memory},
+    {"fuel", Unit::count, 1, max_count, &MachineLimits::fuel},
+    {"cpu_time", Unit::time, 1, 0, &MachineLimits::cpu_time},
+    {"processes", Unit::count, 1, UINT32_MAX, &MachineLimits::processes},
+    {"handles", Unit::count, 0, max_count, &MachineLimits::handles},
+    {"io_bytes", Unit::bytes, 0, max_count, &MachineLimits::io_bytes},
+    {"io_operations", Unit::count, 0, max_count, &MachineLimits::io_operations},
+};
+
+constexpr Row<ProcessLimits> process_rows[] = {
+    {"memory", Unit::bytes, 0, max_size, &ProcessLimits::memory},
+    {"stack", Unit::bytes, 1, max_size, &ProcessLimits::stack},
+    {"table_elements", Unit::count, 0, UINT32_MAX, &ProcessLimits::table_elements},
+    {"fuel", Unit::count, 1, max_count, &ProcessLimits::fuel},
+    {"cpu_time", Unit::time, 1, 0, &ProcessLimits::cpu_time},
+    {"handles", Unit::count, 0, UINT32_MAX, &ProcessLimits::handles},
+    {"mailbox_messages", Unit::count, 1, UINT32_MAX, &ProcessLimits::mailbox_messages},
+    {"mailbox_bytes", Unit::bytes, 1, max_size, &ProcessLimits::mailbox_bytes},
+    {"io_bytes", Unit::bytes, 0, max_count, &ProcessLimits::io_bytes},
+    {"io_operations", Unit::count, 0, max_count, &ProcessLimits::io_operations},
+};
+
+constexpr std::initializer_list<std::string_view> overflow_words = {"refuse", "newest", "oldest",
+                                                                    "kill"};
+constexpr std::initializer_list<std::string_view> restart_words = {"never", "on-failure", "always"};
+
+class SpecReader {
+ public:
+  SpecReader(Reader& reader, const Node& node, std::string_view folder)
+      : reader_(reader), node_(node), folder_(folder) {}
+
+  MachineSpec read() {
+    reader_.known(node_, "a machine",
+                  {"name", "module", "arguments", "environment", "directories", "names", "stdin",
+                   "stdout", "stderr", "log", "weight", "limits", "process", "restart"});
+    read_name();
+    spec_.module = path(node_, "module");
+    if (spec_.module.empty()) {
+      reader_.fail(node_, "a machine needs a `module`: the path of what its root process runs");
+    }
+    spec_.arguments = texts("arguments");
+    read_environment();
+    read_directories();
+    read_names();
+    spec_.input = path(node_, "stdin");
+    spec_.output = path(node_, "stdout");
+    spec_.error = path(node_, "stderr");
+    spec_.log = path(node_, "log");
+    spec_.weight = static_cast<u32>(reader_.integer(node_, "weight", policy::min_weight,
+                                                    policy::max_weight, policy::default_weight));
+    if (const Node* node = node_.find("limits")) {
+      reader_.known(*node, "`limits`", keys_of(machine_rows));
+      read_limits(*node, machine_rows, spec_.limits);
+    }
+    if (const Node* node = node_.find("process")) {
+      std::vector<std::string_view> keys = keys_of(process_rows);
+      keys.emplace_back("overflow");
+      reader_.known(*node, "`process`", keys);
+      read_limits(*node, process_rows, spec_.process);
+      spec_.process.overflow =
+          static_cast<Overflow>(reader_.word(*node, "overflow", overflow_words, 0));
+    }
+    read_restart();
+    return std::move(spec_);
+  }
+
+ private:
+  void read_name() {
+    const Node* const node = node_.find("name");
+    if (node == nullptr) return reader_.fail(node_, "a machine needs a `name`");
+    if (node->text() == nullptr || !is_machine_name(*node->text())) {
+      return reader_.fail(*node,
+                          "`name` must be 1 to 64 letters, digits, `.`, `_` or `-`, the first a "
+                          "letter or digit");
+    }
+    spec_.name = *node->text();
+  }
+
+  // Empty: there is none.
+  std::string path(const Node& table, std::string_view key) {
+    std::string text = reader_.text(table, key, "", max_path);
+    if (text.empty() || text[0] == '/') return text;
+    if (folder_.empty()) {
+      reader_.fail(*table.find(key), fmt::format("`{}` must be an absolute path", key));
+    }
+    return fmt::format("{}{}{}", folder_, folder_.ends_with('/') ? "" : "/", text);
+  }
+
+  std::vector<std::string> texts(std::string_view key) {
+    std::vector<std::string> result;
+    const Node* const node = node_.find(key);
+    if (node == nullptr) return result;
+    if (node->list() == nullptr) {
+      reader_.fail(*node,
+                   fmt::format("`{}` must be a list of texts, for example [\"a\", \"b\"]", key));
+      return result;
+    }
+    for (const Node& each : *node->list()) {
+      if (each.text() == nullptr || each.text()->find('\0') != std::string::npos) {
+        reader_.fail(each,
+                     fmt::format("each in `{}` must be a text in quotes, without a NUL", key));
+        return result;
+      }
+      result.push_back(*each.text());
+    }
+    return result;
+  }
+
+  void read_environment() {
+    const Node* const node = node_.find("environment");
+    if (node == nullptr) return;
+    if (node->table() == nullptr) {
+      return reader_.fail(*node, "`environment` must be a table, for example { HOME = \"/\" }");
+    }
+    if (node->table()->size() > max_variables) {
+      return reader_.fail(*node, fmt::format("more than {} variables", max_variables));
+    }
+    for (const Member& member : *node->table()) {
+      const std::string shown = base::printable(member.key);
+      if (member.key.empty() ||
+          member.key.find_first_of(std::string_view("=\0", 2)) != std::string::npos) {
+        return reader_.fail(member, fmt::format("a variable can't be called `{}`", shown));
+      }
+      const std::string* const value = member.node.text();
+      if (value == nullptr || value->find('\0') != std::string::npos) {
+        return reader_.fail(
+            member.node,
+            fmt::format("the variable `{}` must be a text in quotes, without a NUL", shown));
+      }
+      spec_.environment.emplace_back(member.key, *value);
+    }
+  }
+
+  void read_directories() {
+    std::set<std::string> guests;
+    reader_.each_table(node_, "directories", max_directories, [&](const Node& node) {
+      reader_.known(node, "a directory", {"host", "guest", "access"});
+      Directory directory;
+      directory.host = path(node, "host");
+      if (directory.host.empty()) reader_.fail(node, "a directory needs `host`: its path there");
+      directory.guest = reader_.text(node, "guest", "", max_path);
+      if (directory.guest.empty()) {
+        reader_.fail(node, "a directory needs `guest`: the path by which the guest names it");
+      } else if (!guests.insert(directory.guest).second) {
+        reader_.fail(*node.find("guest"), "another directory has this guest path");
+      }
+      directory.writable = reader_.word(node, "access", {"ro", "rw"}, 0) == 1;
+      spec_.directories.push_back(std::move(directory));
+    });
+  }
+
+  void read_names() {
+    spec_.names = texts("names");
+    if (spec_.names.size() > max_names) {
+      reader_.fail(*node_.find("names"), fmt::format("more than {} names", max_names));
+    }
+    std::set<std::string_view> seen;
+    for (usize i = 0; i < spec_.names.size() && reader_.ok(); ++i) {
+      const Node& node = (*node_.find("names")->list())[i];
+      if (spec_.names[i].empty() || spec_.names[i].size() > max_guest_name) {
+        reader_.fail(node, fmt::format("a name must have 1 to {} bytes", max_guest_name));
+      } else if (!seen.insert(spec_.names[i]).second) {
+        reader_.fail(node, "this name is there already");
+      }
+    }
+  }
+
+  template <class Limits, usize n>
+  static std::vector<std::string_view> keys_of(const Row<Limits> (&rows)[n]) {
+    std::vector<std::string_view> keys;
+    for (const Row<Limits>& row : rows) keys.push_back(row.key);
+    return keys;
+  }
+
+  template <class Limits, usize n>
+  void read_limits(const Node& node, const Row<Limits> (&rows)[n], Limits& limits) {
+    for (const Row<Limits>& row : rows) {
+      u64& field = limits.*row.field;
+      switch (row.unit) {
+        case Unit::bytes:
+          field = reader_.size(node, row.key, row.low, row.high, field);
+          break;
+        case Unit::time:
+          field = reader_.time(node, row.key, row.low, field);
+          break;
+        case Unit::count:
+          field = reader_.integer(node, row.key, row.low, row.high, field);
+          break;
+      }
+    }
+  }
+
+  void read_restart() {
+    const Node* node = node_.find("restart");
+    if (node == nullptr) return;
+    RestartRule& rule = spec_.restart;
+    if (node->table() == nullptr) {
+      rule.when = static_cast<RestartRule::When>(reader_.word(node_, "restart", restart_words, 0));
+      return;
+    }
+    reader_.known(*node, "`restart`", {"when", "intensity", "within", "backoff", "max_backoff"});
+    if (node->find("when") == nullptr) {
+      reader_.fail(*node, fmt::format("`restart` needs `when`: {}", words_text(restart_words)));
+    }
+    rule.when = static_cast<RestartRule::When>(reader_.word(*node, "when", restart_words, 0));
+    rule.intensity =
+        static_cast<u32>(reader_.integer(*node, "intensity", 0, 1'000'000, rule.intensity));
+    rule.within = reader_.time(*node, "within", 1, rule.within);
+    rule.backoff = reader_.time(*node, "backoff", 0, rule.backoff);
+    rule.max_backoff =
+        reader_.time(*node, "max_backoff", rule.backoff, std::max(rule.max_backoff, rule.backoff));
+  }
+
+  Reader& reader_;
+  const Node& node_;
+  std::string_view folder_;
+  MachineSpec spec_;
+};
+
+template <class Limits, usize n>
+nlohmann::ordered_json limits_json(const Limits& limits, const Row<Limits> (&rows)[n]) {
+  nlohmann::ordered_json result = nlohmann::ordered_json::object();
+  for (const Row<Limits>& row : rows) {
+    const u64 value = limits.*row.field;
+    if (value == unlimited) continue;
+    if (row.unit == Unit::time) {
+      result[std::string(row.key)] = time_text(value);
+    } else {
+      result[std::string(row.key)] = value;
+    }
+  }
+  return result;
+}
+
+void check_policy(Reader& reader, const Node& root, MachineFile& file) {
+  std::string names;
+  for (const policy::Row& row : policy::all()) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", row.name);
+  }
+  file.policy = reader.text(root, "policy", std::string(policy::all().front().name));
+  if (policy::find(file.policy) == nullptr) {
+    reader.fail(*root.find("policy"),
+                fmt::format("there is no policy `{}`; there are {}", file.policy, names));
+  }
+}
+
+}  // namespace
+
+bool is_machine_name(std::string_view name) {
+  const auto is_alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !name.empty() && name.size() <= 64 && is_alphanumeric(name[0]) &&
+         std::ranges::all_of(
+             name, [&](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+MachineSpec read_machine(Reader& reader, const Node& node, std::string_view folder) {
+  return SpecReader(reader, node, folder).read();
+}
+
+base::Result<MachineFile> read_machine_file(std::string_view name, std::string_view text,
+                                            std::string_view folder) {
+  const auto document = Document::toml(name, text, max_machine_file);
+  if (!document) return document.error();
+  const Node& root = document->root();
+  Reader reader(*document);
+  MachineFile file;
+  reader.known(root, "a machine file", {"policy", "workers", "machine"});
+  check_policy(reader, root, file);
+  file.workers = static_cast<u32>(reader.integer(root, "workers", 1, 256, 0));
+  std::unordered_map<std::string, u32> lines;
+  reader.each_table(root, "machine", max_machines, [&](const Node& node) {
+    if (!reader.ok()) return;
+    MachineSpec spec = read_machine(reader, node, folder);
+    if (const Node* const own = node.find("name"); own != nullptr && reader.ok()) {
+      const auto [other, is_new] = lines.emplace(spec.name, own->line);
+      if (!is_new) {
+        reader.fail(*own, fmt::format("the machine in line {} is called `{}` too", other->second,
+                                      spec.name));
+      }
+    }
+    file.machines.push_back(std::move(spec));
+  });
+  if (file.machines.empty()) reader.fail(root, "there is no [[machine]]");
+  if (!reader.ok()) return *reader.error();
+  return file;
+}
+
+nlohmann::ordered_json to_json(const MachineSpec& spec) {
+  nlohmann::ordered_json result = {{"name", spec.name}, {"module", spec.module}};
+  result["arguments"] = spec.arguments;
+  result["environment"] = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : spec.environment) result["environment"][name] = value;
+  result["directories"] = nlohmann::ordered_json::array();
+  for (const Directory& each : spec.directories) {
+    result["directories"].push_back(
+        {{"host", each.host}, {"guest", each.guest}, {"access", each.writable ? "rw" : "ro"}});
+  }
+  result["names"] = spec.names;
+  const std::pair<const char*, const std::string&> paths[] = {
+      {"stdin", spec.input}, {"stdout", spec.output}, {"stderr", spec.error}, {"log", spec.log}};
+  for (const auto& [key, path] : paths) {
+    if (!path.empty()) result[key] = path;
+  }
+  result["weight"] = spec.weight;
+  result["limits"] = limits_json(spec.limits, machine_rows);
+  result["process"] = limits_json(spec.process, process_rows);
+  result["process"]["overflow"] = overflow_words.begin()[static_cast<u8>(spec.process.overflow)];
+  const RestartRule& rule = spec.restart;
+  result["restart"] = {{"when", restart_words.begin()[static_cast<u8>(rule.when)]},
+                       {"intensity", rule.intensity},
+                       {"within", time_text(rule.within)},
+                       {"backoff", time_text(rule.backoff)},
+                       {"max_backoff", time_text(rule.max_backoff)}};
+  return result;
+}
+
+}  // namespace atollvm::machine

@@ -1,0 +1,104 @@
+// What a machine is made of, and the files that say so. docs/machines.md describes the format.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "scheduler/machine/config.hpp"
+#include "scheduler/policy/policy.hpp"
+#include "vm/base/result.hpp"
+
+namespace atollvm::machine {
+
+inline constexpr u64 unlimited = ~u64{0};
+inline constexpr usize max_machine_file = 1 << 20;
+inline constexpr usize max_machines = 10'000;
+
+struct Directory {
+  std::string host;  // absolute, unless the file's folder was given as a relative one
+  std::string guest;
+  bool writable = false;
+};
+
+// Of a machine: all its processes together. Bytes and nanoseconds.
+struct MachineLimits {
+  u64 memory = u64{4} << 30;  // linear memories, stacks, tables, mailboxes
+  u64 fuel = unlimited;
+  u64 cpu_time = unlimited;
+  u64 processes = 100'000;
+  u64 handles = 1'000'000;
+  u64 io_bytes = unlimited;       // read and written
+  u64 io_operations = unlimited;  // calls that read or write
+};
+
+// What becomes of a message to a full mailbox. The numbers are the guest interface's.
+enum class Overflow : u8 { refuse, newest, oldest, kill };
+
+// Of the root process, and of those that it spawns unless it asks for less.
+struct ProcessLimits {
+  u64 memory = u64{4} << 30;  // linear memories
+  u64 stack = u64{1} << 20;
+  u64 table_elements = 10'000'000;
+  u64 fuel = unlimited;
+  u64 cpu_time = unlimited;
+  u64 handles = 1024;
+  u64 mailbox_messages = 100'000;
+  u64 mailbox_bytes = u64{64} << 20;
+  u64 io_bytes = unlimited;
+  u64 io_operations = unlimited;
+  Overflow overflow = Overflow::refuse;
+};
+
+// What becomes of a machine whose root process has ended.
+struct RestartRule {
+  enum class When : u8 { never, on_failure, always };
+  When when = When::never;
+  // After this many restarts in any `within`, the next one is not made: the machine has failed.
+  u32 intensity = 3;
+  u64 within = 5'000'000'000;
+  // The pause before a restart: doubles with each one in `within`, up to `max_backoff`.
+  u64 backoff = 100'000'000;
+  u64 max_backoff = 10'000'000'000;
+};
+
+struct MachineSpec {
+  std::string name;                    // 1 to 64 of A-Z a-z 0-9 . _ -, the first no sign
+  std::string module;                  // path of the root process's module
+  std::vector<std::string> arguments;  // that follow the name of the program
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<Directory> directories;
+  std::vector<std::string> names;  // that the root process is registered by
+  // Paths. Standard input: empty, there is none. Standard output and error are appended to; empty:
+  // they go to the log. Of the log, empty: no file.
+  std::string input;
+  std::string output;
+  std::string error;
+  std::string log;
+  u32 weight = policy::default_weight;
+  MachineLimits limits;
+  ProcessLimits process;
+  RestartRule restart;
+};
+
+struct MachineFile {
+  std::string policy;  // the name of a row of policy::all()
+  u32 workers = 0;     // 0: one for each processor
+  std::vector<MachineSpec> machines;
+};
+
+// Reads a machine file; `name` is for messages, relative paths are relative to `folder`. Errors:
+// malformed (no TOML), invalid (both with "name:line:column" as place), limit.
+base::Result<MachineFile> read_machine_file(std::string_view name, std::string_view text,
+                                            std::string_view folder);
+// Reads one machine, out of a file or a request. Without a `folder`, paths must be absolute.
+MachineSpec read_machine(Reader& reader, const Node& node, std::string_view folder);
+// The description that read_machine reads as the same again. Only with absolute paths.
+nlohmann::ordered_json to_json(const MachineSpec& spec);
+
+// Whether a text can be a machine's name.
+bool is_machine_name(std::string_view name);
+
+}  // namespace atollvm::machine
