@@ -1,4 +1,7 @@
 // Making processes: imports, memories, tables, globals, segments.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -233,6 +236,44 @@ TEST_CASE("instantiation: tables start with their initial value") {
   CHECK(tables[0]->elements == std::vector<u64>(3, runtime::function_reference(0, function)));
   CHECK(tables[1]->elements == std::vector<u64>(2, 0));
   CHECK(process->usage().table_elements == 5);
+}
+
+TEST_CASE("instantiation: zero pages of a data segment are not touched") {
+  constexpr u64 host_page = 4096;
+  ModuleBuilder module;
+  module.memory(2, {}, 16);
+  std::string bytes(100'000, '\0');
+  bytes[0] = 'a';
+  bytes[50'000] = 'b';
+  bytes.back() = 'c';
+  add_active_data(module, 0, {ModuleBuilder::i32_const(100)}, bytes);
+  const auto program = program_of(module);
+  // Emulators and hosts with larger pages see other pages.
+  std::vector<unsigned char> resident(2 * 65536 / host_page);
+  for (u32 round = 0; round < 3; ++round) {
+    const auto process = process_of(program);
+    const runtime::Memory& memory = *process->instance().memories[0];
+    const bool seen = static_cast<u64>(sysconf(_SC_PAGESIZE)) == host_page &&
+                      mincore(memory.base(), memory.size(), resident.data()) == 0;
+    if (seen) {
+      CHECK(std::count_if(resident.begin(), resident.end(), [](u8 byte) { return byte & 1; }) == 3);
+    }
+    CHECK(text(memory, 100, bytes.size()) == bytes);
+    CHECK(text(memory, 100 + bytes.size(), 1000) == std::string(1000, '\0'));
+  }
+}
+
+TEST_CASE("instantiation: a data segment's zeros replace what an earlier one wrote") {
+  ModuleBuilder module;
+  module.memory(1, {}, 16);
+  add_active_data(module, 0, {ModuleBuilder::i32_const(8000)}, std::string(20'000, 'x'));
+  add_active_data(module, 0, {ModuleBuilder::i32_const(10'000)}, std::string(9000, '\0'));
+  add_active_data(module, 0, {ModuleBuilder::i32_const(30'000)}, "y");
+  const auto process = process_of(module);
+  const runtime::Memory& memory = *process->instance().memories[0];
+  CHECK(text(memory, 8000, 20'000) ==
+        std::string(2000, 'x') + std::string(9000, '\0') + std::string(9000, 'x'));
+  CHECK(text(memory, 30'000, 1) == "y");
 }
 
 TEST_CASE("instantiation: minimum sizes above the limits are refused") {

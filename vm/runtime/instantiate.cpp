@@ -4,6 +4,7 @@
 #include <limits>
 #include <new>
 
+#include "vm/base/zero.hpp"
 #include "vm/runtime/process.hpp"
 
 namespace atollvm::runtime {
@@ -29,7 +30,10 @@ base::Status fill_elements(Instance& instance, u32 index, const mod::ElemSegment
   return {};
 }
 
-base::Status fill_memory(Instance& instance, u32 index, const mod::DataSegment& segment) {
+// `written` is how far segments before this one went, in whichever memory; it is brought up to
+// date.
+base::Status fill_memory(Instance& instance, u32 index, const mod::DataSegment& segment,
+                         u64& written) {
   Memory& memory = *instance.memories[segment.memory];
   const u64 offset = static_cast<u32>(evaluate(segment.offset, instance));
   if (offset + segment.bytes.size() > memory.size()) {
@@ -38,9 +42,15 @@ base::Status fill_memory(Instance& instance, u32 index, const mod::DataSegment& 
                      std::to_string(segment.bytes.size()) + " bytes at " + std::to_string(offset) +
                      " in a memory of " + std::to_string(memory.size())};
   }
-  if (!segment.bytes.empty()) {
+  if (segment.bytes.empty()) return {};
+  const u64 imported = instance.memories.size() - instance.program->module().memories.size();
+  if (segment.memory >= imported && offset >= written) {
+    base::copy_to_zeros(memory.base() + offset, reinterpret_cast<const u8*>(segment.bytes.data()),
+                        segment.bytes.size());
+  } else {
     std::memcpy(memory.base() + offset, segment.bytes.data(), segment.bytes.size());
   }
+  written = std::max(written, offset + segment.bytes.size());
   return {};
 }
 
@@ -219,10 +229,11 @@ base::Status Process::fill(Instance& instance) {
     }
     instance.dropped[instance.elem_segment(i)] = true;
   }
+  u64 written = 0;
   for (u32 i = 0; i < module.datas.size(); ++i) {
     const mod::DataSegment& segment = module.datas[i];
     if (segment.mode != mod::SegmentMode::active) continue;
-    if (base::Status status = fill_memory(instance, i, segment); !status) return status;
+    if (base::Status status = fill_memory(instance, i, segment, written); !status) return status;
     instance.dropped[instance.data_segment(i)] = true;
   }
   return {};

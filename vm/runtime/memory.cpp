@@ -3,6 +3,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
+
+#include "vm/base/poison.hpp"
+#include "vm/base/zero.hpp"
+#include "vm/runtime/strips.hpp"
 
 namespace atollvm::runtime {
 
@@ -11,6 +16,9 @@ namespace {
 constexpr u64 host_page = 65536;  // of every supported host, or a multiple
 constexpr u64 guard_bytes = 32u << 20;
 constexpr u64 full_reserve = (u64{1} << 32) + guard_bytes;
+// Up to here a block of the heap: a tenth of the time of a slot, whose first touched byte costs a
+// page fault, for at most one resident page more.
+constexpr u64 largest_block = 8192;
 
 u64 round_up(u64 bytes) { return (bytes + host_page - 1) / host_page * host_page; }
 
@@ -27,7 +35,7 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
   if (strategy == MemoryStrategy::guarded) {
     memory->base_ = map(full_reserve, PROT_NONE);
     if (memory->base_ == nullptr) return nullptr;
-    memory->reserved_ = full_reserve;
+    memory->home_ = Home::mapping;
   }
   if (type.size.min > (u64{1} << 32) >> type.page_shift) return nullptr;
   const u64 bytes = type.size.min << type.page_shift;
@@ -35,9 +43,7 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
   return memory;
 }
 
-Memory::~Memory() {
-  if (base_ != nullptr) munmap(base_, reserved_);
-}
+Memory::~Memory() { leave(); }
 
 i64 Memory::grow(u64 delta_pages) {
   const u64 old_pages = pages();
@@ -49,28 +55,87 @@ i64 Memory::grow(u64 delta_pages) {
   return static_cast<i64>(old_pages);
 }
 
-// Makes `bytes` bytes usable; new ones are zero because they were never writable before, or were
-// beyond size_ where nothing writes. Capacity doubles, so that growth by small steps is cheap.
+// Makes `bytes` bytes usable; new ones are zero because they were so when they came here, and
+// nothing writes beyond size_.
 bool Memory::resize(u64 bytes) {
   if (bytes > capacity_) {
-    u64 capacity = round_up(bytes);
-    if (strategy_ == MemoryStrategy::guarded) {
-      if (mprotect(base_, capacity, PROT_READ | PROT_WRITE) != 0) return false;
-    } else if (base_ == nullptr) {
-      base_ = map(capacity, PROT_READ | PROT_WRITE);
-      if (base_ == nullptr) return false;
-      reserved_ = capacity;
-    } else {
-      capacity = std::max(capacity, std::min(capacity_ * 2, round_up(byte_limit_)));
-      void* at = mremap(base_, reserved_, capacity, MREMAP_MAYMOVE);
-      if (at == MAP_FAILED) return false;
-      base_ = static_cast<u8*>(at);
-      reserved_ = capacity;
-    }
-    capacity_ = capacity;
+    base::unpoison(base_ + size_, capacity_ - size_);
+    const bool done = reserve(bytes);
+    if (done) size_ = bytes;
+    base::poison(base_ + size_, capacity_ - size_);
+    return done;
   }
+  base::unpoison(base_ + size_, bytes - size_);
   size_ = bytes;
   return true;
+}
+
+// Capacity at least doubles, so that growth by small steps is cheap.
+bool Memory::reserve(u64 bytes) {
+  if (strategy_ == MemoryStrategy::guarded) {
+    const u64 capacity = round_up(bytes);
+    if (mprotect(base_, capacity, PROT_READ | PROT_WRITE) != 0) return false;
+    capacity_ = capacity;
+    return true;
+  }
+  if (bytes <= largest_block) return reserve_block(bytes);
+  if (bytes > largest_strip_slot()) return reserve_mapping(bytes);
+  const StripSlot slot = take_strip_slot(bytes);
+  if (slot.base == nullptr) return false;
+  settle(Home::slot, slot.base, slot.bytes, slot.strip);
+  return true;
+}
+
+bool Memory::reserve_block(u64 bytes) {
+  const u64 capacity = std::max(bytes, std::min(capacity_ * 2, largest_block));
+  u8* const block = static_cast<u8*>(std::calloc(capacity, 1));
+  if (block == nullptr) return false;
+  settle(Home::block, block, capacity, nullptr);
+  return true;
+}
+
+bool Memory::reserve_mapping(u64 bytes) {
+  const u64 capacity = std::max(round_up(bytes), std::min(capacity_ * 2, round_up(byte_limit_)));
+  if (home_ != Home::mapping) {
+    u8* const base = map(capacity, PROT_READ | PROT_WRITE);
+    if (base == nullptr) return false;
+    settle(Home::mapping, base, capacity, nullptr);
+    return true;
+  }
+  void* const at = mremap(base_, capacity_, capacity, MREMAP_MAYMOVE);
+  if (at == MAP_FAILED) return false;
+  base_ = static_cast<u8*>(at);
+  capacity_ = capacity;
+  return true;
+}
+
+// Moves to `capacity` zero bytes at `base`, which are the memory's from now on.
+void Memory::settle(Home home, u8* base, u64 capacity, Strip* strip) {
+  base::unpoison(base, capacity);
+  base::copy_to_zeros(base, base_, size_);
+  leave();
+  home_ = home;
+  base_ = base;
+  capacity_ = capacity;
+  strip_ = strip;
+}
+
+// Gives up where it is.
+void Memory::leave() {
+  switch (home_) {
+    case Home::none:
+      return;
+    case Home::block:
+      std::free(base_);
+      return;
+    case Home::slot:
+      release_strip_slot(strip_, base_);
+      return;
+    case Home::mapping:
+      base::unpoison(base_, capacity_);
+      munmap(base_, strategy_ == MemoryStrategy::guarded ? full_reserve : capacity_);
+      return;
+  }
 }
 
 }  // namespace atollvm::runtime

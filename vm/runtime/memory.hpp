@@ -8,9 +8,12 @@
 
 namespace atollvm::runtime {
 
+struct Strip;
+
 // How accesses of compiled code are kept inside; the interpreter always checks explicitly.
 enum class MemoryStrategy : u8 {
-  checked,  // exact size, compared at each access; may move when it grows
+  checked,  // exact size, compared at each access; may move when it grows; small ones share
+            // mappings
   guarded,  // 4 GiB and a guard are reserved; never moves
 };
 
@@ -38,15 +41,24 @@ class Memory {
  private:
   Memory(const mod::MemoryType& type, u64 byte_limit, MemoryStrategy strategy)
       : type_(type), byte_limit_(byte_limit), strategy_(strategy) {}
+  // Where its bytes are.
+  enum class Home : u8 { none, block, slot, mapping };
+
   bool resize(u64 bytes);
+  bool reserve(u64 bytes);
+  bool reserve_block(u64 bytes);
+  bool reserve_mapping(u64 bytes);
+  void settle(Home home, u8* base, u64 capacity, Strip* strip);
+  void leave();
 
   mod::MemoryType type_;
   u64 byte_limit_;
   MemoryStrategy strategy_;
+  Home home_ = Home::none;
   u8* base_ = nullptr;
-  u64 size_ = 0;      // bytes that guests may use
-  u64 capacity_ = 0;  // bytes that are readable and writable
-  u64 reserved_ = 0;  // bytes of address space
+  u64 size_ = 0;            // bytes that guests may use
+  u64 capacity_ = 0;        // bytes that are readable and writable; beyond size_ they are zero
+  Strip* strip_ = nullptr;  // that the slot is in
 };
 
 }  // namespace atollvm::runtime
