@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <random>
 #include <thread>
@@ -36,6 +35,11 @@ std::unique_ptr<Memory> make(u64 bytes) {
   return memory;
 }
 
+// Inline: a call that is interrupted by the page fault takes 400 ns longer than a store.
+[[gnu::always_inline]] inline void touch(u8* at, u64 bytes) {
+  for (u64 i = 0; i < bytes; i += 64) *static_cast<volatile u8*>(at + i) = 1;
+}
+
 double cpu_now() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -54,7 +58,7 @@ double one_by_one(u64 bytes, u64 touched) {
   constexpr u64 count = 4096;
   return least([&] {
     const double start = cpu_now();
-    for (u64 i = 0; i < count; ++i) std::memset(make(bytes)->base(), 1, touched);
+    for (u64 i = 0; i < count; ++i) touch(make(bytes)->base(), touched);
     return (cpu_now() - start) / count;
   });
 }
@@ -64,7 +68,7 @@ double replaced(u64 bytes, u64 touched, u64 alive) {
   Memories all;
   for (u64 i = 0; i < alive; ++i) {
     all.push_back(make(bytes));
-    std::memset(all.back()->base(), 1, touched);
+    touch(all.back()->base(), touched);
   }
   std::mt19937 random(1);
   constexpr u64 count = 4096;
@@ -74,7 +78,7 @@ double replaced(u64 bytes, u64 touched, u64 alive) {
       auto& memory = all[random() % alive];
       memory.reset();
       memory = make(bytes);
-      std::memset(memory->base(), 1, touched);
+      touch(memory->base(), touched);
     }
     return (cpu_now() - start) / count;
   });
@@ -90,7 +94,7 @@ double on_threads(u64 bytes, u64 touched, u64 threads) {
       running.emplace_back([&] {
         for (u64 k = 0; k < count; ++k) {
           const auto memory = make(bytes);
-          if (touched > 0) std::memset(memory->base(), 1, touched);
+          touch(memory->base(), touched);
         }
       });
     }
@@ -115,7 +119,7 @@ void many(u64 count) {
   double start = cpu_now();
   for (u64 i = 0; i < count; ++i) {
     all.push_back(make(page));
-    std::memset(all.back()->base(), 1, 4096);
+    touch(all.back()->base(), 4096);
   }
   std::printf("many.made.ns %.0f\n", (cpu_now() - start) / static_cast<double>(count));
   std::printf("many.resident.bytes %.0f\n",
