@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <thread>
 
 #include "atoll/embed/impl.hpp"
+#include "atoll/embed/scheduled.hpp"
 #include "scheduler/core/runner.hpp"
 #include "scheduler/loop/loop.hpp"
 #include "stdlib/host/host.hpp"
@@ -76,11 +78,15 @@ struct Process::Impl {
   usize stage = 0;
   bool started = false;        // the start function and `_initialize` have run
   std::vector<Value> results;  // of the call that returned last
+  bool is_run = false;         // not a call
   bool ended = false;
   bool running = false;        // in a run or call: another one is made by its host functions
   bool under_way = false;      // a call stopped for lack of fuel
   Outcome last;                // of the run or call before
   std::optional<Error> error;  // of the Function that failed last
+  Scheduling scheduling;
+  bool scheduled = false;      // run() needs a scheduler
+  std::optional<MainEnd> end;  // of a scheduled run
   u64 fuel_given = 0;
   std::chrono::nanoseconds run_time{0};
 
@@ -96,8 +102,10 @@ struct Process::Impl {
   bool report(runtime::Outcome how);
   [[gnu::noinline]] void returned();
   base::Status grant(const ProcessOptions& options);
+  base::Result<runtime::Outcome> run_with_others();
   base::Result<runtime::Outcome> run_stages(std::span<const runtime::Slot> arguments);
   Outcome to_outcome(runtime::Outcome outcome);
+  Outcome to_outcome(runtime::Outcome outcome, std::vector<runtime::TraceFrame> trace);
 };
 
 // The index of an exported function of the module's own code, if its type has no parameters and,
@@ -237,6 +245,8 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
     impl->environment.variables.push_back(name + "=" + value);
   }
   impl->imports = options.imports;
+  impl->scheduling = options.scheduling;
+  impl->scheduled = uses_processes(*impl->program) && Access::impl(impl->imports) == nullptr;
   if (impl->imports_from("atoll")) impl->functions = host::functions(impl->environment);
   impl->add_wasi();
   if (options.trap_unknown_imports) impl->add_unknown();
@@ -258,8 +268,48 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   return Process(std::move(impl));
 }
 
+// The main process, begun anew with what this one was given, and those that it starts.
+base::Result<runtime::Outcome> Process::Impl::run_with_others() {
+  ScheduledRun run;
+  run.scheduler.workers = scheduling.workers != 0
+                              ? scheduling.workers
+                              : std::max(std::thread::hardware_concurrency(), 1u);
+  if (!scheduling.policy.empty()) {
+    run.scheduler.policy = policy::find(scheduling.policy);
+    if (run.scheduler.policy == nullptr) {
+      return base::Error{base::ErrorCode::not_found, scheduling.policy,
+                         "no such scheduling policy; `atoll sched --list` lists them"};
+    }
+  }
+  run.scheduler.slice_ns = static_cast<u64>(std::chrono::nanoseconds(scheduling.slice).count());
+  run.machine.name = program->module().name;
+  run.machine.max_processes = scheduling.max_processes;
+  run.machine.host = functions;
+  run.machine.owner = &host;
+  run.main.program = program;
+  run.main.like = &process->instance();
+  run.main.functions = stages;
+  run.main.limits = process->limits();
+  run.main.memory = process->memory_strategy();
+  for (cap::Handle number = 0; const cap::Capability* each = process->handles().find(number);
+       ++number) {
+    run.main.handles.push_back(*each);
+  }
+  if (scheduling.on_crash) {
+    run.on_crash = [this](u64 pid, const runtime::Outcome& how,
+                          std::vector<runtime::TraceFrame> trace) {
+      scheduling.on_crash(pid, to_outcome(how, std::move(trace)));
+    };
+  }
+  auto ended_by = run_scheduled(std::move(run), loop, *runner);
+  if (!ended_by) return std::move(ended_by).error();
+  end = *std::move(ended_by);
+  return end->outcome;
+}
+
 // The arguments are the last stage's.
 base::Result<runtime::Outcome> Process::Impl::run_stages(std::span<const runtime::Slot> arguments) {
+  if (scheduled && arguments.empty() && is_run) return run_with_others();
   runtime::Outcome how;
   for (; stage < stages.size(); ++stage) {
     if (!under_way) {
@@ -278,11 +328,25 @@ base::Result<runtime::Outcome> Process::Impl::run_stages(std::span<const runtime
 }
 
 Outcome Process::Impl::to_outcome(runtime::Outcome how) {
+  if (end) {
+    Outcome result = to_outcome(how, std::move(end->trace));
+    if (end->exit_code) result.exit_code = *end->exit_code;
+    return result;
+  }
+  Outcome result = to_outcome(how, how.kind == runtime::Outcome::Kind::finished
+                                       ? std::vector<runtime::TraceFrame>()
+                                       : process->trace());
+  if (how.kind == runtime::Outcome::Kind::finished && !process->results().empty()) {
+    result.exit_code = static_cast<u32>(process->results()[0]);
+  }
+  return result;
+}
+
+Outcome Process::Impl::to_outcome(runtime::Outcome how, std::vector<runtime::TraceFrame> trace) {
   Outcome result;
   result.kind = kind_of(how);
   switch (how.kind) {
     case runtime::Outcome::Kind::finished:
-      if (!process->results().empty()) result.exit_code = static_cast<u32>(process->results()[0]);
       return result;
     case runtime::Outcome::Kind::exited:
       result.exit_code = how.exit_code;
@@ -295,7 +359,7 @@ Outcome Process::Impl::to_outcome(runtime::Outcome how) {
       if (result.trap == Trap::host_error) result.message = std::exchange(host.message, {});
       break;
   }
-  for (runtime::TraceFrame& frame : process->trace()) {
+  for (runtime::TraceFrame& frame : trace) {
     result.trace.push_back(
         {frame.depth, frame.function, frame.pc, std::move(frame.name), std::move(frame.location)});
   }
@@ -315,6 +379,7 @@ Result<Outcome> Process::run() {
                  "no exported function `main` of type () -> i32 or (), nor `_start` or "
                  "`_initialize` of type ()"};
   }
+  impl.is_run = true;
   const auto ended = impl.run_timed({});
   impl.ended = !impl.under_way;
   if (!ended) return to_public(ended.error());
@@ -576,14 +641,16 @@ void Process::add_fuel(std::uint64_t amount) {
 void Process::interrupt() noexcept { impl_->runner->stop(runtime::Trap::interrupted); }
 
 Stats Process::stats() const {
-  const runtime::Process::Usage usage = impl_->process->usage();
+  const auto& end = impl_->end;
+  const runtime::Process::Usage usage = end ? end->usage : impl_->process->usage();
   Stats stats;
   stats.run_time = impl_->run_time;
   stats.memory_bytes = usage.memory_bytes;
   stats.stack_bytes = usage.stack_bytes;
   stats.table_elements = usage.table_elements;
   if (impl_->process->counts_fuel()) {
-    stats.fuel_used = impl_->fuel_given - static_cast<u64>(impl_->process->fuel());
+    stats.fuel_used =
+        impl_->fuel_given - static_cast<u64>(end ? end->fuel : impl_->process->fuel());
   }
   return stats;
 }

@@ -21,13 +21,16 @@ void Runner::withdraw(runtime::Trap why) noexcept {
   stop_.compare_exchange_strong(expected, nothing);
 }
 
+std::optional<runtime::Trap> Runner::take_request() noexcept {
+  if (stop_.load() == nothing) return std::nullopt;
+  const u32 why = stop_.exchange(nothing);
+  if (why == nothing) return std::nullopt;
+  return static_cast<runtime::Trap>(why);
+}
+
 runtime::Outcome Runner::run() {
   while (true) {
-    if (stop_.load() != nothing) {
-      if (const u32 why = stop_.exchange(nothing); why != nothing) {
-        return process_.stop(static_cast<runtime::Trap>(why));
-      }
-    }
+    if (const auto why = take_request()) return process_.stop(*why);
     const runtime::Outcome outcome = run_(process_);
     switch (outcome.kind) {
       case runtime::Outcome::Kind::preempted:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 
 #include "scheduler/loop/loop.hpp"
 #include "vm/runtime/process.hpp"
@@ -24,6 +25,8 @@ class Runner {
   // Ends the call under way, or else the next one, with a trap: at the next safepoint, or at once
   // where it waits. Of several reasons the first one counts. Any thread, async-signal-safe.
   void stop(runtime::Trap why) noexcept;
+  // What stop() asked for, taken out; for whoever runs something else in place of run().
+  std::optional<runtime::Trap> take_request() noexcept;
   // Takes such a request back, if nothing came of it yet. Any thread.
   void withdraw(runtime::Trap why) noexcept;
 

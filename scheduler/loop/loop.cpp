@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <map>
 #include <new>
 #include <stdexcept>
@@ -93,6 +94,7 @@ struct Loop::Impl {
   int set = -1;    // epoll
   int timer = -1;  // timerfd, in `set`
   u64 armed_ns = 0;
+  u64 wake_ns = ~u64{0};  // when run_once is to return
   Ticket next = 1;
   std::map<std::pair<u64, Ticket>, Waiting> timers;  // by deadline, then order of calls
   std::unordered_map<int, Watch> watches;
@@ -139,8 +141,8 @@ Loop::Impl::~Impl() {
 // Sets the timerfd for the first deadline. An earlier setting than needed is left alone: it wakes
 // the loop once for nothing, which is cheaper than a system call at every cancelled timer.
 void Loop::Impl::arm_timer() {
-  if (timers.empty()) return;
-  const u64 first = timers.begin()->first.first;
+  const u64 first = std::min(timers.empty() ? ~u64{0} : timers.begin()->first.first, wake_ns);
+  if (first == ~u64{0}) return;
   if (armed_ns != 0 && armed_ns <= first) return;
   armed_ns = first == 0 ? 1 : first;  // 0 would disarm
   itimerspec at{};
@@ -368,13 +370,18 @@ void Loop::wake() noexcept {
   if (Impl* const self = running_.load(); self != nullptr) uv_async_send(&self->wake_up);
 }
 
-void Loop::run_once(bool block) {
+void Loop::run_once(bool block, u64 deadline_ns) {
   if (!block && impl_ == nullptr) {
     woken_.store(false);
     return;
   }
   Impl& self = impl();
   const bool wait = !woken_.exchange(false) && block;
+  if (wait && deadline_ns != ~u64{0}) {
+    self.wake_ns = deadline_ns;
+    self.arm_timer();
+    self.wake_ns = ~u64{0};
+  }
   uv_run(&self.loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 

@@ -63,7 +63,8 @@ class Loop {
   // Finishes what is due. When nothing is and `block` is set, first waits for something to become
   // due or for wake(). May return without having finished anything. Throws std::runtime_error when
   // the system refuses an event loop (in a host call the same ends as Trap::host_error).
-  void run_once(bool block);
+  // Waits no longer than until the deadline.
+  void run_once(bool block, u64 deadline_ns = ~u64{0});
   // Calls that wait now.
   [[nodiscard]] usize waiting() const;
 

@@ -18,6 +18,7 @@ HostResult call_clock_sleep(Environment&, HostContext& context) {
   if (duration == 0) return context.result_i32(0);
   // Both are below 2^63: the sum can't wrap.
   const u64 deadline = loop::monotonic_ns() + static_cast<u64>(duration);
+  if (is_scheduled(context)) return sleep_until(context, deadline);
   return loop::of(context).after(context, deadline,
                                  [](HostContext& later) { return later.result_i32(0); });
 }

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "scheduler/core/task.hpp"
 #include "stdlib/host/support.hpp"
+#include "stdlib/host/tasks.hpp"
 
 namespace atollvm::host {
 namespace {
@@ -46,6 +48,34 @@ constexpr Constant kinds[] = {
     {"KIND_SOCKET", number(FileType::socket), "socket"},
     {"KIND_LINK", number(FileType::link), "symbolic link"},
 };
+constexpr i64 number(sched::ExitKind kind) { return static_cast<i64>(kind); }
+constexpr i64 number(sched::Overflow rule) { return static_cast<i64>(rule); }
+constexpr i64 number(sched::Task::Phase phase) { return static_cast<i64>(phase); }
+constexpr Constant processes[] = {
+    {"TAG_ANY", sched::tag_any, "receive: whatever comes"},
+    {"TAG_EXIT", sched::tag_exit, "a linked process ended; the message is an ExitInfo"},
+    {"TAG_DOWN", sched::tag_down, "a monitored process ended; the message is an ExitInfo"},
+    {"EXIT_NORMAL", number(sched::ExitKind::normal), "returned, or exit code 0"},
+    {"EXIT_CODE", number(sched::ExitKind::code), "another exit code"},
+    {"EXIT_TRAP", number(sched::ExitKind::trap), "trapped; code is the trap's number"},
+    {"EXIT_KILLED", number(sched::ExitKind::killed), "ended by process_kill"},
+    {"EXIT_FUEL", number(sched::ExitKind::fuel), "used up its fuel"},
+    {"EXIT_TIME", number(sched::ExitKind::time), "used up its CPU time"},
+    {"EXIT_MEMORY", number(sched::ExitKind::memory), "beyond a memory limit"},
+    {"EXIT_MAILBOX", number(sched::ExitKind::mailbox), "its mailbox was full: OVERFLOW_KILL"},
+    {"EXIT_NOPROC", number(sched::ExitKind::noproc), "there was no such process"},
+    {"EXIT_STOPPED", number(sched::ExitKind::stopped), "its machine was destroyed"},
+    {"SPAWN_LINK", spawn_link, "link the new process with this one"},
+    {"SPAWN_MONITOR", spawn_monitor, "monitor it; the references of a process count 1, 2, 3"},
+    {"SPAWN_STDIO", spawn_stdio, "it shares handles 0 to 3; those that are passed come after"},
+    {"OVERFLOW_REFUSE", number(sched::Overflow::refuse), "the sender gets -E_AGAIN"},
+    {"OVERFLOW_NEWEST", number(sched::Overflow::newest), "what has no room is dropped"},
+    {"OVERFLOW_OLDEST", number(sched::Overflow::oldest), "the oldest messages are dropped"},
+    {"OVERFLOW_KILL", number(sched::Overflow::kill), "the receiver ends"},
+    {"STATE_READY", number(sched::Task::Phase::ready), "could run"},
+    {"STATE_RUNNING", number(sched::Task::Phase::running), "runs"},
+    {"STATE_WAITING", number(sched::Task::Phase::waiting), "waits in a host call"},
+};
 constexpr Constant others[] = {
     {"SEEK_START", 0, "seek from the start"},
     {"SEEK_CURRENT", 1, "seek from the position"},
@@ -57,7 +87,8 @@ constexpr Constant others[] = {
 constexpr ConstantGroup groups[] = {
     {"Handles at the start", "", handles}, {"Errors", "E_", errors},
     {"Rights", "RIGHT_", rights},          {"Flags of open", "", open_flags},
-    {"Kinds of files", "", kinds},         {"Other numbers", "", others},
+    {"Kinds of files", "", kinds},         {"Processes", "", processes},
+    {"Other numbers", "", others},
 };
 
 constexpr Field stat_fields[] = {
@@ -76,10 +107,64 @@ constexpr Field entry_fields[] = {
     {"name_length", "u32", "bytes; the name follows the structure, then the next entry"},
     {"kind", "u8", "KIND_"},
 };
+constexpr Field spawn_fields[] = {
+    {"flags", "u32", "SPAWN_"},
+    {"weight", "i32", "its share beside others of the machine; 0: 100"},
+    {"priority", "i32", "1 to 31, the most urgent; 0 or -1: as the parent"},
+    {"overflow", "u32", "OVERFLOW_"},
+    {"handles", "u32", "address of numbers of handles to pass, an i32 each"},
+    {"handle_count", "u32", ""},
+    {"handle_limit", "u32", "0: as the parent"},
+    {"mailbox_messages", "u32", "limit; 0: 100,000"},
+    {"mailbox_bytes", "u64", "limit; 0: 64 MiB"},
+    {"memory", "u64", "limit in bytes; 0: as the parent, which also is the most"},
+    {"stack", "u64", "limit in bytes; 0: as the parent, which also is the most"},
+    {"fuel", "u64", "0: not counted, or half of the parent's where the parent's is"},
+    {"time", "u64", "CPU time in nanoseconds; 0: as the parent"},
+};
+constexpr Field message_fields[] = {
+    {"sender", "i64", "pid; of a timer's message the receiver's own"},
+    {"tag", "i32", ""},
+    {"size", "u32", "bytes"},
+    {"handle_count", "u32", ""},
+    {"handle0", "u32", "the numbers of the handles that came with it"},
+    {"handle1", "u32", ""},
+    {"handle2", "u32", ""},
+    {"handle3", "u32", ""},
+    {"handle4", "u32", ""},
+    {"handle5", "u32", ""},
+    {"handle6", "u32", ""},
+    {"handle7", "u32", ""},
+};
+constexpr Field exit_fields[] = {
+    {"pid", "i64", "which process"},
+    {"reference", "i64", "process_monitor's; 0: a link"},
+    {"reason", "i32", "EXIT_"},
+    {"code", "i32", "exit code or trap"},
+};
+constexpr Field info_fields[] = {
+    {"pid", "i64", ""},
+    {"parent", "i64", "0: none"},
+    {"state", "u32", "STATE_"},
+    {"priority", "u32", ""},
+    {"weight", "u32", ""},
+    {"links", "u32", "linked processes"},
+    {"messages", "u32", "in its mailbox"},
+    {"handles", "u32", ""},
+    {"mailbox_bytes", "u64", ""},
+    {"memory", "u64", "bytes of its linear memories"},
+    {"stack", "u64", "bytes"},
+    {"cpu", "u64", "nanoseconds that it ran"},
+    {"traps_exits", "u32", "1 or 0"},
+};
 constexpr Structure structs[] = {
     {"Stat", "What stat tells, 64 bytes.", stat_fields},
     {"DirEntry", "An entry that read_dir gives, 24 bytes, followed by its name; not aligned.",
      entry_fields},
+    {"SpawnOptions", "How to start a process, 72 bytes; all 0: as usual.", spawn_fields},
+    {"MessageInfo", "What receive tells of a message, 56 bytes.", message_fields},
+    {"ExitInfo", "How a process ended, 24 bytes.", exit_fields},
+    {"ProcessInfo", "What process_info tells, 80 bytes.", info_fields},
 };
 
 constexpr u32 stat_size = 64;

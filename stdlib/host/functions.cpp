@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 
@@ -110,6 +111,13 @@ std::vector<runtime::HostFunction> functions(Environment& environment) {
     function.restartable = row.restartable;
   }
   return result;
+}
+
+bool is_process_call(std::string_view name) {
+  const auto rows = calls();
+  return std::any_of(rows.begin(), rows.end(), [&](const CallInfo& row) {
+    return row.name == name && row.area == "Processes";
+  });
 }
 
 std::string kind_names(Kind kind) {

@@ -54,6 +54,9 @@ struct CallInfo {
 };
 std::span<const CallInfo> calls();
 
+// Whether a call is of the area of processes: those need a scheduler.
+bool is_process_call(std::string_view name);
+
 // "file", or "stream or file"; "" for none.
 std::string kind_names(cap::Kind kind);
 // {"read", "stat"}; one that can be any of several is a word of its own: "write or append".

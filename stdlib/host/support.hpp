@@ -30,6 +30,11 @@ HostResult attempt_errno(HostContext& context, Attempt attempt) {
                          [](HostContext& later, Errno error) { return later.error32(error); });
 }
 
+// Whether a scheduler's worker runs the process, not an embedder by itself.
+bool is_scheduled(const HostContext& context);
+// Gives 0 at the deadline, monotonic ns. Of a scheduled process.
+HostResult sleep_until(HostContext& context, u64 deadline);
+
 // The 64 bytes of the guest's structure Stat (see constants.cpp) at `address`: 0 or -error.
 HostResult put_stat(HostContext& context, u32 address, const vfs::Outcome<vfs::Stat>& outcome);
 // Whether there is room for them.

@@ -20,10 +20,10 @@ assembler/wasm: $module
 scheduler/loop: $runtime
 scheduler/policy: vm/base
 scheduler/machine: vm/base scheduler/policy
-scheduler/core: $runtime scheduler/loop
+scheduler/core: $runtime scheduler/loop scheduler/policy
 stdlib/vfs: $runtime
 stdlib/guest: vm/base
-stdlib/host: $runtime scheduler/loop stdlib/guest stdlib/vfs
+stdlib/host: $runtime scheduler/loop scheduler/core scheduler/policy stdlib/guest stdlib/vfs
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
 atoll/include:
 atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine stdlib/vfs stdlib/host stdlib/wasi

@@ -169,8 +169,8 @@ struct Worker {
   Instance* instance = nullptr;
   Process* process = nullptr;
   std::atomic<bool> preempt{false};
-  void* loop = nullptr;       // for scheduler/loop
-  void* scheduler = nullptr;  // for scheduler/core; null on an embedder's own thread
+  void* loop = nullptr;  // for scheduler/loop
+  void* core = nullptr;  // for scheduler/core; null on an embedder's own thread
 };
 
 class Process {
@@ -204,6 +204,9 @@ class Process {
   void name_instance(std::string name, u32 instance);
 
   [[nodiscard]] cap::HandleTable& handles();
+  [[nodiscard]] u32 open_handles() const {
+    return handles_ == nullptr ? 0 : handles_->open_count();
+  }
   // For whoever created the process, and its host functions.
   void* owner = nullptr;
   void* environment = nullptr;
@@ -217,6 +220,7 @@ class Process {
   [[nodiscard]] u32 instance_count() const { return instance_count_; }
   [[nodiscard]] const Program& program() const { return *first_.program; }
   [[nodiscard]] const Limits& limits() const { return limits_; }
+  [[nodiscard]] MemoryStrategy memory_strategy() const { return strategy_; }
   // Whether any instance's code works on floating-point numbers.
   [[nodiscard]] bool uses_floats() const { return uses_floats_; }
 

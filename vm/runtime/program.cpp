@@ -53,6 +53,11 @@ std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified) {
     info.zeroed_slots = static_cast<u16>(function.local_slots - info.param_slots);
     info.window_slots = static_cast<u16>(std::max<u32>(function.frame_slots, min_window));
   }
+  if (const auto index = program->find_export("_initialize", mod::ExternKind::function);
+      index && *index >= program->imported_functions_ &&
+      module.types[program->type_of(*index)] == mod::FuncType{}) {
+    program->initializer_ = index;
+  }
   return program;
 }
 

@@ -47,6 +47,8 @@ class Program {
   [[nodiscard]] u32 function_at(u32 pc) const;
   // First word of the instruction that holds this word. Linear in the function's code.
   [[nodiscard]] u32 instruction_at(u32 pc) const;
+  // The function of its own that a WebAssembly reactor wants called first: `_initialize`.
+  [[nodiscard]] std::optional<u32> initializer() const { return initializer_; }
   // The exported thing, or nothing.
   [[nodiscard]] std::optional<u32> find_export(std::string_view name, mod::ExternKind kind) const;
   // "name" or "func[12]", for traces and messages.
@@ -60,6 +62,7 @@ class Program {
   std::vector<u32> function_types_;
   std::vector<u32> canonical_types_;
   u32 imported_functions_ = 0;
+  std::optional<u32> initializer_;
   std::vector<mod::GlobalType> imported_global_types_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,23 +45,6 @@ struct Limits {
   std::optional<std::chrono::milliseconds> time;
 };
 
-struct ProcessOptions {
-  std::vector<std::string> arguments;  // the first is the program's name, by custom
-  std::vector<std::pair<std::string, std::string>> environment;
-  std::vector<DirectoryGrant> directories;
-  // File descriptors of the host for the guest's standard streams; -1: the guest has none. They
-  // stay the caller's, and must stay open while the process lives.
-  int input = -1;
-  int output = -1;
-  int error = -1;
-  // The program's own functions, which guests may import. The functions outlive the process.
-  Imports imports;
-  // Functions that the module imports and nobody provides trap (unknown_import) when they are
-  // called; else such a module has no process.
-  bool trap_unknown_imports = false;
-  Limits limits;
-};
-
 // One function on a guest's stack.
 struct TraceFrame {
   std::uint64_t depth = 0;     // 0: the innermost; where frames are left out, numbers are too
@@ -90,6 +74,37 @@ struct Outcome {
   std::vector<TraceFrame> trace;
 };
 
+// How run() runs a program that starts processes of its own (host calls `spawn` and so on), and all
+// of those. Other programs, and those with functions of the embedder's own, run in the calling
+// thread, where such host calls give -E_NOSYS.
+struct Scheduling {
+  unsigned workers = 0;                   // threads that run processes; 0: one for each CPU
+  std::string policy;                     // as `atoll sched` lists them; empty: fair
+  std::chrono::microseconds slice{1000};  // how long a process runs while others are ready
+  std::uint32_t max_processes = 1 << 20;  // at once
+  // Called from a worker's thread, one at a time, when another process than the main one has ended
+  // by a trap or a limit.
+  std::function<void(std::uint64_t pid, const Outcome& outcome)> on_crash;
+};
+
+struct ProcessOptions {
+  std::vector<std::string> arguments;  // the first is the program's name, by custom
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<DirectoryGrant> directories;
+  // File descriptors of the host for the guest's standard streams; -1: the guest has none. They
+  // stay the caller's, and must stay open while the process lives.
+  int input = -1;
+  int output = -1;
+  int error = -1;
+  // The program's own functions, which guests may import. The functions outlive the process.
+  Imports imports;
+  // Functions that the module imports and nobody provides trap (unknown_import) when they are
+  // called; else such a module has no process.
+  bool trap_unknown_imports = false;
+  Limits limits;
+  Scheduling scheduling;
+};
+
 // What a process has used.
 struct Stats {
   std::chrono::nanoseconds run_time{0};  // wall time in run(), all together
@@ -116,8 +131,10 @@ class Process {
   // () (a WASI command), else `_initialize` of type () (a WASI reactor) and `main` of type
   // () -> i32 (the exit code) or (), as far as they are there. The exit code is 0 where nothing
   // gives another. Blocks until the guest ends or reaches a limit. Again after out_of_fuel: goes
-  // on. Errors: not_found (no entry of such a type), usage (it has ended already), io (no event
-  // loop could be made).
+  // on. A program that imports host calls of processes is run with all that it starts, as
+  // Scheduling says, until its main process ends: of that are the outcome and the statistics, and
+  // it can't go on after out_of_fuel. Errors: not_found (no entry of such a type, no such policy),
+  // usage (it has ended already), io (no event loop could be made, or no threads).
   Result<Outcome> run();
 
   // Calls an exported function. The first call runs the module's start function and, if it has

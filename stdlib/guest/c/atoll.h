@@ -49,6 +49,8 @@
 #define ATOLL_E_RANGE 68  // result does not fit
 #define ATOLL_E_ROFS 69  // read-only file system
 #define ATOLL_E_SPIPE 70  // can't seek
+#define ATOLL_E_SRCH 71  // no such process
+#define ATOLL_E_TIMEDOUT 73  // time is over
 #define ATOLL_E_TXTBSY 74  // program is running
 #define ATOLL_E_XDEV 75  // on another file system
 #define ATOLL_E_NOTCAPABLE 76  // the handle lacks the right
@@ -83,6 +85,31 @@
 #define ATOLL_KIND_FILE 4  // regular file
 #define ATOLL_KIND_SOCKET 6  // socket
 #define ATOLL_KIND_LINK 7  // symbolic link
+
+// --- Processes ---
+#define ATOLL_TAG_ANY -2147483648  // receive: whatever comes
+#define ATOLL_TAG_EXIT -1  // a linked process ended; the message is an ExitInfo
+#define ATOLL_TAG_DOWN -2  // a monitored process ended; the message is an ExitInfo
+#define ATOLL_EXIT_NORMAL 0  // returned, or exit code 0
+#define ATOLL_EXIT_CODE 1  // another exit code
+#define ATOLL_EXIT_TRAP 2  // trapped; code is the trap's number
+#define ATOLL_EXIT_KILLED 3  // ended by process_kill
+#define ATOLL_EXIT_FUEL 4  // used up its fuel
+#define ATOLL_EXIT_TIME 5  // used up its CPU time
+#define ATOLL_EXIT_MEMORY 6  // beyond a memory limit
+#define ATOLL_EXIT_MAILBOX 7  // its mailbox was full: OVERFLOW_KILL
+#define ATOLL_EXIT_NOPROC 8  // there was no such process
+#define ATOLL_EXIT_STOPPED 9  // its machine was destroyed
+#define ATOLL_SPAWN_LINK 1  // link the new process with this one
+#define ATOLL_SPAWN_MONITOR 2  // monitor it; the references of a process count 1, 2, 3
+#define ATOLL_SPAWN_STDIO 4  // it shares handles 0 to 3; those that are passed come after
+#define ATOLL_OVERFLOW_REFUSE 0  // the sender gets -E_AGAIN
+#define ATOLL_OVERFLOW_NEWEST 1  // what has no room is dropped
+#define ATOLL_OVERFLOW_OLDEST 2  // the oldest messages are dropped
+#define ATOLL_OVERFLOW_KILL 3  // the receiver ends
+#define ATOLL_STATE_READY 0  // could run
+#define ATOLL_STATE_RUNNING 1  // runs
+#define ATOLL_STATE_WAITING 2  // waits in a host call
 
 // --- Other numbers ---
 #define ATOLL_SEEK_START 0  // seek from the start
@@ -121,6 +148,84 @@ typedef struct AtollDirEntry {
 static_assert(sizeof(AtollDirEntry) == 24, "");
 #else
 _Static_assert(sizeof(AtollDirEntry) == 24, "");
+#endif
+
+/// How to start a process, 72 bytes; all 0: as usual.
+typedef struct AtollSpawnOptions {
+  uint32_t flags;  // SPAWN_
+  int32_t weight;  // its share beside others of the machine; 0: 100
+  int32_t priority;  // 1 to 31, the most urgent; 0 or -1: as the parent
+  uint32_t overflow;  // OVERFLOW_
+  uint32_t handles;  // address of numbers of handles to pass, an i32 each
+  uint32_t handle_count;
+  uint32_t handle_limit;  // 0: as the parent
+  uint32_t mailbox_messages;  // limit; 0: 100,000
+  uint64_t mailbox_bytes;  // limit; 0: 64 MiB
+  uint64_t memory;  // limit in bytes; 0: as the parent, which also is the most
+  uint64_t stack;  // limit in bytes; 0: as the parent, which also is the most
+  uint64_t fuel;  // 0: not counted, or half of the parent's where the parent's is
+  uint64_t time;  // CPU time in nanoseconds; 0: as the parent
+} AtollSpawnOptions;
+#ifdef __cplusplus
+static_assert(sizeof(AtollSpawnOptions) == 72, "");
+#else
+_Static_assert(sizeof(AtollSpawnOptions) == 72, "");
+#endif
+
+/// What receive tells of a message, 56 bytes.
+typedef struct AtollMessageInfo {
+  int64_t sender;  // pid; of a timer's message the receiver's own
+  int32_t tag;
+  uint32_t size;  // bytes
+  uint32_t handle_count;
+  uint32_t handle0;  // the numbers of the handles that came with it
+  uint32_t handle1;
+  uint32_t handle2;
+  uint32_t handle3;
+  uint32_t handle4;
+  uint32_t handle5;
+  uint32_t handle6;
+  uint32_t handle7;
+} AtollMessageInfo;
+#ifdef __cplusplus
+static_assert(sizeof(AtollMessageInfo) == 56, "");
+#else
+_Static_assert(sizeof(AtollMessageInfo) == 56, "");
+#endif
+
+/// How a process ended, 24 bytes.
+typedef struct AtollExitInfo {
+  int64_t pid;  // which process
+  int64_t reference;  // process_monitor's; 0: a link
+  int32_t reason;  // EXIT_
+  int32_t code;  // exit code or trap
+} AtollExitInfo;
+#ifdef __cplusplus
+static_assert(sizeof(AtollExitInfo) == 24, "");
+#else
+_Static_assert(sizeof(AtollExitInfo) == 24, "");
+#endif
+
+/// What process_info tells, 80 bytes.
+typedef struct AtollProcessInfo {
+  int64_t pid;
+  int64_t parent;  // 0: none
+  uint32_t state;  // STATE_
+  uint32_t priority;
+  uint32_t weight;
+  uint32_t links;  // linked processes
+  uint32_t messages;  // in its mailbox
+  uint32_t handles;
+  uint64_t mailbox_bytes;
+  uint64_t memory;  // bytes of its linear memories
+  uint64_t stack;  // bytes
+  uint64_t cpu;  // nanoseconds that it ran
+  uint32_t traps_exits;  // 1 or 0
+} AtollProcessInfo;
+#ifdef __cplusplus
+static_assert(sizeof(AtollProcessInfo) == 80, "");
+#else
+_Static_assert(sizeof(AtollProcessInfo) == 80, "");
 #endif
 
 #ifdef __cplusplus
@@ -250,6 +355,87 @@ int32_t atoll_rmdir_at(int32_t dir, const char* p, uint32_t n);
 /// -E_NOTEMPTY. dir is a directory or name space with remove.
 ATOLL_IMPORT(rename_at)
 int32_t atoll_rename_at(int32_t dir, const char* p, uint32_t n, int32_t to_dir, const char* to_p, uint32_t to_n);
+
+// --- Processes ---
+/// The number of this process (its pid): positive, plain data, and without meaning outside of its
+/// machine.
+ATOLL_IMPORT(process_self)
+int64_t atoll_process_self(void);
+/// The pid of the process that started this one; 0: none did.
+ATOLL_IMPORT(process_parent)
+int64_t atoll_process_parent(void);
+/// The number of the exported function whose name is the n bytes at p, for spawn. -E_NOENT: there
+/// is none of the module's own.
+ATOLL_IMPORT(entry_find)
+int32_t atoll_entry_find(void* p, uint32_t n);
+/// Starts an exported function of this module in a new process, and gives its pid. Its arguments
+/// are the count i64 at args, one for each parameter: of an i32 or f32 the lower half. options: 0,
+/// or the address of SpawnOptions. -E_INVAL: no such function, another number of arguments, or
+/// options that mean nothing, -E_BADF: a handle to pass, -E_AGAIN: the machine may have no more
+/// processes, -E_NOMEM, -E_MFILE.
+ATOLL_IMPORT(spawn)
+int64_t atoll_spawn(int32_t entry, int32_t args, int32_t count, int32_t options);
+/// Sends the n bytes at p to a process. -E_SRCH, -E_AGAIN: its mailbox is full, -E_INVAL: tag is
+/// negative, -E_TOOBIG: n is above 16 MiB, -E_NOMEM.
+ATOLL_IMPORT(process_send)
+int32_t atoll_process_send(int64_t pid, int32_t tag, void* p, uint32_t n);
+/// As process_send, with the count handles (at most 8) whose numbers are at handles, each an i32:
+/// they are gone from this process, unless the call fails. -E_BADF.
+ATOLL_IMPORT(process_send_handles)
+int32_t atoll_process_send_handles(int64_t pid, int32_t tag, void* p, uint32_t n, int32_t handles, int32_t count);
+/// Takes the oldest message with the tag (TAG_ANY: the oldest) out of the mailbox into the n bytes
+/// at p, and gives its length. Waits for one, at most timeout nanoseconds (0: not at all; negative:
+/// for ever). info: 0, or the address of a MessageInfo to fill. -E_TIMEDOUT, -E_RANGE: longer than
+/// n, -E_MFILE: no room for its handles; with these two info is filled and the message stays.
+ATOLL_IMPORT(receive)
+int32_t atoll_receive(int32_t tag, void* p, uint32_t n, int64_t timeout, int32_t info);
+/// Lets others run, and gives 0.
+ATOLL_IMPORT(process_yield)
+int32_t atoll_process_yield(void);
+/// Binds this process and another one: when one ends, the other gets an exit signal. Where there is
+/// no such process, this one gets the signal at once, with EXIT_NOPROC.
+ATOLL_IMPORT(process_link)
+int32_t atoll_process_link(int64_t pid);
+/// Undoes process_link, from either side.
+ATOLL_IMPORT(process_unlink)
+int32_t atoll_process_unlink(int64_t pid);
+/// Asks for a message with the tag TAG_DOWN when a process ends, or at once (EXIT_NOPROC) where
+/// there is none, and gives a reference: a positive number.
+ATOLL_IMPORT(process_monitor)
+int64_t atoll_process_monitor(int64_t pid);
+/// Undoes process_monitor, and drops its message if that has come.
+ATOLL_IMPORT(process_demonitor)
+int32_t atoll_process_demonitor(int64_t reference);
+/// Whether exit signals come as messages with the tag TAG_EXIT (1); else (0) a signal other than
+/// EXIT_NORMAL ends this process for the same reason. Gives what it was.
+ATOLL_IMPORT(process_trap_exit)
+int32_t atoll_process_trap_exit(int32_t on);
+/// Sends an exit signal, EXIT_CODE with the code (0: EXIT_NORMAL). -E_SRCH.
+ATOLL_IMPORT(process_exit)
+int32_t atoll_process_exit(int64_t pid, int32_t code);
+/// Ends a process, with EXIT_KILLED. -E_SRCH.
+ATOLL_IMPORT(process_kill)
+int32_t atoll_process_kill(int64_t pid);
+/// Gives a process a name, the n bytes at p (1 to 255), for as long as it lives. Names are the
+/// machine's. -E_EXIST, -E_SRCH, -E_INVAL.
+ATOLL_IMPORT(name_register)
+int32_t atoll_name_register(void* p, uint32_t n, int64_t pid);
+/// Takes a name away. -E_NOENT.
+ATOLL_IMPORT(name_unregister)
+int32_t atoll_name_unregister(void* p, uint32_t n);
+/// The pid of the process with a name. -E_NOENT.
+ATOLL_IMPORT(name_find)
+int64_t atoll_name_find(void* p, uint32_t n);
+/// Fills the ProcessInfo at to. -E_SRCH.
+ATOLL_IMPORT(process_info)
+int32_t atoll_process_info(int64_t pid, void* to);
+/// Sends this process a message of the 8 bytes of value after ns nanoseconds, and gives the timer's
+/// number. -E_AGAIN: it has 4096 timers, -E_INVAL: ns or tag is negative.
+ATOLL_IMPORT(timer_start)
+int64_t atoll_timer_start(int64_t ns, int32_t tag, int64_t value);
+/// Stops a timer. -E_NOENT: it has sent its message, or never was.
+ATOLL_IMPORT(timer_cancel)
+int32_t atoll_timer_cancel(int64_t id);
 
 #ifdef __cplusplus
 }

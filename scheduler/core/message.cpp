@@ -1,0 +1,99 @@
+#include "scheduler/core/message.hpp"
+
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+namespace atollvm::sched {
+
+Message* Message::make(u32 size) noexcept {
+  void* const place = std::malloc(sizeof(Message) + size);
+  if (place == nullptr) return nullptr;
+  Message* const message = new (place) Message;
+  message->size = size;
+  return message;
+}
+
+void Message::destroy(Message* message) noexcept {
+  message->~Message();
+  std::free(message);
+}
+
+Mailbox::~Mailbox() {
+  collect();
+  while (first_ != nullptr) Message::destroy(std::exchange(first_, first_->next));
+}
+
+void Mailbox::append(MessagePtr message) {
+  ++appended_;
+  appended_bytes_ += message->charge();
+  Message* const added = message.release();
+  if (has_news()) {
+    last_arrived_->next = added;
+  } else {
+    arrived_.store(added, std::memory_order_relaxed);
+  }
+  last_arrived_ = added;
+}
+
+void Mailbox::collect() {
+  Message* const added = arrived_.load(std::memory_order_relaxed);
+  if (added == nullptr) return;
+  (first_ == nullptr ? first_ : last_->next) = added;
+  last_ = last_arrived_;
+  arrived_.store(nullptr, std::memory_order_relaxed);
+}
+
+// Only the receiver removes, or others under its lock where nothing is private: so one at a time.
+void Mailbox::count_out(const Message& message) {
+  removed_.store(removed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  removed_bytes_.store(removed_bytes_.load(std::memory_order_relaxed) + message.charge(),
+                       std::memory_order_relaxed);
+}
+
+bool Mailbox::drop_oldest() {
+  collect();
+  if (first_ == nullptr) return false;
+  const MessagePtr oldest(first_);
+  if (seen_ == first_) seen_ = nullptr;
+  first_ = first_->next;
+  if (first_ == nullptr) last_ = nullptr;
+  count_out(*oldest);
+  return true;
+}
+
+Message* Mailbox::find(Tag tag, u32& budget) {
+  Message* before = seen_;
+  for (Message* each = before == nullptr ? first_ : before->next; each != nullptr;
+       before = each, each = each->next) {
+    if (tag == tag_any || each->tag == tag) {
+      before_ = before;
+      return each;
+    }
+    seen_ = each;
+    if (--budget == 0) return nullptr;
+  }
+  return nullptr;
+}
+
+MessagePtr Mailbox::take() {
+  Message*& link = before_ == nullptr ? first_ : before_->next;
+  Message* const found = link;
+  link = found->next;
+  if (last_ == found) last_ = before_;
+  rewind();
+  count_out(*found);
+  return MessagePtr(found);
+}
+
+void Mailbox::drop_down(u64 reference) {
+  Message* before = nullptr;
+  for (Message* each = first_; each != nullptr; before = each, each = each->next) {
+    if (each->tag != tag_down || each->reference != reference) continue;
+    before_ = before;
+    take();
+    return;
+  }
+}
+
+}  // namespace atollvm::sched

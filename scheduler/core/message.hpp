@@ -1,0 +1,125 @@
+// Messages, and the mailboxes that they wait in.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "vm/base/types.hpp"
+#include "vm/cap/object.hpp"
+
+namespace atollvm::sched {
+
+// {generation:31, index:32} of a process's place in the Table; positive as an i64. 0: none.
+using Pid = u64;
+
+using Tag = i32;
+// Guests send tags from 0 on; these are the system's. Part of the guest interface.
+inline constexpr Tag tag_any = INT32_MIN;  // receive: whatever comes
+inline constexpr Tag tag_exit = -1;        // a linked process ended
+inline constexpr Tag tag_down = -2;        // a monitored process ended
+
+inline constexpr u32 max_message_bytes = 16 << 20;
+inline constexpr u32 max_message_handles = 8;
+
+// Its bytes follow it in memory.
+struct Message {
+  Message* next = nullptr;
+  Pid sender = 0;
+  u64 reference = 0;  // of the monitor that a tag_down is about
+  Tag tag = 0;
+  u32 size = 0;  // bytes
+  std::unique_ptr<std::vector<cap::Capability>> handles;
+
+  [[nodiscard]] u8* bytes() { return reinterpret_cast<u8*>(this + 1); }
+  [[nodiscard]] u32 handle_count() const {
+    return handles == nullptr ? 0 : static_cast<u32>(handles->size());
+  }
+  // What it counts against the limit of a mailbox.
+  [[nodiscard]] u64 charge() const { return sizeof(Message) + size; }
+  // Null: the host has no memory.
+  static Message* make(u32 size) noexcept;
+  static void destroy(Message* message) noexcept;
+};
+
+struct DestroyMessage {
+  void operator()(Message* message) const noexcept { Message::destroy(message); }
+};
+using MessagePtr = std::unique_ptr<Message, DestroyMessage>;
+
+// What happens to a message that a mailbox has no room for. Part of the guest interface.
+enum class Overflow : u8 {
+  refuse = 0,  // the sender gets an error
+  newest = 1,  // it is dropped
+  oldest = 2,  // the oldest ones are dropped until it fits
+  kill = 3,    // the receiver ends
+};
+
+struct MailboxLimits {
+  u32 messages = 100'000;
+  u64 bytes = 64 << 20;
+  Overflow overflow = Overflow::refuse;
+};
+
+// First in, first out, with a private part that the receiver may search at leisure and a part where
+// others append. What is called "shared" is done under the lock of the receiver's place in the
+// Table; the rest by the receiver alone.
+class Mailbox {
+ public:
+  enum class Room : u8 { yes, no };
+
+  explicit Mailbox(const MailboxLimits& limits) : limits_(limits) {}
+  ~Mailbox();
+  Mailbox(const Mailbox&) = delete;
+  Mailbox& operator=(const Mailbox&) = delete;
+
+  [[nodiscard]] const MailboxLimits& limits() const { return limits_; }
+  // Shared. Whether a message of this charge may be appended.
+  [[nodiscard]] bool has_room(u64 charge) const {
+    return messages() < limits_.messages && bytes() + charge <= limits_.bytes;
+  }
+  // Shared. Appends without asking whether there is room.
+  void append(MessagePtr message);
+  // Shared, where the overflow rule is `oldest`: drops the oldest message. False: there is none.
+  bool drop_oldest();
+  // Shared. Whether something was appended that find() has not seen.
+  [[nodiscard]] bool has_news() const {
+    return arrived_.load(std::memory_order_relaxed) != nullptr;
+  }
+  // Shared: hands what was appended over to the receiver.
+  void collect();
+
+  // The receiver's. Looks at up to `budget` messages after the last one that it looked at, since
+  // rewind(); null: none has the tag. `budget` counts down; 0 afterwards: it was not enough.
+  Message* find(Tag tag, u32& budget);
+  // The receiver's: takes out what find() gave last.
+  MessagePtr take();
+  // The receiver's: takes out the tag_down of a monitor, if it is there.
+  void drop_down(u64 reference);
+  void rewind() { seen_ = nullptr; }
+
+  // As of now, from any thread.
+  [[nodiscard]] u32 messages() const {
+    return appended_ - removed_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] u64 bytes() const {
+    return appended_bytes_ - removed_bytes_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  void count_out(const Message& message);
+
+  std::atomic<Message*> arrived_{nullptr};  // where others append
+  Message* last_arrived_ = nullptr;
+  Message* first_ = nullptr;  // the receiver's
+  Message* last_ = nullptr;
+  Message* seen_ = nullptr;    // the last that find() passed; null: none
+  Message* before_ = nullptr;  // the one before what find() gave
+  u32 appended_ = 0;
+  std::atomic<u32> removed_{0};
+  u64 appended_bytes_ = 0;
+  std::atomic<u64> removed_bytes_{0};
+  MailboxLimits limits_;
+};
+
+}  // namespace atollvm::sched

@@ -1,0 +1,570 @@
+#include "scheduler/core/scheduler.hpp"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+#include <system_error>
+
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
+
+namespace atollvm::sched {
+
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+constexpr usize max_timers = 4096;  // of one process
+// The alarm clock looks at least so often while any worker runs something.
+constexpr u64 alarm_period = 1'000'000;
+
+// What the bytes of tag_exit and tag_down messages are. Part of the guest interface.
+struct ExitInfo {
+  u64 pid;
+  u64 reference;
+  u32 kind;
+  u32 code;
+};
+static_assert(sizeof(ExitInfo) == 24);
+
+}  // namespace
+
+Machine::~Machine() {
+  const std::lock_guard guard(scheduler_.machines_mutex_);
+  scheduler_.free_groups_.push_back(group_.index);
+}
+
+// --- Life ---------------------------------------------------------------------------------
+
+Scheduler::Scheduler(const Options& options, Run run_process) : run_(run_process) {
+  const policy::Row& policy = options.policy != nullptr ? *options.policy : policy::all().front();
+  const u32 count = std::max<u32>(options.workers, 1);
+  for (u32 i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>(*this, i, policy.make()));
+    workers_.back()->set_time_slice(options.slice_ns);
+  }
+  for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
+  alarm_thread_ = std::thread([this] { watch_alarms(); });
+}
+
+Scheduler::~Scheduler() {
+  stopping_.store(true);
+  table_.for_each([&](Task& task) { doom(task, {ExitKind::stopped, 0}); });
+  // Those that wait are woken one by one, as their locks must not be held for that.
+  while (!is_empty()) {
+    std::vector<Pid> all;
+    table_.for_each([&](Task& task) { all.push_back(task.pid); });
+    for (const Pid pid : all) {
+      Table::Held held = table_.find(pid);
+      if (!held) continue;
+      doom(*held, {ExitKind::stopped, 0});
+      wake(std::move(held), nullptr);
+    }
+    for (const auto& worker : workers_) worker->nudge();
+    const timespec while_they_end{0, 1'000'000};
+    if (!is_empty()) nanosleep(&while_they_end, nullptr);
+  }
+  for (const auto& worker : workers_) worker->nudge();
+  for (std::thread& thread : threads_) thread.join();
+  {
+    const std::lock_guard guard(alarm_mutex_);
+    alarm_sleeps_.store(false);
+  }
+  alarm_changed_.notify_all();
+  alarm_thread_.join();
+  std::vector<std::shared_ptr<Machine>> machines;
+  {
+    const std::lock_guard guard(machines_mutex_);
+    machines.swap(machines_);
+  }
+  machines.clear();
+  workers_.clear();
+}
+
+Machine& Scheduler::add_machine(Machine::Options options) {
+  std::shared_ptr<Machine> machine(new Machine(std::move(options), *this));
+  machine->group_.weight =
+      std::clamp(machine->options_.weight, policy::min_weight, policy::max_weight);
+  {
+    const std::lock_guard guard(machines_mutex_);
+    if (free_groups_.empty()) {
+      machine->group_.index = groups_++;
+      free_groups_.reserve(groups_);  // so that giving one back needs no memory
+    } else {
+      machine->group_.index = free_groups_.back();
+      free_groups_.pop_back();
+    }
+    machines_.push_back(machine);
+  }
+  for (const auto& worker : workers_) worker->tell(machine, true);
+  return *machine;
+}
+
+void Scheduler::remove_machine(Machine& machine) {
+  std::shared_ptr<Machine> last;
+  while (true) {
+    kill_all(machine, {ExitKind::stopped, 0});
+    std::unique_lock lock(machines_mutex_);
+    if (emptied_.wait_for(lock, std::chrono::milliseconds(50),
+                          [&] { return machine.processes() == 0; })) {
+      const auto at = std::find_if(machines_.begin(), machines_.end(),
+                                   [&](const auto& each) { return each.get() == &machine; });
+      last = std::move(*at);
+      machines_.erase(at);
+      break;
+    }
+  }
+  for (const auto& worker : workers_) worker->tell(last, false);
+}
+
+Worker& Scheduler::some_worker() {
+  return *workers_[next_worker_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
+}
+
+// --- Processes ----------------------------------------------------------------------------
+
+base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* here) {
+  if (stopping_.load(std::memory_order_relaxed)) {
+    return Error{ErrorCode::limit, "", "the scheduler stops"};
+  }
+  if (machine.processes_.fetch_add(1) >= machine.options_.max_processes) {
+    machine.processes_.fetch_sub(1);
+    return Error{
+        ErrorCode::limit, machine.options_.name,
+        "has as many processes as it may have: " + std::to_string(machine.options_.max_processes)};
+  }
+  live_.fetch_add(1);
+  const auto forget = [&] {
+    machine.processes_.fetch_sub(1);
+    live_.fetch_sub(1);
+  };
+  Task* made = nullptr;  // once others can find it
+  try {
+    runtime::Options options;
+    options.limits = what.limits;
+    options.memory = what.memory;
+    options.host = machine.options_.host;
+    options.more_host = machine.options_.more_host;
+    auto task = std::make_unique<Task>(options, what.mailbox, machine);
+    task->owner = machine.options_.owner;
+    task->environment = machine.options_.environment;
+    if (auto added = task->add_instance(what.program, what.like); !added) {
+      forget();
+      return std::move(added).error();
+    }
+    for (usize number = 0; number < what.handles.size(); ++number) {
+      if (std::holds_alternative<cap::Errno>(task->handles().insert(what.handles[number]))) {
+        forget();
+        return Error{ErrorCode::limit, "", "fewer handles allowed than it is given"};
+      }
+    }
+    const bool only_one = what.functions.size() == 1;
+    base::Status prepared = task->prepare(
+        what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
+    if (!prepared) {
+      forget();
+      return prepared.error();
+    }
+    if (!only_one) {
+      task->later = std::make_unique<Task::Later>();
+      task->later->functions.assign(what.functions.begin() + 1, what.functions.end());
+      task->later->arguments.assign(what.arguments.begin(), what.arguments.end());
+    }
+    task->group = &machine.group_;
+    task->set_weight(what.weight);
+    task->Node::priority = std::min(what.priority, policy::max_priority);
+    task->cpu_limit = what.cpu_limit;
+    task->parent = what.parent;
+    task->is_main = what.is_main;
+    task->home_worker = here != nullptr ? here : &some_worker();
+    if (what.link) task->bound().links.insert(what.parent);
+    if (what.monitor != 0) task->bound().watchers.emplace(what.monitor, what.parent);
+    const Pid pid = table_.add(*task);
+    if (pid == 0) {
+      forget();
+      return Error{ErrorCode::limit, "", "there are as many processes as there can be"};
+    }
+    made = task.release();
+    if (what.link || what.monitor != 0) {
+      const Table::Held parent = find(machine, what.parent);
+      if (parent && what.link) parent->bound().links.insert(pid);
+      if (parent && what.monitor != 0) parent->bound().watching.emplace(what.monitor, pid);
+    }
+    if (here != nullptr) {
+      here->accept(*made);
+    } else {
+      made->home_worker->post(*made);
+    }
+    return pid;
+  } catch (const std::bad_alloc&) {
+    if (made != nullptr) {
+      kill(machine, made->pid, {ExitKind::memory, 0});
+      made->home_worker->post(*made);
+    } else {
+      forget();
+    }
+    return Error{ErrorCode::limit, "", "the host has no memory for this process"};
+  }
+}
+
+Table::Held Scheduler::find(const Machine& machine, Pid pid) {
+  Table::Held held = table_.find(pid);
+  if (held && held->machine != &machine) held.release();
+  return held;
+}
+
+// The process's lock is held. False: it is doomed already.
+bool Scheduler::doom(Task& task, Exit why) {
+  if (task.dying.load(std::memory_order_relaxed)) return false;
+  task.doom = why;
+  task.dying.store(true);
+  task.preempt();
+  return true;
+}
+
+void Scheduler::wake(Table::Held held, Worker* here) {
+  if (!held || held->phase_now() != Task::Phase::waiting) return;
+  Task& task = *held;
+  task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+  // From now on it is this thread's to queue.
+  const bool comes_here = here != nullptr && (!task.stays || task.home_worker == here);
+  Worker& home = comes_here ? *here : *task.home_worker;
+  held.release();
+  if (comes_here) {
+    home.accept(task);
+  } else {
+    home.post(task);
+  }
+}
+
+bool Scheduler::kill(Machine& machine, Pid pid, Exit why, Worker* here) {
+  Table::Held held = find(machine, pid);
+  if (!held) return false;
+  doom(*held, why);
+  wake(std::move(held), here);
+  return true;
+}
+
+void Scheduler::kill_all(Machine& machine, Exit why) {
+  std::vector<Pid> all;
+  table_.for_each([&](Task& task) {
+    if (task.machine != &machine) return;
+    doom(task, why);
+    if (task.phase_now() == Task::Phase::waiting) all.push_back(task.pid);
+  });
+  for (const Pid pid : all) wake(find(machine, pid), nullptr);
+}
+
+void Scheduler::bury(Task& task, Exit why, Worker* here) {
+  const std::unique_ptr<Task> owned(&task);
+  Machine& machine = *task.machine;
+  table_.remove(task.pid);
+  // Nobody finds it any more, so all of it is this thread's.
+  if (task.has_timers) {
+    const std::lock_guard guard(timers_mutex_);
+    if (const auto at = timers_of_.find(task.pid); at != timers_of_.end()) {
+      for (const u64 id : at->second) {
+        timers_.erase({timer_deadlines_.at(id), id});
+        timer_deadlines_.erase(id);
+      }
+      timers_of_.erase(at);
+    }
+  }
+  if (task.relations != nullptr) {
+    const Relations& bound = *task.relations;
+    if (!bound.names.empty()) {
+      const std::lock_guard guard(machine.names_mutex_);
+      for (const std::string& name : bound.names) machine.names_.erase(name);
+    }
+    for (const Pid other : bound.links) {
+      {
+        const Table::Held held = find(machine, other);
+        if (!held || held->relations == nullptr || held->relations->links.erase(task.pid) == 0) {
+          continue;
+        }
+      }
+      signal(machine, other, task.pid, why, here);
+    }
+    for (const auto& [reference, other] : bound.watching) {
+      const Table::Held held = find(machine, other);
+      if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
+    }
+    for (const auto& [reference, other] : bound.watchers) {
+      Table::Held held = find(machine, other);
+      if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
+        continue;
+      }
+      hear(std::move(held), task.pid, reference, tag_down, why, here);
+    }
+  }
+  live_.fetch_sub(1);
+  if (machine.processes_.fetch_sub(1) == 1) {
+    const std::lock_guard guard(machines_mutex_);
+    emptied_.notify_all();
+  }
+}
+
+// --- Messages -----------------------------------------------------------------------------
+
+Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& message, Worker* here) {
+  Table::Held held = find(machine, to);
+  if (!held) return Sent::no_process;
+  Mailbox& mailbox = held->mailbox;
+  if (!mailbox.has_room(message->charge())) [[unlikely]] {
+    switch (mailbox.limits().overflow) {
+      case Overflow::refuse:
+        return Sent::full;
+      case Overflow::newest:
+        message.reset();
+        return Sent::yes;
+      case Overflow::oldest:
+        while (!mailbox.has_room(message->charge())) {
+          if (mailbox.drop_oldest()) continue;
+          // It is larger than the whole mailbox.
+          message.reset();
+          return Sent::yes;
+        }
+        break;
+      case Overflow::kill:
+        doom(*held, {ExitKind::mailbox, 0});
+        wake(std::move(held), here);
+        message.reset();
+        return Sent::yes;
+    }
+  }
+  const Tag tag = message->tag;
+  mailbox.append(std::move(message));
+  if (held->waits_for(tag)) wake(std::move(held), here);
+  return Sent::yes;
+}
+
+// A message of the system's to a held process: there is always room, as their number is bounded by
+// what the process has asked for.
+void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here) {
+  MessagePtr message(Message::make(sizeof(ExitInfo)));
+  if (message == nullptr) {
+    // It can't be told, and must not go on as if nothing had happened.
+    doom(*held, {ExitKind::memory, 0});
+    wake(std::move(held), here);
+    return;
+  }
+  const ExitInfo info{from, reference, static_cast<u32>(why.kind), why.code};
+  std::memcpy(message->bytes(), &info, sizeof info);
+  message->tag = tag;
+  message->sender = from;
+  message->reference = reference;
+  held->mailbox.append(std::move(message));
+  if (held->waits_for(tag)) wake(std::move(held), here);
+}
+
+bool Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here) {
+  Table::Held held = find(machine, to);
+  if (!held) return false;
+  if (held->traps_exits) {
+    hear(std::move(held), from, 0, tag_exit, why, here);
+  } else if (why.kind != ExitKind::normal) {
+    doom(*held, why);
+    wake(std::move(held), here);
+  }
+  return true;
+}
+
+// --- Links and monitors -------------------------------------------------------------------
+
+bool Scheduler::link(Task& running, Pid other) {
+  if (other == running.pid) return true;
+  {
+    const Table::Held own = table_.find(running.pid);
+    own->bound().links.insert(other);
+  }
+  {
+    const Table::Held held = find(*running.machine, other);
+    if (held) {
+      held->bound().links.insert(running.pid);
+      return true;
+    }
+  }
+  const Table::Held own = table_.find(running.pid);
+  own->bound().links.erase(other);
+  return false;
+}
+
+void Scheduler::unlink(Task& running, Pid other) {
+  {
+    const Table::Held own = table_.find(running.pid);
+    if (own->relations == nullptr || own->relations->links.erase(other) == 0) return;
+  }
+  const Table::Held held = find(*running.machine, other);
+  if (held && held->relations != nullptr) held->relations->links.erase(running.pid);
+}
+
+bool Scheduler::monitor(Task& running, Pid other, u64 reference) {
+  {
+    const Table::Held own = table_.find(running.pid);
+    own->bound().watching.emplace(reference, other);
+  }
+  {
+    const Table::Held held = find(*running.machine, other);
+    if (held) {
+      held->bound().watchers.emplace(reference, running.pid);
+      return true;
+    }
+  }
+  Table::Held own = table_.find(running.pid);
+  own->bound().watching.erase(reference);
+  hear(std::move(own), other, reference, tag_down, {ExitKind::noproc, 0}, nullptr);
+  return false;
+}
+
+void Scheduler::demonitor(Task& running, u64 reference) {
+  Pid other = 0;
+  {
+    const Table::Held own = table_.find(running.pid);
+    if (own->relations != nullptr) {
+      const auto at = own->relations->watching.find(reference);
+      if (at != own->relations->watching.end()) {
+        other = at->second;
+        own->relations->watching.erase(at);
+      }
+    }
+    own->mailbox.collect();
+  }
+  if (other != 0) {
+    const Table::Held held = find(*running.machine, other);
+    if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
+  }
+  running.mailbox.drop_down(reference);
+}
+
+// --- Names --------------------------------------------------------------------------------
+
+// The lock of names comes before those of processes.
+Scheduler::Named Scheduler::name(Machine& machine, std::string name, Pid pid) {
+  const std::lock_guard guard(machine.names_mutex_);
+  if (machine.names_.contains(name)) return Named::taken;
+  const Table::Held held = find(machine, pid);
+  if (!held) return Named::no_process;
+  held->bound().names.insert(name);
+  machine.names_.emplace(std::move(name), pid);
+  return Named::yes;
+}
+
+bool Scheduler::unname(Machine& machine, const std::string& name) {
+  const std::lock_guard guard(machine.names_mutex_);
+  const auto at = machine.names_.find(name);
+  if (at == machine.names_.end()) return false;
+  const Table::Held held = find(machine, at->second);
+  if (held && held->relations != nullptr) held->relations->names.erase(name);
+  machine.names_.erase(at);
+  return true;
+}
+
+Pid Scheduler::find(Machine& machine, const std::string& name) {
+  const std::lock_guard guard(machine.names_mutex_);
+  const auto at = machine.names_.find(name);
+  return at == machine.names_.end() ? 0 : at->second;
+}
+
+// --- Timers -------------------------------------------------------------------------------
+
+u64 Scheduler::start_timer(Task& task, u64 deadline, Tag tag, u64 value) {
+  const std::lock_guard guard(timers_mutex_);
+  std::vector<u64>& own = timers_of_[task.pid];
+  if (own.size() == max_timers) return 0;
+  task.has_timers = true;
+  const u64 id = next_timer_id_++;
+  own.push_back(id);
+  timer_deadlines_.emplace(id, deadline);
+  timers_.emplace(TimerKey{deadline, id}, TimerEntry{task.pid, task.machine, tag, value});
+  if (timers_.begin()->first.id == id) {
+    next_timer_.store(deadline);
+    workers_.front()->nudge();
+  }
+  return id;
+}
+
+bool Scheduler::cancel_timer(Task& task, u64 id) {
+  const std::lock_guard guard(timers_mutex_);
+  const auto own = timers_of_.find(task.pid);
+  if (own == timers_of_.end()) return false;
+  const auto at = std::find(own->second.begin(), own->second.end(), id);
+  if (at == own->second.end()) return false;
+  own->second.erase(at);
+  if (own->second.empty()) timers_of_.erase(own);
+  timers_.erase({timer_deadlines_.at(id), id});
+  timer_deadlines_.erase(id);
+  return true;
+}
+
+void Scheduler::fire_timers(u64 now, Worker* here) {
+  std::unique_lock lock(timers_mutex_);
+  while (!timers_.empty() && timers_.begin()->first.deadline <= now) {
+    const auto [key, entry] = *timers_.begin();
+    timers_.erase(timers_.begin());
+    timer_deadlines_.erase(key.id);
+    if (const auto own = timers_of_.find(entry.pid); own != timers_of_.end()) {
+      std::erase(own->second, key.id);
+      if (own->second.empty()) timers_of_.erase(own);
+    }
+    lock.unlock();
+    if (MessagePtr message{Message::make(sizeof entry.value)}) {
+      std::memcpy(message->bytes(), &entry.value, sizeof entry.value);
+      message->tag = entry.tag;
+      message->sender = entry.pid;
+      send(*entry.machine, entry.pid, message, here);
+    }
+    lock.lock();
+  }
+  next_timer_.store(timers_.empty() ? Task::never : timers_.begin()->first.deadline);
+}
+
+// --- The alarm clock ----------------------------------------------------------------------
+
+// Stops processes whose slice is over. A worker writes its alarm without any barrier, and an alarm
+// that rings just when it changes processes may be lost: the next look, within a period, finds it.
+void Scheduler::watch_alarms() {
+#if defined(__linux__)
+  prctl(PR_SET_TIMERSLACK, 1);  // ns; the default is 50 us
+#endif
+  const auto all_parked = [&] {
+    return std::all_of(workers_.begin(), workers_.end(),
+                       [](const auto& worker) { return worker->is_parked(); });
+  };
+  while (!(stopping_.load() && is_empty())) {
+    if (all_parked()) {
+      std::unique_lock lock(alarm_mutex_);
+      alarm_sleeps_.store(true);
+      if (all_parked() && !(stopping_.load() && is_empty())) {
+        alarm_changed_.wait(lock, [&] { return !alarm_sleeps_.load(); });
+      }
+      alarm_sleeps_.store(false);
+    }
+    const u64 now = loop::monotonic_ns();
+    u64 next = now + alarm_period;
+    for (const auto& worker : workers_) {
+      const u64 alarm = worker->alarm();
+      if (alarm <= now) {
+        worker->ring();
+      } else {
+        next = std::min(next, alarm);
+      }
+    }
+    const timespec until{static_cast<time_t>(next / 1'000'000'000),
+                         static_cast<long>(next % 1'000'000'000)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+  }
+}
+
+void Scheduler::wake_alarm() {
+  if (!alarm_sleeps_.load()) return;
+  {
+    const std::lock_guard guard(alarm_mutex_);
+    alarm_sleeps_.store(false);
+  }
+  alarm_changed_.notify_all();
+}
+
+}  // namespace atollvm::sched

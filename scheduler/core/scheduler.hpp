@@ -1,0 +1,186 @@
+// Many processes on a few threads.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "scheduler/core/worker.hpp"
+
+namespace atollvm::sched {
+
+// A tenant: processes that share names, limits and a part of the CPU. Outlives its processes.
+class Machine {
+ public:
+  struct Options {
+    std::string name;
+    u32 weight = policy::default_weight;
+    u32 max_processes = 1 << 20;
+    // What imports of its processes may name; must outlive the machine.
+    std::span<const runtime::HostFunction> host;
+    std::span<const runtime::HostFunction> more_host;
+    void* owner = nullptr;        // of each process
+    void* environment = nullptr;  // of each process
+    // Called when a process of the machine has ended, on its worker, before others hear of it.
+    std::function<void(Task&, const runtime::Outcome&, Exit)> on_end;
+  };
+
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] u32 processes() const { return processes_.load(); }
+  [[nodiscard]] bool is_full() const { return processes() >= options_.max_processes; }
+  [[nodiscard]] const policy::Group& group() const { return group_; }
+  // CPU time that its processes have used, ns. At most a slice for each worker behind.
+  [[nodiscard]] u64 cpu_time() const { return cpu_.load(std::memory_order_relaxed); }
+  void charge(u64 ns) { cpu_.fetch_add(ns, std::memory_order_relaxed); }
+  ~Machine();
+
+ private:
+  friend class Scheduler;
+  Machine(Options options, Scheduler& scheduler)
+      : options_(std::move(options)), scheduler_(scheduler) {}
+
+  Options options_;
+  Scheduler& scheduler_;
+  policy::Group group_;
+  std::atomic<u32> processes_{0};
+  std::atomic<u64> cpu_{0};
+  std::mutex names_mutex_;
+  std::unordered_map<std::string, Pid> names_;
+};
+
+// What to start.
+struct Spawn {
+  std::shared_ptr<const runtime::Program> program;
+  const runtime::Instance* like = nullptr;  // of the same program and machine, to share with
+  // Called one after the other; the last one gets the arguments.
+  std::span<const u32> functions;
+  std::span<const runtime::Slot> arguments;
+  runtime::Limits limits;
+  runtime::MemoryStrategy memory = runtime::MemoryStrategy::checked;
+  MailboxLimits mailbox;
+  u64 cpu_limit = Task::never;  // ns
+  u32 weight = policy::default_weight;
+  u8 priority = policy::default_priority;
+  Pid parent = 0;
+  bool link = false;  // with the parent, which must be the running process
+  u64 monitor = 0;    // the parent's reference; 0: none
+  bool is_main = false;
+  // What it holds from the start, by number; null objects leave their number free.
+  std::vector<cap::Capability> handles;
+};
+
+class Scheduler {
+ public:
+  // The tier that runs a process's code, e.g. interp::run.
+  using Run = runtime::Outcome (*)(runtime::Process&);
+  struct Options {
+    u32 workers = 1;
+    const policy::Row* policy = nullptr;  // null: the default
+    u64 slice_ns = policy::default_slice;
+  };
+
+  // Starts the threads. Throws std::system_error or std::bad_alloc.
+  Scheduler(const Options& options, Run run);
+  // Ends every process, then the threads.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // --- Any thread.
+  Machine& add_machine(Machine::Options options);  // throws std::bad_alloc
+  // Ends a machine's processes and waits for it; the machine is gone afterwards. Not on a worker.
+  void remove_machine(Machine& machine);
+  // Errors: those of Process::add_instance and prepare; limit (processes of the machine or of all).
+  base::Result<Pid> spawn(Machine& machine, const Spawn& what, Worker* here = nullptr);
+  // Ends a process. False: there is none.
+  bool kill(Machine& machine, Pid pid, Exit why, Worker* here = nullptr);
+  void kill_all(Machine& machine, Exit why);
+  enum class Sent : u8 { yes, no_process, full };
+  Sent send(const Machine& machine, Pid to, MessagePtr& message, Worker* here = nullptr);
+
+  // Names of a machine's processes.
+  enum class Named : u8 { yes, taken, no_process };
+  Named name(Machine& machine, std::string name, Pid pid);
+  bool unname(Machine& machine, const std::string& name);
+  [[nodiscard]] Pid find(Machine& machine, const std::string& name);
+
+  // A message to a process at a time. 0: it has too many such timers already.
+  u64 start_timer(Task& task, u64 deadline, Tag tag, u64 value);
+  bool cancel_timer(Task& task, u64 id);
+
+  // --- For running processes and workers.
+  // The process of a machine, held; none where it is another machine's.
+  Table::Held find(const Machine& machine, Pid pid);
+  // Whether a link could be made: both must be there.
+  bool link(Task& running, Pid other);
+  void unlink(Task& running, Pid other);
+  bool monitor(Task& running, Pid other, u64 reference);
+  void demonitor(Task& running, u64 reference);
+  // An exit signal, as from a link. False: there is no such process.
+  bool signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here);
+  // Makes a held process that waits ready.
+  void wake(Table::Held held, Worker* here);
+  // Forgets a process that has ended, and tells those who are bound to it.
+  void bury(Task& task, Exit why, Worker* here);
+  void fire_timers(u64 now, Worker* here);
+  [[nodiscard]] u64 next_timer() const { return next_timer_.load(std::memory_order_relaxed); }
+
+  [[nodiscard]] Run run() const { return run_; }
+  [[nodiscard]] Table& table() { return table_; }
+  [[nodiscard]] std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
+  [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool is_empty() const { return live_.load() == 0; }
+  void wake_alarm();
+
+ private:
+  friend class Machine;
+  struct TimerKey {
+    u64 deadline;
+    u64 id;
+    auto operator<=>(const TimerKey&) const = default;
+  };
+  struct TimerEntry {
+    Pid pid;
+    const Machine* machine;
+    Tag tag;
+    u64 value;
+  };
+  bool doom(Task& task, Exit why);
+  void hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here);
+  void watch_alarms();
+  Worker& some_worker();
+
+  Run run_;
+  Table table_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::thread> threads_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<u32> next_worker_{0};
+  std::atomic<u32> live_{0};  // processes
+
+  mutable std::mutex machines_mutex_;
+  std::vector<std::shared_ptr<Machine>> machines_;
+  std::vector<u32> free_groups_;
+  u32 groups_ = 0;
+  std::condition_variable emptied_;
+
+  std::mutex timers_mutex_;
+  std::map<TimerKey, TimerEntry> timers_;
+  std::unordered_map<u64, u64> timer_deadlines_;  // by id
+  std::unordered_map<Pid, std::vector<u64>> timers_of_;
+  u64 next_timer_id_ = 1;
+  std::atomic<u64> next_timer_{Task::never};
+
+  // The alarm clock.
+  std::mutex alarm_mutex_;
+  std::condition_variable alarm_changed_;
+  std::atomic<bool> alarm_sleeps_{false};
+  std::thread alarm_thread_;
+};
+
+}  // namespace atollvm::sched

@@ -1,0 +1,104 @@
+// Where processes are found by their numbers, and the lock of each.
+//
+// A process's record may only be touched by the worker that runs it, or by others while they hold
+// the lock of its place: it goes away under that lock.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "scheduler/core/message.hpp"
+
+namespace atollvm::sched {
+
+class Task;
+
+// Held for a few dozen CPU instructions at a time.
+class SpinLock {
+ public:
+  void lock() noexcept {
+    if (held_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+      wait();
+  }
+  void unlock() noexcept { held_.store(false, std::memory_order_release); }
+
+ private:
+  void wait() noexcept;
+  std::atomic<bool> held_{false};
+};
+
+class Table {
+ public:
+  struct Place {
+    SpinLock lock;
+    u32 generation = 1;
+    u32 next_free = 0;
+    Task* task = nullptr;
+  };
+
+  // A process held by the lock of its place. `task` is null when there is no such process (then
+  // nothing is held).
+  class Held {
+   public:
+    Held() = default;
+    Held(Place* place, Task* task) : place_(place), task_(task) {}
+    Held(Held&& other) noexcept
+        : place_(std::exchange(other.place_, nullptr)),
+          task_(std::exchange(other.task_, nullptr)) {}
+    Held& operator=(Held&&) = delete;
+    ~Held() { release(); }
+    void release() {
+      if (place_ != nullptr) place_->lock.unlock();
+      place_ = nullptr;
+      task_ = nullptr;
+    }
+    explicit operator bool() const { return task_ != nullptr; }
+    Task* operator->() const { return task_; }
+    Task& operator*() const { return *task_; }
+
+   private:
+    Place* place_ = nullptr;
+    Task* task_ = nullptr;
+  };
+
+  static constexpr u32 max_processes = 1u << 26;
+
+  Table();
+  ~Table();
+
+  // A number for a process, which becomes its `pid`; 0: there are max_processes, or the host has no
+  // memory.
+  Pid add(Task& task);
+  // From now on nobody finds it. Its lock must not be held.
+  void remove(Pid pid);
+  Held find(Pid pid);
+  // Calls `visit` with each process, held. Those that come or go meanwhile may be left out.
+  template <class Visit>
+  void for_each(const Visit& visit) {
+    const u32 end = used_.load();
+    for (u32 index = 0; index < end; ++index) {
+      Place& at = *place(index);
+      at.lock.lock();
+      const Held held(&at, at.task);
+      if (held) visit(*held);
+    }
+  }
+
+ private:
+  static constexpr u32 chunk_bits = 12;
+  static constexpr u32 chunk_size = 1u << chunk_bits;
+
+  [[nodiscard]] Place* place(u32 index) {
+    return chunks_[index >> chunk_bits].load(std::memory_order_acquire) +
+           (index & (chunk_size - 1));
+  }
+
+  std::unique_ptr<std::atomic<Place*>[]> chunks_;
+  std::mutex mutex_;  // of what follows
+  std::atomic<u32> used_{0};
+  u32 first_free_ = ~u32{0};
+};
+
+}  // namespace atollvm::sched

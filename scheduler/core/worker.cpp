@@ -1,0 +1,336 @@
+#include "scheduler/core/worker.hpp"
+
+#include <algorithm>
+
+#include "scheduler/core/scheduler.hpp"
+
+namespace atollvm::sched {
+
+using loop::monotonic_ns;
+using runtime::Outcome;
+using runtime::Trap;
+
+namespace {
+
+// How often a busy worker looks what its event loop has.
+constexpr u64 poll_every = 1'000'000;
+constexpr u64 charge_every = 1'000'000;
+
+Exit exit_of(const Outcome& outcome) {
+  switch (outcome.kind) {
+    case Outcome::Kind::exited:
+      return {outcome.exit_code == 0 ? ExitKind::normal : ExitKind::code, outcome.exit_code};
+    case Outcome::Kind::trapped:
+      return {ExitKind::trap, static_cast<u32>(outcome.trap)};
+    case Outcome::Kind::out_of_fuel:
+      return {ExitKind::fuel, 0};
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+Worker::Worker(Scheduler& scheduler, u32 index, std::unique_ptr<policy::Policy> policy)
+    : scheduler_(scheduler), index_(index), policy_(std::move(policy)) {
+  loop = &loop_;
+  core = this;
+}
+
+Worker::~Worker() = default;
+
+// --- From other threads -------------------------------------------------------------------
+
+void Worker::post(Task& task) {
+  policy::Node* const node = static_cast<policy::Entry*>(&task);
+  policy::Node* head = posted_.load(std::memory_order_relaxed);
+  do {
+    node->next = head;
+  } while (!posted_.compare_exchange_weak(head, node));
+  nudge();
+}
+
+// Either the worker sees what was posted before it parks, or the poster sees that it is parked:
+// both are sequentially consistent stores followed by loads.
+void Worker::nudge() {
+  if (parked_.load()) {
+    if (parked_.exchange(false)) loop_.wake();
+  } else {
+    ring();
+  }
+}
+
+void Worker::ring() {
+  preempt.store(true);
+  limit.store(nullptr);
+}
+
+void Worker::tell(std::shared_ptr<Machine> machine, bool is_new) {
+  {
+    const std::lock_guard guard(news_mutex_);
+    news_.push_back({std::move(machine), is_new});
+    has_news_.store(true);
+  }
+  nudge();
+}
+
+// --- The worker's thread ------------------------------------------------------------------
+
+void Worker::take_news() {
+  std::vector<News> news;
+  {
+    const std::lock_guard guard(news_mutex_);
+    news.swap(news_);
+    has_news_.store(false);
+  }
+  for (const News& each : news) {
+    if (each.is_new) {
+      policy_->add_group(each.machine->group());
+    } else {
+      if (charged_ == each.machine.get()) flush_charge();
+      policy_->remove_group(each.machine->group());
+    }
+  }
+}
+
+void Worker::accept(Task& task) {
+  if (task.timed) {
+    timers_.remove(task);
+    task.timed = false;
+  }
+  task.stays = false;
+  task.home_worker = this;
+  policy_->ready(task, now_, task.cpu == 0 ? policy::Wake::started : policy::Wake::woken);
+}
+
+void Worker::take_posted() {
+  // Machines are told before their processes come.
+  policy::Node* last = posted_.exchange(nullptr);
+  if (has_news_.load()) take_news();
+  policy::Node* first = nullptr;
+  while (last != nullptr) {
+    policy::Node* const next = last->next;
+    last->next = first;
+    first = last;
+    last = next;
+  }
+  while (first != nullptr) {
+    policy::Node* const next = first->next;
+    first->next = nullptr;
+    accept(static_cast<Task&>(static_cast<policy::Entry&>(*first)));
+    first = next;
+  }
+}
+
+void Worker::wake_sleepers() {
+  while (timers_.first() <= now_) {
+    Task& task = timers_.pop();
+    task.timed = false;
+    // If it is not found waiting, whoever woke it posts it here.
+    scheduler_.wake(scheduler_.table().find(task.pid), this);
+  }
+}
+
+void Worker::charge(Machine& machine, u64 ns) {
+  if (charged_ != &machine) {
+    flush_charge();
+    charged_ = &machine;
+  }
+  uncharged_ += ns;
+  if (uncharged_ >= charge_every) flush_charge();
+}
+
+void Worker::flush_charge() {
+  if (charged_ != nullptr) charged_->charge(uncharged_);
+  charged_ = nullptr;
+  uncharged_ = 0;
+}
+
+void Worker::run() {
+  now_ = monotonic_ns();
+  while (true) {
+    if (posted_.load(std::memory_order_relaxed) != nullptr || has_news_.load()) take_posted();
+    if (hungry_.load(std::memory_order_relaxed) != nullptr) share();
+    if (timers_.first() <= now_) wake_sleepers();
+    if (index_ == 0 && scheduler_.next_timer() <= now_) scheduler_.fire_timers(now_, this);
+    if (now_ >= next_poll_) {
+      loop_.run_once(false);
+      next_poll_ = now_ + poll_every;
+    }
+    policy::Entry* const entry = policy_->pick(now_);
+    if (entry == nullptr) {
+      if (scheduler_.stopping() && scheduler_.is_empty()) break;
+      idle();
+      continue;
+    }
+    ready_count_.store(static_cast<u32>(policy_->size()), std::memory_order_relaxed);
+    run_task(static_cast<Task&>(*entry));
+  }
+  flush_charge();
+  take_news();
+}
+
+void Worker::run_task(Task& task) {
+  task.phase.store(Task::Phase::running, std::memory_order_relaxed);
+  Outcome outcome{Outcome::Kind::preempted, Trap::unreachable, 0};
+  if (!task.dying.load(std::memory_order_relaxed)) {
+    // What was asked of the process before.
+    preempt.store(false, std::memory_order_relaxed);
+    u64 stop_at = now_ + std::min(policy_->slice(task), task.cpu_limit - task.cpu);
+    stop_at = std::min(stop_at, timers_.first());
+    if (index_ == 0) stop_at = std::min(stop_at, scheduler_.next_timer());
+    alarm_.store(stop_at, std::memory_order_relaxed);
+    task.attach(*this);
+    outcome = scheduler_.run()(task);
+    task.detach();
+    alarm_.store(no_alarm, std::memory_order_relaxed);
+  }
+  const u64 now = monotonic_ns();
+  const u64 ran = now - now_;
+  now_ = now;
+  task.cpu += ran;
+  charge(*task.machine, ran);
+  settle(task, outcome, ran);
+}
+
+// Puts a process that has stopped where it belongs.
+void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
+  using Kind = Outcome::Kind;
+  const bool ended = outcome.kind == Kind::exited || outcome.kind == Kind::trapped ||
+                     outcome.kind == Kind::out_of_fuel;
+  if (!ended && task.dying.load()) {
+    const Outcome killed = task.stop(Trap::interrupted);
+    policy_->account(task, ran, policy::Stop::ended, now_);
+    end(task, task.doom, killed);
+    return;
+  }
+  if (!ended && task.cpu >= task.cpu_limit) {
+    const Outcome stopped = task.stop(Trap::time_limit);
+    policy_->account(task, ran, policy::Stop::ended, now_);
+    end(task, {ExitKind::time, 0}, stopped);
+    return;
+  }
+  switch (outcome.kind) {
+    case Kind::preempted: {
+      const Table::Held held = scheduler_.table().find(task.pid);
+      task.publish_census();
+    }
+      task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+      policy_->account(task, ran, policy::Stop::preempted, now_);
+      return;
+    case Kind::waiting:
+      if (task.yields) {
+        task.yields = false;
+        task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+        policy_->account(task, ran, policy::Stop::waits, now_);
+        policy_->ready(task, now_, policy::Wake::woken);
+        return;
+      }
+      park(task, ran, false);
+      return;
+    case Kind::pending:
+      park(task, ran, true);
+      return;
+    case Kind::finished:
+      if (go_on(task)) {
+        task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+        policy_->account(task, ran, policy::Stop::preempted, now_);
+        return;
+      }
+      break;
+    default:
+      break;
+  }
+  policy_->account(task, ran, policy::Stop::ended, now_);
+  Exit why = exit_of(outcome);
+  // What a program's main function returns is its exit code; elsewhere results mean nothing.
+  if (outcome.kind == Kind::finished && task.is_main && !task.results().empty()) {
+    why.code = static_cast<u32>(task.results()[0]);
+    if (why.code != 0) why.kind = ExitKind::code;
+  }
+  end(task, why, outcome);
+}
+
+// Lets a process wait. What it waits for may have come since it decided to.
+void Worker::park(Task& task, u64 ran, bool for_completion) {
+  policy_->account(task, ran, policy::Stop::waits, now_);
+  if (for_completion) {
+    // Its call waits in this worker's loop.
+    task.stays = true;
+    task.on_ready(
+        [this, pid = task.pid] { scheduler_.wake(scheduler_.table().find(pid), nullptr); });
+  } else if (task.deadline != Task::never) {
+    timers_.add(task);
+    task.timed = true;
+    task.stays = true;
+  }
+  {
+    const Table::Held held = scheduler_.table().find(task.pid);
+    const bool has_come = for_completion ? task.runtime::Process::ready()
+                                         : task.waits_for_message && task.mailbox.has_news();
+    if (!has_come && !task.dying.load(std::memory_order_relaxed)) {
+      task.phase.store(Task::Phase::waiting, std::memory_order_relaxed);
+      return;
+    }
+    task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+  }
+  accept(task);
+}
+
+// Calls the next of several functions; false: that was the last one.
+bool Worker::go_on(Task& task) {
+  if (task.later == nullptr) return false;
+  Task::Later& later = *task.later;
+  const u32 function = later.functions[later.next++];
+  const bool is_last = later.next == later.functions.size();
+  const bool prepared =
+      task.prepare(function, is_last ? std::span<const runtime::Slot>(later.arguments)
+                                     : std::span<const runtime::Slot>())
+          .ok();
+  if (is_last) task.later.reset();
+  return prepared;
+}
+
+void Worker::end(Task& task, Exit why, const Outcome& outcome) {
+  if (task.timed) timers_.remove(task);
+  task.timed = false;
+  if (const auto& on_end = task.machine->options().on_end) on_end(task, outcome, why);
+  scheduler_.bury(task, why, this);
+}
+
+// --- With nothing to do -------------------------------------------------------------------
+
+void Worker::idle() {
+  flush_charge();
+  ready_count_.store(0, std::memory_order_relaxed);
+  // Somebody who has more than one ready is asked for some.
+  for (const auto& other : scheduler_.workers()) {
+    if (other.get() == this || other->ready_count() == 0) continue;
+    Worker* nobody = nullptr;
+    if (other->hungry_.compare_exchange_strong(nobody, this)) other->nudge();
+    break;
+  }
+  parked_.store(true);
+  if (posted_.load() == nullptr && !has_news_.load() && hungry_.load() == nullptr &&
+      !(scheduler_.stopping() && scheduler_.is_empty())) {
+    u64 until = timers_.first();
+    if (index_ == 0) until = std::min(until, scheduler_.next_timer());
+    loop_.run_once(true, until);
+  }
+  parked_.store(false);
+  now_ = monotonic_ns();
+  next_poll_ = now_ + poll_every;
+  scheduler_.wake_alarm();
+}
+
+// Gives half of what is ready to a worker that has nothing.
+void Worker::share() {
+  Worker* const thief = hungry_.exchange(nullptr);
+  for (usize left = (policy_->size() + 1) / 2; left > 0; --left) {
+    policy::Entry* const entry = policy_->steal(now_);
+    if (entry == nullptr) break;
+    thief->post(static_cast<Task&>(*entry));
+  }
+}
+
+}  // namespace atollvm::sched

@@ -1,0 +1,87 @@
+// A thread that runs processes: its own queue under a policy, its own timers and event loop.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "scheduler/core/task.hpp"
+#include "scheduler/core/timers.hpp"
+#include "scheduler/loop/loop.hpp"
+
+namespace atollvm::sched {
+
+class Scheduler;
+
+class Worker : public runtime::Worker {
+ public:
+  static constexpr u64 no_alarm = ~u64{0};
+
+  Worker(Scheduler& scheduler, u32 index, std::unique_ptr<policy::Policy> policy);
+  ~Worker();
+
+  // Runs processes until the scheduler stops.
+  void run();
+
+  // --- Any thread.
+  // Queues a process that is ready (and nobody else queues).
+  void post(Task& task);
+  // Makes the worker look around soon: at once where it waits, else when its process stops next,
+  // which is now.
+  void nudge();
+  [[nodiscard]] u32 ready_count() const { return ready_count_.load(std::memory_order_relaxed); }
+  // When the process that runs is to be stopped. Monotonic ns; no_alarm: nothing to stop.
+  [[nodiscard]] u64 alarm() const { return alarm_.load(std::memory_order_relaxed); }
+  void ring();  // the alarm
+  [[nodiscard]] bool is_parked() const { return parked_.load(); }
+  // Before run().
+  void set_time_slice(u64 ns) { policy_->set_time_slice(ns); }
+
+  // --- On this worker's thread.
+  // Queues a process that is ready.
+  void accept(Task& task);
+  [[nodiscard]] u64 now() const { return now_; }  // when the running process began
+  [[nodiscard]] u32 index() const { return index_; }
+  [[nodiscard]] Scheduler& scheduler() const { return scheduler_; }
+  // Tells the policy of a machine, or that it has gone. Any thread; before its first process.
+  void tell(std::shared_ptr<Machine> machine, bool is_new);
+
+ private:
+  void take_posted();
+  void take_news();
+  void charge(Machine& machine, u64 ns);
+  void flush_charge();
+  void wake_sleepers();
+  void run_task(Task& task);
+  void settle(Task& task, const runtime::Outcome& outcome, u64 ran);
+  void park(Task& task, u64 ran, bool for_completion);
+  bool go_on(Task& task);
+  void end(Task& task, Exit why, const runtime::Outcome& outcome);
+  void idle();
+  void share();
+
+  Scheduler& scheduler_;
+  u32 index_;
+  std::unique_ptr<policy::Policy> policy_;
+  loop::Loop loop_;
+  Timers<Task> timers_;
+  u64 now_ = 0;
+  u64 next_poll_ = 0;
+  std::atomic<u64> alarm_{no_alarm};
+  std::atomic<u32> ready_count_{0};
+  std::atomic<policy::Node*> posted_{nullptr};  // the last one first, linked by `next`
+  std::atomic<bool> parked_{false};
+  std::atomic<Worker*> hungry_{nullptr};  // wants some of this one's processes
+  struct News {
+    std::shared_ptr<Machine> machine;
+    bool is_new;
+  };
+  std::atomic<bool> has_news_{false};
+  std::mutex news_mutex_;
+  std::vector<News> news_;
+  Machine* charged_ = nullptr;  // whose CPU time `uncharged_` is
+  u64 uncharged_ = 0;
+};
+
+}  // namespace atollvm::sched

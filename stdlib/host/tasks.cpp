@@ -1,0 +1,524 @@
+// Processes, messages, names and timers.
+#include "stdlib/host/tasks.hpp"
+
+#include <string.h>
+
+#include <algorithm>
+#include <array>
+
+#include "scheduler/core/scheduler.hpp"
+#include "stdlib/host/support.hpp"
+
+namespace atollvm::host {
+namespace {
+
+using sched::ExitKind;
+using sched::MessagePtr;
+using sched::Pid;
+using sched::Scheduler;
+using sched::Tag;
+using sched::Task;
+
+// A search of a long mailbox goes on in the next turn after so many messages.
+constexpr u32 search_budget = 4096;
+constexpr u32 max_name = 255;
+constexpr u32 max_arguments = 255;
+
+sched::Worker* worker_of(const HostContext& context) {
+  return static_cast<sched::Worker*>(context.process().worker()->core);
+}
+Task& task_of(const HostContext& context) { return static_cast<Task&>(context.process()); }
+
+// The running process and what runs it; nothing for one that an embedder runs by itself.
+struct Caller {
+  explicit Caller(const HostContext& context)
+      : worker(*worker_of(context)), scheduler(worker.scheduler()), task(task_of(context)) {}
+  sched::Worker& worker;
+  Scheduler& scheduler;
+  Task& task;
+
+  [[nodiscard]] sched::Machine& machine() const { return *task.machine; }
+  // Its place in the table, held.
+  [[nodiscard]] sched::Table::Held own() const { return scheduler.table().find(task.pid); }
+};
+template <class T>
+bool load(const HostContext& context, u32 address, T& value) {
+  const auto bytes = context.memory(address, sizeof value);
+  if (bytes) memcpy(&value, bytes->data(), sizeof value);
+  return bytes.has_value();
+}
+
+std::optional<std::string> name_at(const HostContext& context, u32 address, u32 size,
+                                   Errno& error) {
+  const auto bytes = context.memory(address, size);
+  if (!bytes) {
+    error = Errno::fault;
+    return std::nullopt;
+  }
+  if (size == 0 || size > max_name) {
+    error = Errno::inval;
+    return std::nullopt;
+  }
+  return std::string(reinterpret_cast<const char*>(bytes->data()), size);
+}
+
+// The handles whose numbers are at `address`; they stay where they are.
+std::optional<Errno> read_handles(const HostContext& context, u32 address, u32 count,
+                                  std::vector<cap::Handle>& numbers) {
+  const auto bytes = context.memory(address, count * 4);
+  if (!bytes) return Errno::fault;
+  numbers.resize(count);
+  if (count != 0) memcpy(numbers.data(), bytes->data(), bytes->size());
+  for (usize i = 0; i < numbers.size(); ++i) {
+    if (context.handles().find(numbers[i]) == nullptr ||
+        std::find(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(i), numbers[i]) !=
+            numbers.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return Errno::badf;
+    }
+  }
+  return std::nullopt;
+}
+HostResult send(HostContext& context, u32 handles, u32 handle_count) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const Pid to = context.arg_u64(0);
+  const Tag tag = context.arg_i32(1);
+  const u32 size = context.arg_u32(3);
+  const auto bytes = context.memory(context.arg_u32(2), size);
+  if (!bytes) return context.error32(Errno::fault);
+  if (tag < 0 || handle_count > sched::max_message_handles) return context.error32(Errno::inval);
+  if (size > sched::max_message_bytes) return context.error32(Errno::toobig);
+  std::vector<cap::Handle> numbers;
+  if (handle_count != 0) {
+    if (const auto error = read_handles(context, handles, handle_count, numbers)) {
+      return context.error32(*error);
+    }
+  }
+  MessagePtr message(sched::Message::make(size));
+  if (message == nullptr) return context.error32(Errno::nomem);
+  message->sender = caller.task.pid;
+  message->tag = tag;
+  if (size != 0) memcpy(message->bytes(), bytes->data(), size);
+  if (!numbers.empty()) {
+    message->handles = std::make_unique<std::vector<cap::Capability>>();
+    for (const cap::Handle number : numbers) {
+      message->handles->push_back(*context.handles().find(number));
+    }
+  }
+  switch (caller.scheduler.send(caller.machine(), to, message, &caller.worker)) {
+    case Scheduler::Sent::no_process:
+      return context.error32(Errno::srch);
+    case Scheduler::Sent::full:
+      return context.error32(Errno::again);
+    case Scheduler::Sent::yes:
+      break;
+  }
+  for (const cap::Handle number : numbers) context.handles().close(number);
+  return context.result_i32(0);
+}
+
+// The call is over, however it ends.
+HostResult received(const HostContext& context, Task& task, i32 result) {
+  task.deadline = Task::never;
+  task.waits_for_message = false;
+  task.mailbox.rewind();
+  return context.result_i32(result);
+}
+HostResult received(const HostContext& context, Task& task, Errno error) {
+  return received(context, task, -static_cast<i32>(error));
+}
+
+HostResult give_message(HostContext& context, const Caller& caller, sched::Message& message) {
+  Task& task = caller.task;
+  const u32 info_at = context.arg_u32(4);
+  const u32 room = context.arg_u32(2);
+  GuestMessageInfo info{};
+  info.sender = message.sender;
+  info.tag = message.tag;
+  info.size = message.size;
+  info.handle_count = message.handle_count();
+  const auto fill_info = [&] {
+    if (info_at == 0) return;
+    const auto to = context.memory(info_at, sizeof info);
+    memcpy(to->data(), &info, sizeof info);
+  };
+  if (message.size > room) {
+    fill_info();
+    return received(context, task, Errno::range);
+  }
+  if (info.handle_count != 0) {
+    const u32 left =
+        task.limits().handles - std::min(task.limits().handles, task.handles().open_count());
+    // Without a MessageInfo nobody would know their numbers: they are closed with the message.
+    if (info_at != 0 && left < info.handle_count) {
+      fill_info();
+      return received(context, task, Errno::mfile);
+    }
+    for (u32 i = 0; info_at != 0 && i < info.handle_count; ++i) {
+      const auto number = task.handles().insert((*message.handles)[i]);
+      info.handles[i] = std::get<cap::Handle>(number);
+    }
+  }
+  fill_info();
+  if (message.size != 0) {
+    const auto to = context.memory(context.arg_u32(1), room);
+    memcpy(to->data(), message.bytes(), message.size);
+  }
+  const i32 size = static_cast<i32>(message.size);
+  task.mailbox.take();
+  return received(context, task, size);
+}
+
+u64 deadline_after(i64 ns) {
+  const u64 now = loop::monotonic_ns();
+  return now + std::min(static_cast<u64>(ns), Task::never - 1 - now);
+}
+
+}  // namespace
+
+bool is_scheduled(const HostContext& context) { return worker_of(context) != nullptr; }
+
+HostResult sleep_until(HostContext& context, u64 deadline) {
+  Task& task = task_of(context);
+  if (task.deadline == Task::never) {
+    task.deadline = deadline;
+    return HostResult::waiting();
+  }
+  if (task.deadline > loop::monotonic_ns()) return HostResult::waiting();
+  task.deadline = Task::never;
+  return context.result_i32(0);
+}
+
+HostResult call_process_self(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error64(Errno::nosys);
+  return context.result_i64(static_cast<i64>(task_of(context).pid));
+}
+
+HostResult call_process_parent(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error64(Errno::nosys);
+  return context.result_i64(static_cast<i64>(task_of(context).parent));
+}
+
+HostResult call_entry_find(Environment&, HostContext& context) {
+  const auto bytes = context.memory(context.arg_u32(0), context.arg_u32(1));
+  if (!bytes) return context.error32(Errno::fault);
+  const runtime::Program& program = context.process().program();
+  const auto index = program.find_export(
+      {reinterpret_cast<const char*>(bytes->data()), bytes->size()}, mod::ExternKind::function);
+  if (!index || *index < program.imported_functions()) return context.error32(Errno::noent);
+  return context.result_i32(static_cast<i32>(*index));
+}
+
+HostResult call_spawn(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error64(Errno::nosys);
+  const Caller caller(context);
+  Task& parent = caller.task;
+  const runtime::Instance& instance = parent.instance();
+  const runtime::Program& program = *instance.program;
+  const u32 entry = context.arg_u32(0);
+  const u32 count = context.arg_u32(2);
+  GuestSpawnOptions options{};
+  if (context.arg_u32(3) != 0 && !load(context, context.arg_u32(3), options)) {
+    return context.error64(Errno::fault);
+  }
+  if (count > max_arguments) return context.error64(Errno::inval);
+  const auto bytes = context.memory(context.arg_u32(1), count * 8);
+  if (!bytes) return context.error64(Errno::fault);
+  if (entry < program.imported_functions() || entry >= program.functions().size()) {
+    return context.error64(Errno::inval);
+  }
+  const mod::FuncType& type = program.module().types[program.type_of(entry)];
+  if (type.params.size() != count || (options.flags & ~spawn_flags) != 0 ||
+      options.overflow > static_cast<u32>(sched::Overflow::kill) || options.weight < 0 ||
+      options.priority < -1 || options.priority > policy::max_priority) {
+    return context.error64(Errno::inval);
+  }
+  std::array<runtime::Slot, max_arguments> arguments;
+  memcpy(arguments.data(), bytes->data(), bytes->size());
+  for (u32 i = 0; i < count; ++i) {
+    const mod::ValType each = type.params[i];
+    if (each == mod::ValType::i32 || each == mod::ValType::f32) {
+      arguments[i] = static_cast<u32>(arguments[i]);
+    } else if (each != mod::ValType::i64 && each != mod::ValType::f64) {
+      return context.error64(Errno::inval);
+    }
+  }
+
+  sched::Spawn spawn;
+  spawn.program = instance.program;
+  spawn.like = &instance;
+  std::array<u32, 3> functions;
+  usize stages = 0;
+  if (const auto start = program.module().start) functions[stages++] = *start;
+  if (const auto initialize = program.initializer()) functions[stages++] = *initialize;
+  functions[stages++] = entry;
+  spawn.functions = std::span(functions).first(stages);
+  spawn.arguments = std::span(arguments).first(count);
+  spawn.limits = parent.limits();
+  // A child can't get more than its parent may have.
+  const auto lower = [](u64& limit, u64 wanted) {
+    if (wanted != 0) limit = std::min(limit, wanted);
+  };
+  lower(spawn.limits.memory_bytes, options.memory);
+  lower(spawn.limits.stack_bytes, options.stack);
+  if (options.handle_limit != 0) {
+    spawn.limits.handles = std::min(spawn.limits.handles, options.handle_limit);
+  }
+  // Where fuel is counted it is the parent's own that it passes on.
+  if (parent.counts_fuel()) {
+    const i64 left = std::max<i64>(parent.fuel(), 0);
+    const u64 given = options.fuel == 0 ? static_cast<u64>(left) / 2 : options.fuel;
+    if (given > static_cast<u64>(left)) return context.error64(Errno::inval);
+    spawn.limits.fuel = given;
+  } else if (options.fuel != 0) {
+    spawn.limits.fuel = options.fuel;
+  }
+  spawn.memory = parent.memory_strategy();
+  if (options.mailbox_messages != 0) spawn.mailbox.messages = options.mailbox_messages;
+  if (options.mailbox_bytes != 0) spawn.mailbox.bytes = options.mailbox_bytes;
+  spawn.mailbox.overflow = static_cast<sched::Overflow>(options.overflow);
+  spawn.cpu_limit = parent.cpu_limit;
+  lower(spawn.cpu_limit, options.time);
+  if (options.weight != 0) spawn.weight = static_cast<u32>(options.weight);
+  spawn.priority =
+      options.priority <= 0 ? parent.Node::priority : static_cast<u8>(options.priority);
+  spawn.parent = parent.pid;
+  spawn.link = (options.flags & spawn_link) != 0;
+  if ((options.flags & spawn_monitor) != 0) spawn.monitor = ++parent.next_reference;
+  std::vector<cap::Handle> numbers;
+  if (options.handle_count != 0) {
+    if (options.handle_count > spawn.limits.handles) return context.error64(Errno::mfile);
+    if (const auto error = read_handles(context, options.handles, options.handle_count, numbers)) {
+      return context.error64(*error);
+    }
+  }
+  if ((options.flags & spawn_stdio) != 0) {
+    for (cap::Handle number = 0; number < 4; ++number) {
+      const cap::Capability* const own = context.handles().find(number);
+      if (own == nullptr) return context.error64(Errno::badf);
+      spawn.handles.push_back(*own);
+    }
+  }
+  for (const cap::Handle number : numbers) {
+    spawn.handles.push_back(*context.handles().find(number));
+  }
+  const bool counts_fuel = parent.counts_fuel();
+  const auto pid = caller.scheduler.spawn(caller.machine(), spawn, &caller.worker);
+  if (!pid) {
+    if (pid.error().code != base::ErrorCode::limit) return context.error64(Errno::inval);
+    return context.error64(caller.machine().is_full() ? Errno::again : Errno::nomem);
+  }
+  if (counts_fuel) parent.set_fuel(parent.fuel() - static_cast<i64>(*spawn.limits.fuel));
+  for (const cap::Handle number : numbers) context.handles().close(number);
+  return context.result_i64(static_cast<i64>(*pid));
+}
+
+HostResult call_process_send(Environment&, HostContext& context) { return send(context, 0, 0); }
+
+HostResult call_process_send_handles(Environment&, HostContext& context) {
+  return send(context, context.arg_u32(4), context.arg_u32(5));
+}
+
+HostResult call_receive(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  Task& task = caller.task;
+  const Tag tag = context.arg_i32(0);
+  const u32 info_at = context.arg_u32(4);
+  // Memory never shrinks, so what is there now is there when the message has come.
+  if (!context.memory(context.arg_u32(1), context.arg_u32(2)) ||
+      (info_at != 0 && !context.memory(info_at, sizeof(GuestMessageInfo)))) {
+    return context.error32(Errno::fault);
+  }
+  sched::Mailbox& mailbox = task.mailbox;
+  u32 budget = search_budget;
+  sched::Message* found = nullptr;
+  if (mailbox.limits().overflow == sched::Overflow::oldest) {
+    // Senders remove messages too, so nothing is the receiver's alone.
+    const sched::Table::Held held = caller.own();
+    mailbox.collect();
+    mailbox.rewind();
+    found = mailbox.find(tag, budget = mailbox.messages() + 1);
+    if (found != nullptr) return give_message(context, caller, *found);
+  } else {
+    found = mailbox.find(tag, budget);
+    if (found == nullptr && budget != 0 && mailbox.has_news()) {
+      {
+        const sched::Table::Held held = caller.own();
+        mailbox.collect();
+      }
+      found = mailbox.find(tag, budget);
+    }
+    if (found != nullptr) return give_message(context, caller, *found);
+    if (budget == 0) {
+      task.yields = true;
+      return HostResult::waiting();
+    }
+  }
+  const i64 timeout = static_cast<i64>(context.arg_u64(3));
+  if (timeout == 0) return received(context, task, Errno::timedout);
+  if (timeout > 0) {
+    if (task.deadline == Task::never) {
+      task.deadline = deadline_after(timeout);
+    } else if (task.deadline <= loop::monotonic_ns()) {
+      return received(context, task, Errno::timedout);
+    }
+  }
+  task.waits_for_message = true;
+  task.wanted = tag;
+  return HostResult::waiting();
+}
+
+HostResult call_process_yield(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.result_i32(0);
+  Task& task = task_of(context);
+  // Called anew when its turn has come.
+  task.has_yielded = !task.has_yielded;
+  if (!task.has_yielded) return context.result_i32(0);
+  task.yields = true;
+  return HostResult::waiting();
+}
+
+HostResult call_process_link(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const Pid other = context.arg_u64(0);
+  if (!caller.scheduler.link(caller.task, other)) {
+    caller.scheduler.signal(caller.machine(), caller.task.pid, other, {ExitKind::noproc, 0},
+                            &caller.worker);
+  }
+  return context.result_i32(0);
+}
+
+HostResult call_process_unlink(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  caller.scheduler.unlink(caller.task, context.arg_u64(0));
+  return context.result_i32(0);
+}
+
+HostResult call_process_monitor(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error64(Errno::nosys);
+  const Caller caller(context);
+  const u64 reference = ++caller.task.next_reference;
+  caller.scheduler.monitor(caller.task, context.arg_u64(0), reference);
+  return context.result_i64(static_cast<i64>(reference));
+}
+
+HostResult call_process_demonitor(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  caller.scheduler.demonitor(caller.task, context.arg_u64(0));
+  return context.result_i32(0);
+}
+
+HostResult call_process_trap_exit(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const sched::Table::Held own = caller.own();
+  const bool before = std::exchange(own->traps_exits, context.arg_u32(0) != 0);
+  return context.result_i32(before ? 1 : 0);
+}
+
+HostResult call_process_exit(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const u32 code = context.arg_u32(1);
+  const sched::Exit why{code == 0 ? ExitKind::normal : ExitKind::code, code};
+  const bool found = caller.scheduler.signal(caller.machine(), context.arg_u64(0), caller.task.pid,
+                                             why, &caller.worker);
+  return found ? context.result_i32(0) : context.error32(Errno::srch);
+}
+
+HostResult call_process_kill(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const bool found = caller.scheduler.kill(caller.machine(), context.arg_u64(0),
+                                           {ExitKind::killed, 0}, &caller.worker);
+  return found ? context.result_i32(0) : context.error32(Errno::srch);
+}
+
+HostResult call_name_register(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  Errno error{};
+  auto name = name_at(context, context.arg_u32(0), context.arg_u32(1), error);
+  if (!name) return context.error32(error);
+  switch (caller.scheduler.name(caller.machine(), *std::move(name), context.arg_u64(2))) {
+    case Scheduler::Named::taken:
+      return context.error32(Errno::exist);
+    case Scheduler::Named::no_process:
+      return context.error32(Errno::srch);
+    case Scheduler::Named::yes:
+      break;
+  }
+  return context.result_i32(0);
+}
+
+HostResult call_name_unregister(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  Errno error{};
+  const auto name = name_at(context, context.arg_u32(0), context.arg_u32(1), error);
+  if (!name) return context.error32(error);
+  const bool found = caller.scheduler.unname(caller.machine(), *name);
+  return found ? context.result_i32(0) : context.error32(Errno::noent);
+}
+
+HostResult call_name_find(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error64(Errno::nosys);
+  const Caller caller(context);
+  Errno error{};
+  const auto name = name_at(context, context.arg_u32(0), context.arg_u32(1), error);
+  if (!name) return context.error64(error);
+  const Pid pid = caller.scheduler.find(caller.machine(), *name);
+  return pid != 0 ? context.result_i64(static_cast<i64>(pid)) : context.error64(Errno::noent);
+}
+
+HostResult call_process_info(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const auto to = context.memory(context.arg_u32(1), sizeof(GuestProcessInfo));
+  if (!to) return context.error32(Errno::fault);
+  GuestProcessInfo info{};
+  {
+    const sched::Table::Held held = caller.scheduler.find(caller.machine(), context.arg_u64(0));
+    if (!held) return context.error32(Errno::srch);
+    const sched::Census census = held->census(held->pid == caller.task.pid);
+    info.pid = held->pid;
+    info.parent = held->parent;
+    info.state = static_cast<u32>(held->phase_now());
+    info.priority = held->Node::priority;
+    info.weight = held->policy::Entry::weight;
+    info.links = held->relations == nullptr ? 0 : static_cast<u32>(held->relations->links.size());
+    info.messages = held->mailbox.messages();
+    info.handles = census.handles;
+    info.mailbox_bytes = held->mailbox.bytes();
+    info.memory = census.memory_bytes;
+    info.stack = census.stack_bytes;
+    info.cpu = census.cpu;
+    info.traps_exits = held->traps_exits ? 1 : 0;
+  }
+  memcpy(to->data(), &info, sizeof info);
+  return context.result_i32(0);
+}
+
+HostResult call_timer_start(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error64(Errno::nosys);
+  const Caller caller(context);
+  const i64 ns = static_cast<i64>(context.arg_u64(0));
+  const Tag tag = context.arg_i32(1);
+  if (ns < 0 || tag < 0) return context.error64(Errno::inval);
+  const u64 id =
+      caller.scheduler.start_timer(caller.task, deadline_after(ns), tag, context.arg_u64(2));
+  return id != 0 ? context.result_i64(static_cast<i64>(id)) : context.error64(Errno::again);
+}
+
+HostResult call_timer_cancel(Environment&, HostContext& context) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const bool found = caller.scheduler.cancel_timer(caller.task, context.arg_u64(0));
+  return found ? context.result_i32(0) : context.error32(Errno::noent);
+}
+
+}  // namespace atollvm::host
