@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 
 #include <atoll/process.hpp>
@@ -52,6 +53,20 @@ void add_options(CLI::App& app, Options& options) {
             [&options](const std::string& text) { options.invoke = text; });
   add_value(app, "--argv0", "NAME", "The program's name as it sees it, in place of FILE",
             [&options](const std::string& text) { options.argv0 = text; });
+  add_count(app, "--workers", "Threads for a program that starts processes (one for each CPU)",
+            [&options](std::uint64_t number) {
+              if (number == 0 || number > 1024) {
+                throw CLI::ValidationError("--workers", "must be 1 to 1024");
+              }
+              options.process.scheduling.workers = static_cast<unsigned>(number);
+            });
+  add_value(app, "--policy", "NAME", "How its processes share them: fair, rr, fcfs, sjf, priority",
+            [&options](const std::string& text) { options.process.scheduling.policy = text; });
+  add_count(app, "--processes", "Limit of its processes (1048576)",
+            [&options](std::uint64_t number) {
+              options.process.scheduling.max_processes =
+                  static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
+            });
   app.add_flag("--stats", options.stats, "Print times and memory to standard error at the end");
 }
 
@@ -212,6 +227,13 @@ int run_command(int argc, char** argv) {
     }
     return exit_not_started;
   }
+  options.process.scheduling.on_crash = [](std::uint64_t pid, const Outcome& outcome) {
+    // The number without its generation is what people can read.
+    complain_stopped(fmt::format("process {}: {}{}", static_cast<std::uint32_t>(pid),
+                                 outcome.kind == Outcome::Kind::trapped ? "trap: " : "",
+                                 to_text(outcome.trap)),
+                     outcome.trace);
+  };
   Result<Process> process = Process::create(engine, *module, options.process);
   if (!process) {
     complain(printable(process.error().text()));

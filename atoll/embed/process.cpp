@@ -277,8 +277,12 @@ base::Result<runtime::Outcome> Process::Impl::run_with_others() {
   if (!scheduling.policy.empty()) {
     run.scheduler.policy = policy::find(scheduling.policy);
     if (run.scheduler.policy == nullptr) {
+      std::string names;
+      for (const policy::Row& row : policy::all()) {
+        names.append(names.empty() ? "" : ", ").append(row.name);
+      }
       return base::Error{base::ErrorCode::not_found, scheduling.policy,
-                         "no such scheduling policy; `atoll sched --list` lists them"};
+                         "no such scheduling policy; there are " + names};
     }
   }
   run.scheduler.slice_ns = static_cast<u64>(std::chrono::nanoseconds(scheduling.slice).count());

@@ -79,7 +79,7 @@ struct Outcome {
 // thread, where such host calls give -E_NOSYS.
 struct Scheduling {
   unsigned workers = 0;                   // threads that run processes; 0: one for each CPU
-  std::string policy;                     // as `atoll sched` lists them; empty: fair
+  std::string policy;                     // "fair" (also if empty), "rr", "fcfs", "sjf", "priority"
   std::chrono::microseconds slice{1000};  // how long a process runs while others are ready
   std::uint32_t max_processes = 1 << 20;  // at once
   // Called from a worker's thread, one at a time, when another process than the main one has ended
