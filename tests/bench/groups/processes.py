@@ -61,7 +61,8 @@ def runners(bench):
         return ["taskset", "-c", ",".join(cores[:schedulers]), *map(str, command)]
 
     def atoll(program, arguments, schedulers=1):
-        return pinned(schedulers, [bench.atoll(), "run", modules.get(program, program), *arguments])
+        return pinned(schedulers, [bench.atoll(), "run", "--workers", schedulers,
+                                   modules.get(program, program), *arguments])
 
     def erlang(program, arguments, schedulers=1):
         return pinned(schedulers, ["erl", "+S", f"{schedulers}:{schedulers}", "+P", 4_000_000,
