@@ -46,6 +46,18 @@ int test_command(int argc, char** argv);
 int doc_command(int argc, char** argv);
 int repl_command(int argc, char** argv);
 int sched_command(int argc, char** argv);
+int machines_command(int argc, char** argv);
+int ps_command(int argc, char** argv);
+int top_command(int argc, char** argv);
+int logs_command(int argc, char** argv);
+int create_command(int argc, char** argv);
+int start_command(int argc, char** argv);
+int pause_command(int argc, char** argv);
+int resume_command(int argc, char** argv);
+int kill_command(int argc, char** argv);
+int destroy_command(int argc, char** argv);
+int snapshot_command(int argc, char** argv);
+int restore_command(int argc, char** argv);
 
 // --- Command lines (options.cpp) ---
 

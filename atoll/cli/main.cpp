@@ -1,6 +1,7 @@
 // `atoll`: picks the subcommand.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <iterator>
@@ -32,6 +33,18 @@ constexpr Command commands[] = {
     {"repl", "Try definitions, statements and expressions", repl_command},
     {"sched", "Replay a workload under the scheduling policies", sched_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
+    {"machines", "List the machines of a running server", machines_command},
+    {"ps", "List the processes of its machines", ps_command},
+    {"top", "Show what its machines and processes use", top_command},
+    {"logs", "Print what a machine has written", logs_command},
+    {"create", "Create machines that a file describes", create_command},
+    {"start", "Start machines", start_command},
+    {"pause", "Pause machines", pause_command},
+    {"resume", "Let paused machines go on", resume_command},
+    {"kill", "End processes of a machine", kill_command},
+    {"destroy", "End and forget machines", destroy_command},
+    {"snapshot", "Write a machine to a file", snapshot_command},
+    {"restore", "Make a machine of such a file", restore_command},
 };
 
 std::string help() {
@@ -72,9 +85,11 @@ int unknown(std::string_view name) {
   size_t best = 3;
   for (const Command& command : commands) {
     if (name.size() > 16) break;
-    if (const size_t changes = distance(name, command.name); changes < best) {
+    const std::string_view other = command.name;
+    const size_t changes = distance(name, other);
+    if (changes < best && changes < std::max(name.size(), other.size())) {
       best = changes;
-      hint = fmt::format("did you mean `{}`?", command.name);
+      hint = fmt::format("did you mean `{}`?", other);
     }
   }
   complain(fmt::format("unknown command `{}`; {}", printable(name.substr(0, 80)), hint));

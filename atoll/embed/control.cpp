@@ -148,7 +148,8 @@ struct Client::Impl {
         if (const auto result = reply.find("result"); result != reply.end())
           return text_of(*result);
         const auto event = reply.find("event");
-        if (event != reply.end() && take != nullptr && !(*take)(text_of(*event))) return std::string("{}");
+        if (event != reply.end() && take != nullptr && !(*take)(text_of(*event)))
+          return std::string("{}");
       }
     }
   }
