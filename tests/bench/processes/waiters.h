@@ -10,6 +10,10 @@
 static void settle(void);
 static void* room(uint32_t bytes);
 
+// atoll_spawn with its addresses as pointers.
+__attribute__((import_module("atoll"), import_name("spawn"))) int64_t
+spawn(int32_t entry, const void* arguments, int32_t count, const AtollSpawnOptions* options);
+
 enum { TAG_QUESTION, TAG_ANSWER, TAG_DONE };
 
 static char line[64];
@@ -77,7 +81,7 @@ __attribute__((export_name("boss"))) void boss(int64_t count) {
 
   int64_t begin = atoll_clock_now(ATOLL_CLOCK_MONOTONIC);
   for (int64_t i = 0; i < count; i++) {
-    pids[i] = atoll_spawn(entry, &self, 1, 0);
+    pids[i] = spawn(entry, &self, 1, 0);
     check(pids[i] > 0);
   }
   while (!waits(pids[count - 1])) atoll_process_yield();
@@ -104,10 +108,11 @@ static void begin(void) {
   check(size >= 0);
   for (int32_t i = 0; i < size; i++) count = count * 10 + (line[i] - '0');
   if (count == 0) count = 100000;
-  const AtollSpawnOptions options = {.flags = ATOLL_SPAWN_STDIO,
-                                     .priority = -1,
+  static const int32_t handles[] = {ATOLL_STDIN, ATOLL_STDOUT};
+  const AtollSpawnOptions options = {.handles = (uint32_t)handles,
+                                     .handle_count = 2,
                                      .mailbox_messages = (int32_t)count,
                                      .mailbox_bytes = 1 << 30};
-  check(atoll_spawn(atoll_entry_find("boss", 4), &count, 1, &options) > 0);
+  check(spawn(atoll_entry_find("boss", 4), &count, 1, &options) > 0);
   take(TAG_DONE);
 }
