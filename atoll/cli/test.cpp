@@ -94,9 +94,6 @@ class Capture {
 
 void judge(const Outcome& outcome, TestResult& result) {
   switch (outcome.kind) {
-    case Outcome::Kind::returned:
-      result.passed = true;
-      return;
     case Outcome::Kind::exited:
       result.passed = outcome.exit_code == 0;
       if (!result.passed) result.reason = fmt::format("exit code {}", outcome.exit_code);
@@ -139,7 +136,7 @@ void run_test(const Engine& engine, const Options& options, int input, Case& job
     return;
   }
   const Clock::time_point begin = Clock::now();
-  const Result<Outcome> outcome = process->call("test " + job.test.name, {});
+  const Result<Outcome> outcome = process->run("test " + job.test.name);
   result.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   if (!outcome) {
     result.reason = printable(outcome.error().text());

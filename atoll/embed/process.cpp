@@ -370,12 +370,22 @@ Outcome Process::Impl::to_outcome(runtime::Outcome how, std::vector<runtime::Tra
   return result;
 }
 
-Result<Outcome> Process::run() {
+Result<Outcome> Process::run() { return run({}); }
+
+Result<Outcome> Process::run(std::string_view entry) {
   Impl& impl = *impl_;
   if (impl.running || impl.ended || (impl.started && !impl.under_way)) {
     return Error{
         ErrorCode::usage, "",
         impl.running ? "the process runs" : "the process has ended, or its functions were called"};
+  }
+  if (!entry.empty() && impl.stages.empty()) {
+    const auto function = find_entry(*impl.program, entry, true);
+    if (!function) {
+      return Error{ErrorCode::not_found, std::string(entry),
+                   "no exported function of this name and of type () -> i32 or ()"};
+    }
+    impl.stages = find_stages(*impl.program, function);
   }
   if (impl.stages.empty()) impl.stages = find_stages(*impl.program, std::nullopt);
   if (impl.stages.empty()) {

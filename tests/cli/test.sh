@@ -209,3 +209,24 @@ check "check_bytes: short" 'expected "abc", got "ab", first different at byte 2'
 zeros=$(printf '\\x00%.0s' {1..64})
 check "check_bytes: long" "expected \"$zeros\"..., got \"$zeros\"..., first different at byte 70" "$(said c_long)"
 check_contains "the place is the test's" "c_i32: trap: unreachable at checks.atoll:19:21" "$text"
+
+cat >processes.atoll <<'ATOLL'
+use std.sys
+use std.test
+data name = "child"
+reserve info sizeof(ExitInfo) align 8
+export func child() { unreachable }
+test func spawns() {
+    var pid: i64, reference: i64
+    call spawn((call entry_find(name, len(name))), 0, 0, 0) -> pid
+    call process_monitor(pid) -> reference
+    call check_i32((call receive(TAG_DOWN, info, sizeof(ExitInfo), -1, 0)), sizeof(ExitInfo))
+    call check_i32((i32.load [info + ExitInfo.reason]), EXIT_NORMAL)
+}
+ATOLL
+run_expect "processes of a test" 1 "FAILED processes.atoll: spawns: trap: unreachable at processes.atoll:11:5
+  at check_i32 (std.test:163:5)
+  at spawns (processes.atoll:11:5)
+  standard error:
+    expected 0, got 2
+0 passed, 1 failed" "$ATOLL" test processes.atoll

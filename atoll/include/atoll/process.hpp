@@ -136,6 +136,9 @@ class Process {
   // it can't go on after out_of_fuel. Errors: not_found (no entry of such a type, no such policy),
   // usage (it has ended already), io (no event loop could be made, or no threads).
   Result<Outcome> run();
+  // The same with the exported function `entry`, of type () -> i32 or (), in the place of `main`;
+  // empty: run().
+  Result<Outcome> run(std::string_view entry);
 
   // Calls an exported function. The first call runs the module's start function and, if it has
   // one, `_initialize` before. Blocks as run() does; any number of calls, but none after run() or
