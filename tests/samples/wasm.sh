@@ -57,6 +57,12 @@ if build cat samples/wasm-c/cat.c "$clang" "$clang" --target=wasm32 -O2 -nostdli
   check wasm/c/cat/message "cat: no-such-file: no such file" "$(cat "$scratch/stderr")"
   run_expect wasm/c/cat/refused 1 "" run cat /etc/passwd
 fi
+if build primes samples/wasm-c/primes.c "$clang" "$clang" --target=wasm32 -O2 -nostdlib \
+  -isystem stdlib/guest/c -Wl,--no-entry samples/wasm-c/primes.c stdlib/guest/c/atoll_process.c -o; then
+  run_expect wasm/c/primes 0 "17984 primes below 200000, 2 crashes" run primes
+  run_expect wasm/c/primes/few 0 "4 primes below 10, 0 crashes" run primes 10
+  run_expect wasm/c/primes/wrong 2 "" run primes x
+fi
 
 if build json_pretty samples/wasm-cpp/json_pretty.cpp /usr/lib/wasm32-wasi/libc++.a \
   clang++-16 "${wasi[@]}" -isystem /usr/include/wasm32-wasi/c++/v1 -fno-exceptions -std=c++20 \
@@ -98,6 +104,14 @@ if build base64 samples/wasm-rust/base64.rs "${rust_library[0]}" /usr/bin/rustc 
   run_expect wasm/rust/wrong 1 "" run base64 -d LICENSE
   check wasm/rust/message "base64: invalid input" "$(cat "$scratch/stderr")"
   run_expect wasm/rust/missing 1 "" run base64 no-such-file
+fi
+
+if build processes samples/wasm-rust/processes.rs "${rust_library[0]}" /usr/bin/rustc --edition 2021 \
+  --target wasm32-wasi -O -C linker=wasm-ld-16 -C link-arg=--export=worker samples/wasm-rust/processes.rs -o; then
+  # As many workers as one likes, and one more that panics.
+  run_expect wasm/rust/processes 0 "17647 takes 278 steps; 4 results, 1 worker failed" run processes
+  run_expect wasm/rust/processes/workers 0 "2919 takes 216 steps; 7 results, 1 worker failed" run processes 3000 7
+  run_expect wasm/rust/processes/wrong 1 "" run processes 3 7
 fi
 
 # Go from 1.21 on knows wasip1. It finds files below directories with absolute names only.
