@@ -34,6 +34,7 @@ runtime::Outcome Runner::run() {
     const runtime::Outcome outcome = run_(process_);
     switch (outcome.kind) {
       case runtime::Outcome::Kind::preempted:
+      case runtime::Outcome::Kind::rested:
         break;
       case runtime::Outcome::Kind::pending:
         while (!process_.ready() && stop_.load() == nothing) loop_.run_once(true);

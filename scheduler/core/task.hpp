@@ -84,7 +84,6 @@ class Task final : public runtime::Process, public policy::Entry {
     std::vector<runtime::Slot> arguments;
   };
   std::unique_ptr<Later> later;
-  bool has_yielded = false;  // the call to yield is to end
 
   [[nodiscard]] Phase phase_now() const { return phase.load(std::memory_order_relaxed); }
   // Whether a message of this tag ends its waiting. Under the lock.

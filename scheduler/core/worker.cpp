@@ -6,7 +6,6 @@
 
 namespace atollvm::sched {
 
-using loop::monotonic_ns;
 using runtime::Outcome;
 using runtime::Trap;
 
@@ -147,7 +146,7 @@ void Worker::flush_charge() {
 }
 
 void Worker::run() {
-  now_ = monotonic_ns();
+  now_ = clock_.now();
   while (true) {
     if (posted_.load(std::memory_order_relaxed) != nullptr || has_news_.load()) take_posted();
     if (hungry_.load(std::memory_order_relaxed) != nullptr) share();
@@ -185,7 +184,7 @@ void Worker::run_task(Task& task) {
     task.detach();
     alarm_.store(no_alarm, std::memory_order_relaxed);
   }
-  const u64 now = monotonic_ns();
+  const u64 now = clock_.now();
   const u64 ran = now - now_;
   now_ = now;
   task.cpu += ran;
@@ -218,12 +217,13 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
       task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
       policy_->account(task, ran, policy::Stop::preempted, now_);
       return;
+    case Kind::rested:
+      give_way(task, ran);
+      return;
     case Kind::waiting:
       if (task.yields) {
         task.yields = false;
-        task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
-        policy_->account(task, ran, policy::Stop::waits, now_);
-        policy_->ready(task, now_, policy::Wake::woken);
+        give_way(task, ran);
         return;
       }
       park(task, ran, false);
@@ -249,6 +249,12 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     if (why.code != 0) why.kind = ExitKind::code;
   }
   end(task, why, outcome);
+}
+
+void Worker::give_way(Task& task, u64 ran) {
+  task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+  policy_->account(task, ran, policy::Stop::waits, now_);
+  policy_->ready(task, now_, policy::Wake::woken);
 }
 
 // Lets a process wait. What it waits for may have come since it decided to.
@@ -318,7 +324,7 @@ void Worker::idle() {
     loop_.run_once(true, until);
   }
   parked_.store(false);
-  now_ = monotonic_ns();
+  now_ = clock_.now();
   next_poll_ = now_ + poll_every;
   scheduler_.wake_alarm();
 }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "scheduler/core/clock.hpp"
 #include "scheduler/core/task.hpp"
 #include "scheduler/core/timers.hpp"
 #include "scheduler/loop/loop.hpp"
@@ -55,6 +56,7 @@ class Worker : public runtime::Worker {
   void wake_sleepers();
   void run_task(Task& task);
   void settle(Task& task, const runtime::Outcome& outcome, u64 ran);
+  void give_way(Task& task, u64 ran);
   void park(Task& task, u64 ran, bool for_completion);
   bool go_on(Task& task);
   void end(Task& task, Exit why, const runtime::Outcome& outcome);
@@ -66,6 +68,7 @@ class Worker : public runtime::Worker {
   std::unique_ptr<policy::Policy> policy_;
   loop::Loop loop_;
   Timers<Task> timers_;
+  Clock clock_;
   u64 now_ = 0;
   u64 next_poll_ = 0;
   std::atomic<u64> alarm_{no_alarm};

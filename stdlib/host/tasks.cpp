@@ -370,13 +370,8 @@ HostResult call_receive(Environment&, HostContext& context) {
 }
 
 HostResult call_process_yield(Environment&, HostContext& context) {
-  if (!is_scheduled(context)) return context.result_i32(0);
-  Task& task = task_of(context);
-  // Called anew when its turn has come.
-  task.has_yielded = !task.has_yielded;
-  if (!task.has_yielded) return context.result_i32(0);
-  task.yields = true;
-  return HostResult::waiting();
+  context.result_i32(0);
+  return HostResult::rest();
 }
 
 HostResult call_process_link(Environment&, HostContext& context) {

@@ -138,6 +138,7 @@ inline Flow after_host(State& s, runtime::HostResult result, const Word* next, b
   if constexpr (exact) s.fuel = process.fuel();  // the host may have added some
   switch (result.status) {
     case Status::value:
+    case Status::rest:
       break;
     case Status::trap:
       return trap_here(s, result.trap);
@@ -158,6 +159,10 @@ inline Flow after_host(State& s, runtime::HostResult result, const Word* next, b
     if (const Flow flow = leave_any_frame(s); !flow.goes_on()) return flow;
   } else {
     s.pc = next;
+  }
+  if (result.status == Status::rest) [[unlikely]] {
+    save(s, s.pc);
+    return Flow::stop(Outcome::Kind::rested);
   }
   return must_stop<exact>(s) ? stop_here(s) : Flow::on();
 }

@@ -31,6 +31,7 @@ struct HostResult {
     trap,     // the process traps
     exit,     // the process ends with an exit code
     pending,  // the process is parked until its Completion finishes
+    rest,     // as value, and the process gives way to others
     waiting,  // it is parked until its scheduler resumes it; then the function is called anew
   };
   Status status = Status::value;
@@ -41,6 +42,7 @@ struct HostResult {
   static HostResult trapped(Trap why) { return {Status::trap, why, 0}; }
   static HostResult exited(u32 code) { return {Status::exit, Trap::host_error, code}; }
   static HostResult pending() { return {Status::pending, Trap::host_error, 0}; }
+  static HostResult rest() { return {Status::rest, Trap::host_error, 0}; }
   static HostResult waiting() { return {Status::waiting, Trap::host_error, 0}; }
 };
 

@@ -85,6 +85,7 @@ struct Outcome {
     trapped,      // trap says why; the process can't go on
     out_of_fuel,  // at a safepoint, can go on after add_fuel
     preempted,    // at a safepoint, can go on
+    rested,       // the same, by its own wish
     pending,      // parked in a host call; can go on once ready()
     waiting,      // parked in a host call that is called anew when the process goes on
   };
