@@ -229,10 +229,10 @@ int run_command(int argc, char** argv) {
   }
   options.process.scheduling.on_crash = [](std::uint64_t pid, const Outcome& outcome) {
     // The number without its generation is what people can read.
-    complain_stopped(fmt::format("process {}: {}{}", static_cast<std::uint32_t>(pid),
-                                 outcome.kind == Outcome::Kind::trapped ? "trap: " : "",
-                                 to_text(outcome.trap)),
-                     outcome.trace);
+    complain_stopped(
+        fmt::format("process {}: {}{}", static_cast<std::uint32_t>(pid),
+                    outcome.kind == Outcome::Kind::trapped ? "trap: " : "", to_text(outcome.trap)),
+        outcome.trace);
   };
   Result<Process> process = Process::create(engine, *module, options.process);
   if (!process) {
