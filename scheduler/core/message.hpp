@@ -21,6 +21,8 @@ inline constexpr Tag tag_down = -2;        // a monitored process ended
 
 inline constexpr u32 max_message_bytes = 16 << 20;
 inline constexpr u32 max_message_handles = 8;
+// The system's that may lie in one mailbox: as many as a machine has processes, usually.
+inline constexpr u32 max_system_messages = 1 << 20;
 
 // Its bytes follow it in memory.
 struct Message {
@@ -77,6 +79,10 @@ class Mailbox {
   // Shared. Whether a message of this charge may be appended.
   [[nodiscard]] bool has_room(u64 charge) const {
     return messages() < limits_.messages && bytes() + charge <= limits_.bytes;
+  }
+  // Shared. Whether there are more than max_system_messages beyond the limit.
+  [[nodiscard]] bool is_flooded() const {
+    return messages() >= u64{limits_.messages} + max_system_messages;
   }
   // Shared. Appends without asking whether there is room.
   void append(MessagePtr message);

@@ -259,7 +259,7 @@ void Scheduler::kill_all(Machine& machine, Exit why) {
 }
 
 void Scheduler::bury(Task& task, Exit why, Worker* here) {
-  const std::unique_ptr<Task> owned(&task);
+  std::unique_ptr<Task> owned(&task);
   Machine& machine = *task.machine;
   table_.remove(task.pid);
   // Nobody finds it any more, so all of it is this thread's.
@@ -280,13 +280,11 @@ void Scheduler::bury(Task& task, Exit why, Worker* here) {
       for (const std::string& name : bound.names) machine.names_.erase(name);
     }
     for (const Pid other : bound.links) {
-      {
-        const Table::Held held = find(machine, other);
-        if (!held || held->relations == nullptr || held->relations->links.erase(task.pid) == 0) {
-          continue;
-        }
+      Table::Held held = find(machine, other);
+      // Under one lock: who has undone a link gets no signal by it.
+      if (held && held->relations != nullptr && held->relations->links.erase(task.pid) != 0) {
+        signal(std::move(held), task.pid, why, here);
       }
-      signal(machine, other, task.pid, why, here);
     }
     for (const auto& [reference, other] : bound.watching) {
       const Table::Held held = find(machine, other);
@@ -300,6 +298,8 @@ void Scheduler::bury(Task& task, Exit why, Worker* here) {
       hear(std::move(held), task.pid, reference, tag_down, why, here);
     }
   }
+  // All that it holds goes before its machine can.
+  owned.reset();
   live_.fetch_sub(1);
   if (machine.processes_.fetch_sub(1) == 1) {
     const std::lock_guard guard(machines_mutex_);
@@ -341,13 +341,14 @@ Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& mess
   return Sent::yes;
 }
 
-// A message of the system's to a held process: there is always room, as their number is bounded by
-// what the process has asked for.
+// A message of the system's to a held process. The limits of its mailbox don't count; but one that
+// lets too many lie can't be told any more, and must not go on as if nothing had happened.
 void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here) {
-  MessagePtr message(Message::make(sizeof(ExitInfo)));
+  MessagePtr message;
+  if (!held->mailbox.is_flooded()) message.reset(Message::make(sizeof(ExitInfo)));
   if (message == nullptr) {
-    // It can't be told, and must not go on as if nothing had happened.
-    doom(*held, {ExitKind::memory, 0});
+    const bool flooded = held->mailbox.is_flooded();
+    doom(*held, {flooded ? ExitKind::mailbox : ExitKind::memory, 0});
     wake(std::move(held), here);
     return;
   }
@@ -360,15 +361,19 @@ void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit wh
   if (held->waits_for(tag)) wake(std::move(held), here);
 }
 
-bool Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here) {
-  Table::Held held = find(machine, to);
-  if (!held) return false;
+void Scheduler::signal(Table::Held held, Pid from, Exit why, Worker* here) {
   if (held->traps_exits) {
     hear(std::move(held), from, 0, tag_exit, why, here);
   } else if (why.kind != ExitKind::normal) {
     doom(*held, why);
     wake(std::move(held), here);
   }
+}
+
+bool Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here) {
+  Table::Held held = find(machine, to);
+  if (!held) return false;
+  signal(std::move(held), from, why, here);
   return true;
 }
 

@@ -151,6 +151,7 @@ class Scheduler {
     u64 value;
   };
   bool doom(Task& task, Exit why);
+  void signal(Table::Held held, Pid from, Exit why, Worker* here);
   void hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here);
   void watch_alarms();
   Worker& some_worker();

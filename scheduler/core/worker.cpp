@@ -93,6 +93,8 @@ void Worker::take_news() {
 }
 
 void Worker::accept(Task& task) {
+  // What it waits for in this worker's loop is called off here: it may end on another one.
+  if (task.stays && task.dying.load()) task.stop(Trap::interrupted);
   if (task.timed) {
     timers_.remove(task);
     task.timed = false;
@@ -175,8 +177,8 @@ void Worker::run_task(Task& task) {
   if (!task.dying.load(std::memory_order_relaxed)) {
     // What was asked of the process before.
     preempt.store(false, std::memory_order_relaxed);
-    u64 stop_at = now_ + std::min(policy_->slice(task), task.cpu_limit - task.cpu);
-    stop_at = std::min(stop_at, timers_.first());
+    const u64 most = std::min(policy_->slice(task), task.cpu_limit - task.cpu);
+    u64 stop_at = std::min(timers_.first(), now_ + std::min(most, no_alarm - 1 - now_));
     if (index_ == 0) stop_at = std::min(stop_at, scheduler_.next_timer());
     alarm_.store(stop_at, std::memory_order_relaxed);
     task.attach(*this);
@@ -209,6 +211,7 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     end(task, {ExitKind::time, 0}, stopped);
     return;
   }
+  Outcome how = outcome;
   switch (outcome.kind) {
     case Kind::preempted: {
       const Table::Held held = scheduler_.table().find(task.pid);
@@ -232,23 +235,25 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
       park(task, ran, true);
       return;
     case Kind::finished:
+      if (task.later == nullptr) break;
       if (go_on(task)) {
         task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
         policy_->account(task, ran, policy::Stop::preempted, now_);
         return;
       }
+      how = task.stop(Trap::stack_overflow);
       break;
     default:
       break;
   }
   policy_->account(task, ran, policy::Stop::ended, now_);
-  Exit why = exit_of(outcome);
+  Exit why = exit_of(how);
   // What a program's main function returns is its exit code; elsewhere results mean nothing.
-  if (outcome.kind == Kind::finished && task.is_main && !task.results().empty()) {
+  if (how.kind == Kind::finished && task.is_main && !task.results().empty()) {
     why.code = static_cast<u32>(task.results()[0]);
     if (why.code != 0) why.kind = ExitKind::code;
   }
-  end(task, why, outcome);
+  end(task, why, how);
 }
 
 void Worker::give_way(Task& task, u64 ran) {
@@ -283,9 +288,8 @@ void Worker::park(Task& task, u64 ran, bool for_completion) {
   accept(task);
 }
 
-// Calls the next of several functions; false: that was the last one.
+// Calls the next of several functions; false: its frame is larger than the stack limit.
 bool Worker::go_on(Task& task) {
-  if (task.later == nullptr) return false;
   Task::Later& later = *task.later;
   const u32 function = later.functions[later.next++];
   const bool is_last = later.next == later.functions.size();

@@ -69,13 +69,12 @@ std::optional<Errno> read_handles(const HostContext& context, u32 address, u32 c
   if (!bytes) return Errno::fault;
   numbers.resize(count);
   if (count != 0) memcpy(numbers.data(), bytes->data(), bytes->size());
-  for (usize i = 0; i < numbers.size(); ++i) {
-    if (context.handles().find(numbers[i]) == nullptr ||
-        std::find(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(i), numbers[i]) !=
-            numbers.begin() + static_cast<std::ptrdiff_t>(i)) {
-      return Errno::badf;
-    }
+  for (const cap::Handle number : numbers) {
+    if (context.handles().find(number) == nullptr) return Errno::badf;
   }
+  std::vector<cap::Handle> sorted = numbers;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return Errno::badf;
   return std::nullopt;
 }
 HostResult send(HostContext& context, u32 handles, u32 handle_count) {
@@ -302,6 +301,7 @@ HostResult call_spawn(Environment&, HostContext& context) {
   for (const cap::Handle number : numbers) {
     spawn.handles.push_back(*context.handles().find(number));
   }
+  if (spawn.handles.size() > spawn.limits.handles) return context.error64(Errno::mfile);
   const bool counts_fuel = parent.counts_fuel();
   const auto pid = caller.scheduler.spawn(caller.machine(), spawn, &caller.worker);
   if (!pid) {
