@@ -3,7 +3,7 @@
 source "$(dirname "$0")/../lib.sh"
 cd "$root" || exit 1
 
-if ! command -v clang-16 wasm-ld-16 >/dev/null; then
+if ! { command -v clang-16 && command -v wasm-ld-16; } >/dev/null; then
   skip guest/c-processes "no clang-16 and wasm-ld-16 (apt-get install clang-16 lld-16)"
 elif ! clang-16 --target=wasm32 -O2 -Wall -Wextra -Werror -nostdlib -isystem stdlib/guest/c -Wl,--no-entry \
   tests/guest/tools/processes.c stdlib/guest/c/atoll_process.c -o "$scratch/processes.wasm" 2>"$scratch/log"; then
