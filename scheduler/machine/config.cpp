@@ -291,12 +291,12 @@ std::string Reader::text(const Node& table, std::string_view key, std::string ot
   return *value;
 }
 
-u32 Reader::word(const Node& table, std::string_view key,
-                 std::initializer_list<std::string_view> words, u32 otherwise) {
+u32 Reader::word(const Node& table, std::string_view key, std::span<const std::string_view> words,
+                 u32 otherwise) {
   const Node* const node = table.find(key);
   if (node == nullptr) return otherwise;
   if (const std::string* const value = node->text()) {
-    const auto* const found = std::ranges::find(words, *value);
+    const auto found = std::ranges::find(words, *value);
     if (found != words.end()) return static_cast<u32>(found - words.begin());
   }
   fail(*node, fmt::format("`{}` must be {}", key, words_text(words)));
@@ -358,10 +358,10 @@ const List& Reader::tables(const Node& table, std::string_view key, usize limit)
   return *list;
 }
 
-std::string words_text(std::initializer_list<std::string_view> words) {
+std::string words_text(std::span<const std::string_view> words) {
   std::string result;
   for (const std::string_view& word : words) {
-    if (!result.empty()) result += &word == words.end() - 1 ? " or " : ", ";
+    if (!result.empty()) result += &word == &words.back() ? " or " : ", ";
     result += fmt::format("\"{}\"", word);
   }
   return result;

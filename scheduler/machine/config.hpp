@@ -88,7 +88,7 @@ class Reader {
   std::string text(const Node& table, std::string_view key, std::string otherwise,
                    usize limit = 64);
   // One of `words`, as its index.
-  u32 word(const Node& table, std::string_view key, std::initializer_list<std::string_view> words,
+  u32 word(const Node& table, std::string_view key, std::span<const std::string_view> words,
            u32 otherwise);
 
   // A time such as "1.5ms", in nanoseconds; at most 1e15. `what` begins the message.
@@ -111,7 +111,7 @@ class Reader {
 };
 
 // "`key` must be ...", where it may be one of several words: "a, b or c".
-std::string words_text(std::initializer_list<std::string_view> words);
+std::string words_text(std::span<const std::string_view> words);
 // "1.5ms" in nanoseconds, and "64 MiB" in bytes; nothing where it is none, or does not fit.
 std::optional<double> parse_time(std::string_view text);
 std::optional<u64> parse_size(std::string_view text);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/core/exit.hpp"
 #include "scheduler/machine/spec.hpp"
 #include "vm/base/result.hpp"
 
@@ -32,23 +33,9 @@ enum class MachineState : u8 {
   failed,      // was restarted too often, or can't be
 };
 
-// Why a process ended. The numbers are the guest interface's EXIT_ constants.
-enum class ExitReason : u8 {
-  normal,
-  code,
-  trap,
-  killed,
-  fuel,
-  time,
-  memory,
-  mailbox,
-  noproc,
-  stopped,
-};
-
 struct Exit {
-  ExitReason reason = ExitReason::normal;
-  i32 code = 0;         // of `code`: the exit code
+  sched::ExitKind reason = sched::ExitKind::normal;
+  u32 code = 0;         // of `code`: the exit code
   std::string message;  // for people; may be empty
 };
 

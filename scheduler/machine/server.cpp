@@ -80,7 +80,10 @@ class Lines {
 // False: not ready before `timeout` (ms; -1: none), or the server stops.
 bool wait_for(int fd, short events, int stop, int timeout) {
   struct pollfd polled[2] = {{fd, events, 0}, {stop, POLLIN, 0}};
-  const int count = poll(polled, 2, timeout);
+  int count = 0;
+  do {
+    count = poll(polled, 2, timeout);
+  } while (count < 0 && errno == EINTR);
   return count > 0 && polled[1].revents == 0;
 }
 

@@ -59,9 +59,9 @@ constexpr Row<ProcessLimits> process_rows[] = {
     {"io_operations", Unit::count, 0, max_count, &ProcessLimits::io_operations},
 };
 
-constexpr std::initializer_list<std::string_view> overflow_words = {"refuse", "newest", "oldest",
-                                                                    "kill"};
-constexpr std::initializer_list<std::string_view> restart_words = {"never", "on-failure", "always"};
+constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "kill"};
+constexpr std::string_view access_words[] = {"ro", "rw"};
+constexpr std::string_view restart_words[] = {"never", "on-failure", "always"};
 
 class SpecReader {
  public:
@@ -97,7 +97,7 @@ class SpecReader {
       reader_.known(*node, "`process`", keys);
       read_limits(*node, process_rows, spec_.process);
       spec_.process.overflow =
-          static_cast<Overflow>(reader_.word(*node, "overflow", overflow_words, 0));
+          static_cast<sched::Overflow>(reader_.word(*node, "overflow", overflow_words, 0));
     }
     read_restart();
     return std::move(spec_);
@@ -183,7 +183,7 @@ class SpecReader {
       } else if (!guests.insert(directory.guest).second) {
         reader_.fail(*node.find("guest"), "another directory has this guest path");
       }
-      directory.writable = reader_.word(node, "access", {"ro", "rw"}, 0) == 1;
+      directory.writable = reader_.word(node, "access", access_words, 0) == 1;
       spec_.directories.push_back(std::move(directory));
     });
   }
@@ -333,8 +333,9 @@ nlohmann::ordered_json to_json(const MachineSpec& spec) {
   for (const auto& [name, value] : spec.environment) result["environment"][name] = value;
   result["directories"] = nlohmann::ordered_json::array();
   for (const Directory& each : spec.directories) {
-    result["directories"].push_back(
-        {{"host", each.host}, {"guest", each.guest}, {"access", each.writable ? "rw" : "ro"}});
+    result["directories"].push_back({{"host", each.host},
+                                     {"guest", each.guest},
+                                     {"access", access_words[each.writable ? 1 : 0]}});
   }
   result["names"] = spec.names;
   const std::pair<const char*, const std::string&> paths[] = {
@@ -345,9 +346,9 @@ nlohmann::ordered_json to_json(const MachineSpec& spec) {
   result["weight"] = spec.weight;
   result["limits"] = limits_json(spec.limits, machine_rows);
   result["process"] = limits_json(spec.process, process_rows);
-  result["process"]["overflow"] = overflow_words.begin()[static_cast<u8>(spec.process.overflow)];
+  result["process"]["overflow"] = overflow_words[static_cast<u8>(spec.process.overflow)];
   const RestartRule& rule = spec.restart;
-  result["restart"] = {{"when", restart_words.begin()[static_cast<u8>(rule.when)]},
+  result["restart"] = {{"when", restart_words[static_cast<u8>(rule.when)]},
                        {"intensity", rule.intensity},
                        {"within", time_text(rule.within)},
                        {"backoff", time_text(rule.backoff)},

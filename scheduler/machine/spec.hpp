@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "scheduler/core/message.hpp"
 #include "scheduler/machine/config.hpp"
 #include "scheduler/policy/policy.hpp"
 #include "vm/base/result.hpp"
@@ -34,9 +35,6 @@ struct MachineLimits {
   u64 io_operations = unlimited;  // calls that read or write
 };
 
-// What becomes of a message to a full mailbox. The numbers are the guest interface's.
-enum class Overflow : u8 { refuse, newest, oldest, kill };
-
 // Of the root process, and of those that it spawns unless it asks for less.
 struct ProcessLimits {
   u64 memory = u64{4} << 30;  // linear memories
@@ -49,7 +47,7 @@ struct ProcessLimits {
   u64 mailbox_bytes = u64{64} << 20;
   u64 io_bytes = unlimited;
   u64 io_operations = unlimited;
-  Overflow overflow = Overflow::refuse;
+  sched::Overflow overflow = sched::Overflow::refuse;
 };
 
 // What becomes of a machine whose root process has ended.

@@ -109,7 +109,11 @@ for ((i = 0; i < 100; i++)); do
   sleep 0.05
 done
 check_contains "a file gets what was written" $'\x1b[31mred' "$(cat followed)"
-check_contains "a terminal does not" '?[31mred' "$(script -qec "'$ATOLL' logs -n 1 store" /dev/null)"
+if command -v script >/dev/null; then
+  check_contains "a terminal does not" '?[31mred' "$(script -qec "'$ATOLL' logs -n 1 store" /dev/null)"
+else
+  skip "a terminal does not" "no script(1)"
+fi
 kill "$follower"
 wait "$follower" 2>/dev/null
 # It notices at the next line.
@@ -133,12 +137,16 @@ check "top --json --samples" '[["batch","store"],["batch","store"]]' \
   "$("$ATOLL" top --json --interval 100ms --samples 2 | jq -c '[.machines[].name]' | jq -sc .)"
 check "top of a machine, one process" '["store",1]' \
   "$("$ATOLL" top --json --count 1 store | jq -c '[.machines[0].name, (.processes | length)]')"
-live=$(TERM=xterm script -qec "stty rows 5 cols 30; '$ATOLL' top --interval 100ms --samples 2" /dev/null)
-check_contains "top on a terminal: another screen, no cursor" $'\x1b[?1049h\x1b[?25l' "$live"
-check "top on a terminal: as much as fits" "2" "$(grep -c $'^MACHINE  STATE    CPU%     CPU\x1b\\[K' <<<"${live//$'\r'/}")"
-check_contains "top on a terminal: all as before at the end" $'\x1b[?25h\x1b[?1049l' "$live"
-interrupted=$(TERM=xterm timeout -s INT 3 script -qec "timeout -s INT 1 '$ATOLL' top" /dev/null)
-check_contains "top, interrupted: all as before" $'\x1b[?25h\x1b[?1049l' "$interrupted"
+if command -v script >/dev/null; then
+  live=$(TERM=xterm script -qec "stty rows 5 cols 30; '$ATOLL' top --interval 100ms --samples 2" /dev/null)
+  check_contains "top on a terminal: another screen, no cursor" $'\x1b[?1049h\x1b[?25l' "$live"
+  check "top on a terminal: as much as fits" "2" "$(grep -c $'^MACHINE  STATE    CPU%     CPU\x1b\\[K' <<<"${live//$'\r'/}")"
+  check_contains "top on a terminal: all as before at the end" $'\x1b[?25h\x1b[?1049l' "$live"
+  interrupted=$(TERM=xterm timeout -s INT 3 script -qec "timeout -s INT 1 '$ATOLL' top" /dev/null)
+  check_contains "top, interrupted: all as before" $'\x1b[?25h\x1b[?1049l' "$interrupted"
+else
+  skip "top on a terminal" "no script(1)"
+fi
 refused "top: interval" 1 'top: interval: `interval` must be at least 100ms' "$ATOLL" top --interval 1ms
 
 # --- No server ---

@@ -19,7 +19,7 @@ assembler/link: $module
 assembler/wasm: $module
 scheduler/loop: $runtime
 scheduler/policy: vm/base
-scheduler/machine: vm/base scheduler/policy
+scheduler/machine: vm/base scheduler/policy scheduler/core
 scheduler/core: $runtime scheduler/loop scheduler/policy
 stdlib/vfs: $runtime
 stdlib/guest: vm/base

@@ -185,7 +185,7 @@ class FakeOperator : public machine::Operator {
       status.state = State::ended;
       status.root = 0;
       status.memory = status.messages = status.handles = 0;
-      status.exit = machine::Exit{machine::ExitReason::killed, 0, "killed by the operator"};
+      status.exit = machine::Exit{sched::ExitKind::killed, 0, "killed by the operator"};
       return true;
     });
     if (is_there) return result;

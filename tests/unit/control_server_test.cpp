@@ -215,7 +215,7 @@ TEST_CASE_FIXTURE(Fixture, "a machine file's machine arrives as it was") {
   const machine::MachineSpec spec = machines.spec();
   CHECK(spec.module == "/srv/a.atb");
   CHECK(spec.arguments == std::vector<std::string>{"x"});
-  CHECK(spec.process.overflow == machine::Overflow::kill);
+  CHECK(spec.process.overflow == sched::Overflow::kill);
   CHECK(spec.restart.when == machine::RestartRule::When::always);
   CHECK(control::read_machines("m.toml", "x = 1", "/").error().text() ==
         "m.toml:1:1: a machine file has no `x`; it may have policy, workers, machine");

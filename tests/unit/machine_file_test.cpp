@@ -130,7 +130,7 @@ TEST_CASE("a machine file with everything") {
   CHECK(web.process.mailbox_bytes == 1 << 20);
   CHECK(web.process.io_bytes == u64{2} << 30);
   CHECK(web.process.io_operations == 6);
-  CHECK(web.process.overflow == machine::Overflow::oldest);
+  CHECK(web.process.overflow == sched::Overflow::oldest);
   CHECK(web.restart.when == machine::RestartRule::When::on_failure);
   CHECK(web.restart.intensity == 5);
   CHECK(web.restart.within == 60'000'000'000);
@@ -151,7 +151,7 @@ TEST_CASE("what a machine file leaves out") {
   CHECK(spec.limits.cpu_time == machine::unlimited);
   CHECK(spec.process.stack == 1 << 20);
   CHECK(spec.process.mailbox_messages == 100'000);
-  CHECK(spec.process.overflow == machine::Overflow::refuse);
+  CHECK(spec.process.overflow == sched::Overflow::refuse);
   CHECK(spec.restart.when == machine::RestartRule::When::never);
   // A pause longer than the usual greatest one raises that.
   const auto slow = read(
@@ -319,7 +319,7 @@ TEST_CASE("the machine file of docs/machines.md") {
   const usize begin = text.find("```toml\n") + 8;
   const auto file = read(text.substr(begin, text.find("```", begin) - begin));
   REQUIRE_MESSAGE(file.ok(), (file.ok() ? "" : file.error().text()));
-  CHECK(file->machines.at(0).process.overflow == machine::Overflow::oldest);
+  CHECK(file->machines.at(0).process.overflow == sched::Overflow::oldest);
   CHECK(file->machines.at(1).weight == 50);
 }
 
