@@ -377,3 +377,29 @@ TEST_CASE("call: a trap in WebAssembly shows the line of a source map beside the
   options.reader = {};
   CHECK(location(with_url("m.map")).empty());
 }
+
+TEST_CASE("run() of another entry") {
+  const std::string text = R"(
+    global begun: mut i32 = 0
+    start begin
+    func begin() { global.set begun, 1; ret }
+    export func other() -> i32 { ret (i32.add (global.get begun), 41) }
+    export func quiet() { ret }
+    export func takes(x: i32) -> i32 { ret x }
+    export func main() -> i32 { ret 7 })";
+  Process process = process_of(text);
+  const Result<Outcome> unknown = process.run("none");
+  REQUIRE(!unknown.ok());
+  CHECK(unknown.error().code == ErrorCode::not_found);
+  const Result<Outcome> other_type = process.run("takes");
+  REQUIRE(!other_type.ok());
+  CHECK(other_type.error().code == ErrorCode::not_found);
+  const Result<Outcome> outcome = process.run("other");
+  REQUIRE(outcome.ok());
+  CHECK(outcome->kind == Kind::exited);
+  CHECK(outcome->exit_code == 42);
+  CHECK(!process.run("other").ok());
+
+  CHECK(process_of(text).run("quiet")->exit_code == 0);
+  CHECK(process_of(text).run("")->exit_code == 7);
+}
