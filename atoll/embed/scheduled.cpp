@@ -58,7 +58,9 @@ base::Result<MainEnd> run_scheduled(ScheduledRun run, loop::Loop& loop, sched::R
       }
       if (const auto why = runner.take_request(); why && !asked) {
         asked = why;
+        // The main process first; but under some policies it would wait for others' ends.
         scheduler.kill(machine, *pid, {sched::ExitKind::stopped, 0});
+        scheduler.kill_all(machine, {sched::ExitKind::stopped, 0});
       }
       loop.run_once(true);
     }

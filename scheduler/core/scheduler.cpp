@@ -17,7 +17,10 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
-constexpr usize max_timers = 4096;  // of one process
+// Of one process.
+constexpr usize max_timers = 4096;
+constexpr usize max_names = 4096;
+constexpr usize max_monitors = 1 << 20;
 // The alarm clock looks at least so often while any worker runs something.
 constexpr u64 alarm_period = 1'000'000;
 
@@ -409,6 +412,7 @@ void Scheduler::unlink(Task& running, Pid other) {
 bool Scheduler::monitor(Task& running, Pid other, u64 reference) {
   {
     const Table::Held own = table_.find(running.pid);
+    if (own->bound().watching.size() >= max_monitors) return false;
     own->bound().watching.emplace(reference, other);
   }
   {
@@ -421,13 +425,13 @@ bool Scheduler::monitor(Task& running, Pid other, u64 reference) {
   Table::Held own = table_.find(running.pid);
   own->bound().watching.erase(reference);
   hear(std::move(own), other, reference, tag_down, {ExitKind::noproc, 0}, nullptr);
-  return false;
+  return true;
 }
 
 void Scheduler::demonitor(Task& running, u64 reference) {
   Pid other = 0;
   {
-    const Table::Held own = table_.find(running.pid);
+    Table::Held own = table_.find(running.pid);
     if (own->relations != nullptr) {
       const auto at = own->relations->watching.find(reference);
       if (at != own->relations->watching.end()) {
@@ -435,13 +439,16 @@ void Scheduler::demonitor(Task& running, u64 reference) {
         own->relations->watching.erase(at);
       }
     }
-    own->mailbox.collect();
+    if (other == 0) {
+      // Its message may have come; it can't any more where the monitor was still there.
+      own->mailbox.collect();
+      if (own->mailbox.limits().overflow != Overflow::oldest) own.release();
+      running.mailbox.drop_down(reference);
+      return;
+    }
   }
-  if (other != 0) {
-    const Table::Held held = find(*running.machine, other);
-    if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
-  }
-  running.mailbox.drop_down(reference);
+  const Table::Held held = find(*running.machine, other);
+  if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
 }
 
 // --- Names --------------------------------------------------------------------------------
@@ -452,6 +459,7 @@ Scheduler::Named Scheduler::name(Machine& machine, std::string name, Pid pid) {
   if (machine.names_.contains(name)) return Named::taken;
   const Table::Held held = find(machine, pid);
   if (!held) return Named::no_process;
+  if (held->bound().names.size() >= max_names) return Named::too_many;
   held->bound().names.insert(name);
   machine.names_.emplace(std::move(name), pid);
   return Named::yes;

@@ -104,7 +104,7 @@ class Scheduler {
   Sent send(const Machine& machine, Pid to, MessagePtr& message, Worker* here = nullptr);
 
   // Names of a machine's processes.
-  enum class Named : u8 { yes, taken, no_process };
+  enum class Named : u8 { yes, taken, no_process, too_many };
   Named name(Machine& machine, std::string name, Pid pid);
   bool unname(Machine& machine, const std::string& name);
   [[nodiscard]] Pid find(Machine& machine, const std::string& name);
@@ -119,6 +119,7 @@ class Scheduler {
   // Whether a link could be made: both must be there.
   bool link(Task& running, Pid other);
   void unlink(Task& running, Pid other);
+  // False: it has too many monitors already.
   bool monitor(Task& running, Pid other, u64 reference);
   void demonitor(Task& running, u64 reference);
   // An exit signal, as from a link. False: there is no such process.

@@ -396,7 +396,9 @@ HostResult call_process_monitor(Environment&, HostContext& context) {
   if (!is_scheduled(context)) return context.error64(Errno::nosys);
   const Caller caller(context);
   const u64 reference = ++caller.task.next_reference;
-  caller.scheduler.monitor(caller.task, context.arg_u64(0), reference);
+  if (!caller.scheduler.monitor(caller.task, context.arg_u64(0), reference)) {
+    return context.error64(Errno::again);
+  }
   return context.result_i64(static_cast<i64>(reference));
 }
 
@@ -444,6 +446,8 @@ HostResult call_name_register(Environment&, HostContext& context) {
       return context.error32(Errno::exist);
     case Scheduler::Named::no_process:
       return context.error32(Errno::srch);
+    case Scheduler::Named::too_many:
+      return context.error32(Errno::again);
     case Scheduler::Named::yes:
       break;
   }
