@@ -42,8 +42,8 @@ u64 Clock::now() {
   if (!counts_) return loop::monotonic_ns();
   const u64 count = counter();
   if (count - count_ >= next_) return synchronize(count);
-  const u64 now = base_ + static_cast<u64>(static_cast<unsigned __int128>(count - count_) *
-                                               ns_per_count_ >> 32);
+  const u64 now = base_ + static_cast<u64>(
+                              static_cast<unsigned __int128>(count - count_) * ns_per_count_ >> 32);
   return last_ = std::max(last_, now);
 }
 

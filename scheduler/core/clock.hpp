@@ -17,8 +17,8 @@ class Clock {
  private:
   u64 synchronize(u64 count);
 
-  bool counts_ = false;   // there is such a counter
-  u64 count_ = 0;         // it, when `base_` was the time
+  bool counts_ = false;  // there is such a counter
+  u64 count_ = 0;        // it, when `base_` was the time
   u64 base_ = 0;
   u64 ns_per_count_ = 0;  // in 2^-32; 0: not yet known
   u64 next_ = 0;          // the count from which on the system is asked again

@@ -153,7 +153,6 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
     options.more_host = machine.options_.more_host;
     auto task = std::make_unique<Task>(options, what.mailbox, machine);
     task->owner = machine.options_.owner;
-    task->environment = machine.options_.environment;
     if (auto added = task->add_instance(what.program, what.like); !added) {
       forget();
       return std::move(added).error();

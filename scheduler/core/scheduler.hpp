@@ -24,8 +24,7 @@ class Machine {
     // What imports of its processes may name; must outlive the machine.
     std::span<const runtime::HostFunction> host;
     std::span<const runtime::HostFunction> more_host;
-    void* owner = nullptr;        // of each process
-    void* environment = nullptr;  // of each process
+    void* owner = nullptr;  // of each process
     // Called when a process of the machine has ended, on its worker, before others hear of it.
     std::function<void(Task&, const runtime::Outcome&, Exit)> on_end;
   };

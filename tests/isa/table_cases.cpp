@@ -69,8 +69,9 @@ void imported_globals(const Tier& tier) {
   runtime::Instance& instance = vm.process().instance();
   runtime::GlobalCell cells[2] = {{11, 0}, {0xfedc'ba98'7654'3210, 0}};
   instance.program = runtime::Program::make(std::move(*verified));
-  instance.globals = {{5, 0}};
-  instance.imported_globals = {&cells[0], &cells[1]};
+  instance.globals.push_back({5, 0});
+  instance.imported_globals.reset(new runtime::GlobalCell*[2]{&cells[0], &cells[1]});
+  instance.imported_global_count = 2;
   vm.process().enter(instance);
   CHECK(vm.results(function, {77}) == std::vector<u64>{11, 0xfedc'ba98'7654'3210, 5});
   CHECK(cells[0].low == 11);

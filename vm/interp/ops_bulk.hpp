@@ -13,7 +13,7 @@ struct Body<Op::global_get> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
     const runtime::Instance& instance = *s.worker->instance;
-    s.fp[field_a(w)] = instance.globals[field_bc(w) - instance.imported_globals.size()].low;
+    s.fp[field_a(w)] = instance.globals[field_bc(w) - instance.imported_global_count].low;
   }
 };
 template <>
@@ -21,7 +21,7 @@ struct Body<Op::global_set> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
     runtime::Instance& instance = *s.worker->instance;
-    instance.globals[field_bc(w) - instance.imported_globals.size()].low = s.fp[field_a(w)];
+    instance.globals[field_bc(w) - instance.imported_global_count].low = s.fp[field_a(w)];
   }
 };
 template <>
@@ -86,7 +86,7 @@ struct Body<Op::elem_drop> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
     runtime::Instance& instance = *s.worker->instance;
-    instance.dropped[instance.elem_segment(field_bc(w))] = true;
+    instance.dropped.set(instance.elem_segment(field_bc(w)));
   }
 };
 template <>
@@ -94,7 +94,7 @@ struct Body<Op::data_drop> {
   template <bool exact>
   ATOLL_INLINE static void run(State& s, Insn w) {
     runtime::Instance& instance = *s.worker->instance;
-    instance.dropped[instance.data_segment(field_bc(w))] = true;
+    instance.dropped.set(instance.data_segment(field_bc(w)));
   }
 };
 template <>
@@ -213,7 +213,7 @@ struct Body<Op::memory_init> {
     runtime::Memory& memory = *instance.memories[ext_low(s)];
     const u32 segment = field_bc(s.pc[1]);
     const std::string& bytes = instance.program->module().datas[segment].bytes;
-    const u64 available = instance.dropped[instance.data_segment(segment)] ? 0 : bytes.size();
+    const u64 available = instance.dropped.test(instance.data_segment(segment)) ? 0 : bytes.size();
     const Range3 r = ranges(s, w);
     if (r.first + r.count > memory.size() || r.second + r.count > available) {
       return trap_here(s, Trap::memory_bounds);
@@ -295,7 +295,7 @@ struct Body<Op::table_init> {
     auto& elements = instance.tables[ext_low(s)]->elements;
     const u32 segment = field_bc(s.pc[1]);
     const auto& items = instance.program->module().elems[segment].items;
-    const u64 available = instance.dropped[instance.elem_segment(segment)] ? 0 : items.size();
+    const u64 available = instance.dropped.test(instance.elem_segment(segment)) ? 0 : items.size();
     const Range3 r = ranges(s, w);
     if (r.first + r.count > elements.size() || r.second + r.count > available) {
       return trap_here(s, Trap::table_bounds);

@@ -175,7 +175,11 @@ class Process::Linker {
     if (import.kind != mod::ExternKind::global || !(type == import.global)) {
       return incompatible(module_, import, describe(type));
     }
-    instance_.imported_globals.push_back(giver.global(global));
+    const u32 count = instance_.imported_global_count;
+    if (instance_.imported_globals == nullptr) {
+      instance_.imported_globals = std::make_unique<GlobalCell*[]>(count);
+    }
+    instance_.imported_globals[globals_++] = giver.global(global);
     return {};
   }
 
@@ -202,6 +206,7 @@ class Process::Linker {
   Instance& instance_;
   const mod::Module& module_;
   std::vector<FunctionTarget> imports_;
+  u32 globals_ = 0;
   std::unordered_map<u32, Index> indexes_;
 };
 

@@ -54,36 +54,42 @@ base::Status fill_memory(Instance& instance, u32 index, const mod::DataSegment& 
   return {};
 }
 
+// Of a constant, or what stands for one.
+Slot value_of(const mod::ConstOp& op, const Instance& instance) {
+  using Kind = mod::ConstOp::Kind;
+  switch (op.kind) {
+    case Kind::ref_null:
+      return 0;
+    case Kind::ref_func:
+      return function_reference(instance.index, static_cast<u32>(op.value));
+    case Kind::global_get: {
+      const u32 imported = instance.imported_global_count;
+      return op.value < imported ? instance.imported_globals[op.value]->low
+                                 : instance.globals[op.value - imported].low;
+    }
+    default:
+      return op.value;
+  }
+}
+
 }  // namespace
 
 Slot evaluate(const mod::ConstExpr& expression, const Instance& instance) {
-  if (expression.size() == 1 && expression[0].kind == mod::ConstOp::Kind::ref_func) {
-    return function_reference(instance.index, static_cast<u32>(expression[0].value));
-  }
+  if (expression.size() == 1) return value_of(expression[0], instance);
   std::vector<Slot> stack;
   for (const mod::ConstOp& op : expression) {
     using Kind = mod::ConstOp::Kind;
     switch (op.kind) {
-      case Kind::i32_const:
-      case Kind::i64_const:
-      case Kind::f32_const:
-      case Kind::f64_const:
-        stack.push_back(op.value);
-        continue;
-      case Kind::ref_null:
-        stack.push_back(0);
-        continue;
-      case Kind::ref_func:
-        stack.push_back(function_reference(instance.index, static_cast<u32>(op.value)));
-        continue;
-      case Kind::global_get: {
-        const usize imported = instance.imported_globals.size();
-        stack.push_back(op.value < imported ? instance.imported_globals[op.value]->low
-                                            : instance.globals[op.value - imported].low);
-        continue;
-      }
-      default:
+      case Kind::i32_add:
+      case Kind::i32_sub:
+      case Kind::i32_mul:
+      case Kind::i64_add:
+      case Kind::i64_sub:
+      case Kind::i64_mul:
         break;
+      default:
+        stack.push_back(value_of(op, instance));
+        continue;
     }
     const Slot right = stack.back();
     stack.pop_back();
@@ -130,18 +136,18 @@ base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program,
   if (state == State::runnable || state == State::pending) {
     return Error{ErrorCode::usage, "", "a call is under way"};
   }
-  const usize memories = extra_ == nullptr ? 0 : extra_->memories.size();
+  const usize memories = memories_.size();
   const usize tables = extra_ == nullptr ? 0 : extra_->tables.size();
   const u32 index = instance_count_;
   const auto forget = [&] {
     if (index == 0) {
-      first_ = Instance();
+      std::destroy_at(&first_);
+      std::construct_at(&first_);
     } else {
       extra_->instances.resize(index - 1);
     }
-    if (extra_ == nullptr) return;
-    extra_->memories.resize(memories);
-    extra_->tables.resize(tables);
+    memories_.shrink(memories);
+    if (extra_ != nullptr) extra_->tables.resize(tables);
   };
   bool allocated = false;
   try {
@@ -149,6 +155,7 @@ base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program,
     Instance& instance = this->instance(index);
     instance.index = index;
     instance.program = std::move(program);
+    instance.imported_global_count = instance.program->imported_globals();
     if (base::Status status = allocate(instance, like); !status) {
       forget();
       return std::move(status).error();
@@ -174,12 +181,10 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
   } else if (base::Status status = link(instance); !status) {
     return status;
   }
-  if (!module.memories.empty() || !module.tables.empty()) extra();
+  if (!module.tables.empty()) extra();
 
   u64 memory_left = limits_.memory_bytes;
-  if (extra_ != nullptr) {
-    for (const auto& each : extra_->memories) memory_left -= std::min(memory_left, each->size());
-  }
+  for (const auto& each : memories_) memory_left -= std::min(memory_left, each->size());
   for (const mod::MemoryType& type : module.memories) {
     auto memory = Memory::create(type, memory_left, strategy_);
     if (memory == nullptr) {
@@ -189,7 +194,7 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
     }
     memory_left -= memory->size();
     instance.memories.push_back(memory.get());
-    extra_->memories.push_back(std::move(memory));
+    memories_.push_back(std::move(memory));
   }
 
   instance.globals.reserve(module.globals.size());  // others may hold the cells' addresses
@@ -215,7 +220,7 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
         std::make_unique<Table>(Table{definition.type, Elements(definition.type.size.min, init)}));
     instance.tables.push_back(extra_->tables.back().get());
   }
-  instance.dropped.assign(module.elems.size() + module.datas.size(), false);
+  instance.dropped.assign(module.elems.size() + module.datas.size());
   return {};
 }
 
@@ -227,14 +232,14 @@ base::Status Process::fill(Instance& instance) {
     if (segment.mode == mod::SegmentMode::active) {
       if (base::Status status = fill_elements(instance, i, segment); !status) return status;
     }
-    instance.dropped[instance.elem_segment(i)] = true;
+    instance.dropped.set(instance.elem_segment(i));
   }
   u64 written = 0;
   for (u32 i = 0; i < module.datas.size(); ++i) {
     const mod::DataSegment& segment = module.datas[i];
     if (segment.mode != mod::SegmentMode::active) continue;
     if (base::Status status = fill_memory(instance, i, segment, written); !status) return status;
-    instance.dropped[instance.data_segment(i)] = true;
+    instance.dropped.set(instance.data_segment(i));
   }
   return {};
 }

@@ -199,8 +199,8 @@ void Process::drop_spare() {
 bool Process::ensure_stack(u64 needed) {
   if (needed > stack_max_) return false;
   if (needed > stack_capacity_) {
-    const u64 capacity =
-        std::min(std::max({needed, stack_capacity_ * 2, first_stack_slots}), stack_max_);
+    const u64 capacity = std::min(
+        std::max({needed, stack_capacity_ + stack_capacity_ / 2, first_stack_slots}), stack_max_);
     drop_spare();
     std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
     if (larger == nullptr) return false;
@@ -271,7 +271,7 @@ HostResult Process::complete(Slot* window) {
 
 i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
   u64 others = 0;
-  for (const auto& each : extra_->memories) {
+  for (const auto& each : memories_) {
     if (each.get() != &memory) others += each->size();
   }
   const u64 allowed = (limits_.memory_bytes - others) >> memory.type().page_shift;
@@ -299,8 +299,8 @@ Outcome Process::stop(Trap why) {
 Process::Usage Process::usage() const {
   Usage usage;
   usage.stack_bytes = stack_capacity_ * sizeof(Slot);
+  for (const auto& memory : memories_) usage.memory_bytes += memory->size();
   if (extra_ == nullptr) return usage;
-  for (const auto& memory : extra_->memories) usage.memory_bytes += memory->size();
   for (const auto& table : extra_->tables) usage.table_elements += table->elements.size();
   usage.stack_bytes += extra_->spare_capacity * sizeof(Slot);
   for (const Aside& call : extra_->aside) usage.stack_bytes += call.stack_capacity * sizeof(Slot);

@@ -23,6 +23,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "vm/base/few.hpp"
 #include "vm/base/result.hpp"
 #include "vm/cap/handle_table.hpp"
 #include "vm/runtime/elements.hpp"
@@ -126,16 +127,17 @@ struct FunctionTarget {
 // One module instantiated in a process. Its address is stable, and it lives as long as the process.
 struct Instance {
   u32 index = 0;
+  u32 imported_global_count = 0;
   std::shared_ptr<const Program> program;
-  std::vector<GlobalCell> globals;            // own ones
-  std::vector<GlobalCell*> imported_globals;  // cells of other instances
-  std::vector<Memory*> memories;              // by memory index; owned by the process
-  std::vector<Table*> tables;                 // by table index; owned by the process
+  base::Few<GlobalCell> globals;                    // own ones
+  std::unique_ptr<GlobalCell*[]> imported_globals;  // cells of other instances
+  base::Few<Memory*> memories;                      // by memory index; owned by the process
+  base::Few<Table*> tables;                         // by table index; owned by the process
   // By function index of imported functions. Where all are the host's, instances of one program
   // share them.
   std::shared_ptr<const FunctionTarget[]> imports;
   bool shares_imports = false;
-  std::vector<bool> dropped;  // element segments, then data segments
+  base::Flags dropped;  // element segments, then data segments
 
   // Of any function of the index space.
   [[nodiscard]] FunctionTarget resolve(u32 function_index) {
@@ -151,7 +153,7 @@ struct Instance {
   }
   // The cell of any global of the index space.
   [[nodiscard]] GlobalCell* global(u32 global_index) {
-    const usize imported = imported_globals.size();
+    const u32 imported = imported_global_count;
     return global_index < imported ? imported_globals[global_index]
                                    : &globals[global_index - imported];
   }
@@ -210,7 +212,6 @@ class Process {
   }
   // For whoever created the process, and its host functions.
   void* owner = nullptr;
-  void* environment = nullptr;
   // `index` as add_instance gave it; 0 is the one that the process was created with.
   [[nodiscard]] Instance& instance(u32 index = 0) {
     return index == 0 ? first_ : *extra_->instances[index - 1];
@@ -350,7 +351,6 @@ class Process {
     u64 spare_capacity = 0;
     std::vector<std::unique_ptr<Instance>> instances;  // after the first
     std::unordered_map<std::string, u32> names;        // of instances
-    std::vector<std::unique_ptr<Memory>> memories;
     std::vector<std::unique_ptr<Table>> tables;
     std::unique_ptr<Worker> worker;  // its own
   };
@@ -368,7 +368,8 @@ class Process {
   std::span<const HostFunction> more_host_;
   std::unique_ptr<cap::HandleTable> handles_;  // null: none yet
   std::unique_ptr<Extra> extra_;               // null: none yet
-  std::shared_ptr<CompletionPort> port_;       // null: none yet
+  base::Few<std::unique_ptr<Memory>> memories_;
+  std::shared_ptr<CompletionPort> port_;  // null: none yet
   u32 instance_count_ = 0;
   MemoryStrategy strategy_;
   std::atomic<bool> preempt_{false};

@@ -109,7 +109,7 @@ struct ProcessOptions {
 struct Stats {
   std::chrono::nanoseconds run_time{0};  // wall time in run(), all together
   std::uint64_t memory_bytes = 0;        // linear memories; they never shrink
-  std::uint64_t stack_bytes = 0;         // of the VM stack; it grows by doubling
+  std::uint64_t stack_bytes = 0;         // of the VM stack; it grows by halves
   std::uint64_t table_elements = 0;
   std::optional<std::uint64_t> fuel_used;  // when Limits::fuel counts it
 };
