@@ -157,6 +157,7 @@ void Worker::run() {
     if (now_ >= next_poll_) {
       loop_.run_once(false);
       next_poll_ = now_ + poll_every;
+      if (policy_->size() > 1) offer();
     }
     policy::Entry* const entry = policy_->pick(now_);
     if (entry == nullptr) {
@@ -177,7 +178,10 @@ void Worker::run_task(Task& task) {
   if (!task.dying.load(std::memory_order_relaxed)) {
     // What was asked of the process before.
     preempt.store(false, std::memory_order_relaxed);
-    const u64 most = std::min(policy_->slice(task), task.cpu_limit - task.cpu);
+    // Where slices have no end, the rest is looked after all the same.
+    u64 most = policy_->slice(task);
+    if (most == policy::no_slice_end) most = poll_every;
+    most = std::min(most, task.cpu_limit - task.cpu);
     u64 stop_at = std::min(timers_.first(), now_ + std::min(most, no_alarm - 1 - now_));
     if (index_ == 0) stop_at = std::min(stop_at, scheduler_.next_timer());
     alarm_.store(stop_at, std::memory_order_relaxed);
@@ -331,6 +335,16 @@ void Worker::idle() {
   now_ = clock_.now();
   next_poll_ = now_ + poll_every;
   scheduler_.wake_alarm();
+}
+
+// A worker that found nothing anywhere is asleep: it does not hear of what others have got since.
+void Worker::offer() {
+  for (const auto& other : scheduler_.workers()) {
+    if (other.get() == this || !other->is_parked()) continue;
+    hungry_.store(other.get());
+    share();
+    return;
+  }
 }
 
 // Gives half of what is ready to a worker that has nothing.

@@ -62,6 +62,7 @@ class Worker : public runtime::Worker {
   void end(Task& task, Exit why, const runtime::Outcome& outcome);
   void idle();
   void share();
+  void offer();
 
   Scheduler& scheduler_;
   u32 index_;

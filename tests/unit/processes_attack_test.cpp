@@ -228,6 +228,35 @@ export func main() -> i32 {
   }
 }
 
+TEST_CASE("processes: a worker that has slept comes to help, though nobody leaves the other one") {
+  ProcessOptions options = on_workers(2);
+  options.scheduling.policy = "fcfs";
+  options.limits.time = 60s;
+  check_guest(R"(
+data looks_name = "looks"
+data tells_name = "tells"
+reserve cells 8 align 8
+reserve how sizeof(SpawnOptions) align 8
+// Looks for a message without ever waiting.
+export func looks() {
+    while i32.ne (call receive(1, 0, 0, 0, 0)), 0 { }
+    ret
+}
+export func tells(to: i64) { call is(50, (call process_send(to, 1, 0, 0)), 0); ret }
+export func main() -> i32 {
+    var pid: i64
+    call nap(20)
+    i32.store [how + SpawnOptions.flags], SPAWN_MONITOR
+    call start(looks_name, len(looks_name), 0, 0, how) -> pid
+    i64.store [cells], pid
+    call start(tells_name, len(tells_name), cells, 1, 0) -> pid
+    call is_end(1, TAG_DOWN, (i64.load [cells]), EXIT_NORMAL, 0)
+    ret 0
+}
+)",
+              options);
+}
+
 TEST_CASE("processes: a hundred thousand that wait are killed") {
   for (const unsigned workers : {1u, 4u}) {
     check_guest(R"(
