@@ -1,18 +1,15 @@
 #include <atoll/process.hpp>
 
 #include <algorithm>
-#include <iterator>
 #include <thread>
 
 #include "atoll/embed/impl.hpp"
 #include "atoll/embed/scheduled.hpp"
+#include "atoll/embed/start_up.hpp"
 #include "scheduler/core/runner.hpp"
 #include "scheduler/loop/loop.hpp"
 #include "stdlib/host/host.hpp"
 #include "stdlib/host/stream.hpp"
-#include "stdlib/vfs/host_directory.hpp"
-#include "stdlib/vfs/name_space.hpp"
-#include "stdlib/wasi/wasi.hpp"
 #include "vm/interp/interp.hpp"
 #include "vm/runtime/process.hpp"
 
@@ -90,8 +87,6 @@ struct Process::Impl {
   u64 fuel_given = 0;
   std::chrono::nanoseconds run_time{0};
 
-  [[nodiscard]] bool imports_from(std::string_view name) const;
-  void add_wasi();
   void add_unknown();
   base::Result<runtime::Outcome> run_timed(std::span<const runtime::Slot> arguments);
   bool invoke(u32 function, std::span<const runtime::Slot> arguments);
@@ -108,44 +103,6 @@ struct Process::Impl {
   Outcome to_outcome(runtime::Outcome outcome, std::vector<runtime::TraceFrame> trace);
 };
 
-// The index of an exported function of the module's own code, if its type has no parameters and,
-// at most, an exit code as its result.
-static std::optional<u32> find_entry(const runtime::Program& program, std::string_view name,
-                                     bool may_give_code) {
-  const auto index = program.find_export(name, mod::ExternKind::function);
-  if (!index || *index < program.imported_functions()) return std::nullopt;
-  const mod::FuncType& type = program.module().types[program.type_of(*index)];
-  const bool gives_code = type.results == std::vector{mod::ValType::i32};
-  const bool fits = type.params.empty() && (type.results.empty() || (may_give_code && gives_code));
-  return fits ? index : std::nullopt;
-}
-
-// What running a module means: its start function, and the entry (or the given function). WASI's
-// commands have `_start`; its reactors have `_initialize`, to be called before anything else.
-static std::vector<u32> find_stages(const runtime::Program& program, std::optional<u32> function) {
-  std::vector<u32> entries;
-  if (function) {
-    if (const auto start = program.module().start) entries.push_back(*start);
-    if (const auto initialize = find_entry(program, "_initialize", false);
-        initialize && initialize != function) {
-      entries.push_back(*initialize);
-    }
-    entries.push_back(*function);
-    return entries;
-  }
-  if (const auto start = find_entry(program, "_start", false)) {
-    entries.push_back(*start);
-  } else {
-    if (const auto initialize = find_entry(program, "_initialize", false)) {
-      entries.push_back(*initialize);
-    }
-    if (const auto main = find_entry(program, "main", true)) entries.push_back(*main);
-  }
-  if (entries.empty()) return entries;
-  if (const auto start = program.module().start) entries.insert(entries.begin(), *start);
-  return entries;
-}
-
 Process::Process(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Process::~Process() = default;
 Process::Process(Process&& other) noexcept = default;
@@ -154,27 +111,6 @@ Process& Process::operator=(Process&& other) noexcept = default;
 // A process without a stream has one at which everything fails, so that handle numbers stay.
 static std::shared_ptr<host::Stream> stream_of(int fd) {
   return fd < 0 ? std::make_shared<host::Stream>() : host::make_stream(fd);
-}
-
-bool Process::Impl::imports_from(std::string_view name) const {
-  const auto& imported = program->module().imports;
-  return std::any_of(imported.begin(), imported.end(),
-                     [&](const mod::Import& import) { return import.module == name; });
-}
-
-// The functions of the editions of WASI that the module imports from.
-void Process::Impl::add_wasi() {
-  for (const wasi::Edition edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {
-    const auto& all = program->module().imports;
-    const bool imported = std::any_of(all.begin(), all.end(), [&](const auto& import) {
-      return wasi::edition_of(import.module) == edition;
-    });
-    if (!imported) continue;
-    uses_wasi = true;
-    std::vector<runtime::HostFunction> more = wasi::functions(environment, edition);
-    functions.insert(functions.end(), std::make_move_iterator(more.begin()),
-                     std::make_move_iterator(more.end()));
-  }
 }
 
 // A function for each function import that nothing provides.
@@ -200,32 +136,12 @@ void Process::Impl::add_unknown() {
   }
 }
 
-// Fills the handle table in the order of host::StandardHandle; a module of WASI gets a descriptor
-// for each directory in place of the name space.
 base::Status Process::Impl::grant(const ProcessOptions& options) {
-  auto name_space = std::make_shared<vfs::NameSpace>();
-  std::vector<cap::Capability> directories;
-  for (const DirectoryGrant& grant : options.directories) {
-    auto directory = vfs::open_host_directory(grant.host);
-    if (!directory) return std::move(directory).error();
-    base::Status status = name_space->mount(
-        grant.guest, *directory, grant.writable ? vfs::rights_read_write : vfs::rights_read_only);
-    if (!status) return status;
-    directories.push_back(wasi::preopen(*std::move(directory), grant.guest, grant.writable));
-  }
-  std::vector<cap::Capability> handles;
-  if (uses_wasi) {
-    handles = {wasi::stream(stream_of(options.input), false),
-               wasi::stream(stream_of(options.output), true),
-               wasi::stream(stream_of(options.error), true)};
-    std::move(directories.begin(), directories.end(), std::back_inserter(handles));
-  } else {
-    handles = {{stream_of(options.input), cap::right_read | cap::right_stat},
-               {stream_of(options.output), cap::right_write | cap::right_stat},
-               {stream_of(options.error), cap::right_write | cap::right_stat},
-               {name_space, cap::rights_all}};
-  }
-  for (cap::Capability& each : handles) {
+  auto handles = first_handles(
+      {stream_of(options.input), stream_of(options.output), stream_of(options.error)},
+      options.directories, uses_wasi);
+  if (!handles) return std::move(handles).error();
+  for (cap::Capability& each : *handles) {
     if (std::holds_alternative<cap::Errno>(process->handles().insert(std::move(each)))) {
       return base::Error{base::ErrorCode::limit, "",
                          "fewer handles allowed than every process starts with"};
@@ -247,8 +163,9 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   impl->imports = options.imports;
   impl->scheduling = options.scheduling;
   impl->scheduled = uses_processes(*impl->program) && Access::impl(impl->imports) == nullptr;
-  if (impl->imports_from("atoll")) impl->functions = host::functions(impl->environment);
-  impl->add_wasi();
+  HostCalls calls = host_calls(*impl->program, impl->environment);
+  impl->functions = std::move(calls.functions);
+  impl->uses_wasi = calls.uses_wasi;
   if (options.trap_unknown_imports) impl->add_unknown();
   runtime::Options inner;
   inner.limits = to_internal(options.limits);
@@ -388,11 +305,7 @@ Result<Outcome> Process::run(std::string_view entry) {
     impl.stages = find_stages(*impl.program, function);
   }
   if (impl.stages.empty()) impl.stages = find_stages(*impl.program, std::nullopt);
-  if (impl.stages.empty()) {
-    return Error{ErrorCode::not_found, impl.program->module().name,
-                 "no exported function `main` of type () -> i32 or (), nor `_start` or "
-                 "`_initialize` of type ()"};
-  }
+  if (impl.stages.empty()) return to_public(no_entry(*impl.program));
   impl.is_run = true;
   const auto ended = impl.run_timed({});
   impl.ended = !impl.under_way;

@@ -224,6 +224,13 @@ bool Scheduler::doom(Task& task, Exit why) {
   task.doom = why;
   task.dying.store(true);
   task.preempt();
+  Machine& machine = *task.machine;
+  bool was_held = false;
+  {
+    const std::lock_guard guard(machine.held_mutex_);
+    was_held = machine.held_.erase(task.pid) != 0;
+  }
+  if (was_held) task.home_worker->post(task);
   return true;
 }
 
@@ -258,6 +265,43 @@ void Scheduler::kill_all(Machine& machine, Exit why) {
     if (task.phase_now() == Task::Phase::waiting) all.push_back(task.pid);
   });
   for (const Pid pid : all) wake(find(machine, pid), nullptr);
+}
+
+bool Machine::hold(Task& task) {
+  const std::lock_guard guard(held_mutex_);
+  // doom() sets `dying` before it looks here.
+  if (!paused_.load() || task.dying.load()) return false;
+  held_.emplace(task.pid, &task);
+  return true;
+}
+
+void Scheduler::pause(Machine& machine) {
+  {
+    const std::lock_guard guard(machine.held_mutex_);
+    machine.paused_.store(true);
+  }
+  while (true) {
+    bool runs = false;
+    table_.for_each([&](Task& task) {
+      if (task.machine != &machine || task.phase_now() != Task::Phase::running) return;
+      if (task.dying.load(std::memory_order_relaxed)) return;
+      runs = true;
+      task.preempt();
+    });
+    if (!runs) return;
+    const timespec soon{0, 100'000};
+    nanosleep(&soon, nullptr);
+  }
+}
+
+void Scheduler::resume(Machine& machine) {
+  std::unordered_map<Pid, Task*> held;
+  {
+    const std::lock_guard guard(machine.held_mutex_);
+    machine.paused_.store(false);
+    held.swap(machine.held_);
+  }
+  for (const auto& [pid, task] : held) task->home_worker->post(*task);
 }
 
 void Scheduler::bury(Task& task, Exit why, Worker* here) {

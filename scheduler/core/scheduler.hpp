@@ -36,6 +36,10 @@ class Machine {
   // CPU time that its processes have used, ns. At most a slice for each worker behind.
   [[nodiscard]] u64 cpu_time() const { return cpu_.load(std::memory_order_relaxed); }
   void charge(u64 ns) { cpu_.fetch_add(ns, std::memory_order_relaxed); }
+  [[nodiscard]] bool is_paused() const { return paused_.load(); }
+  // Keeps a process that is ready, and that nobody queues, until the machine is resumed. False: the
+  // machine runs, or the process is to end: its turn has come. A worker's.
+  bool hold(Task& task);
   ~Machine();
 
  private:
@@ -50,6 +54,9 @@ class Machine {
   std::atomic<u64> cpu_{0};
   std::mutex names_mutex_;
   std::unordered_map<std::string, Pid> names_;
+  std::atomic<bool> paused_{false};
+  std::mutex held_mutex_;  // may be taken under the lock of a process
+  std::unordered_map<Pid, Task*> held_;
 };
 
 // What to start.
@@ -99,6 +106,12 @@ class Scheduler {
   // Ends a process. False: there is none.
   bool kill(Machine& machine, Pid pid, Exit why, Worker* here = nullptr);
   void kill_all(Machine& machine, Exit why);
+  // Lets none of a machine's processes run until it is resumed: when pause() comes back, none does.
+  // They can still be ended, and get messages; time goes on for those that wait for it. Not on a
+  // worker.
+  void pause(Machine& machine);
+  void resume(Machine& machine);
+
   enum class Sent : u8 { yes, no_process, full };
   Sent send(const Machine& machine, Pid to, MessagePtr& message, Worker* here = nullptr);
 

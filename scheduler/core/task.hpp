@@ -57,7 +57,6 @@ class Task final : public runtime::Process, public policy::Entry {
   std::atomic<Phase> phase{Phase::ready};
   bool is_main = false;
   bool traps_exits = false;
-  bool paused = false;                   // not run although it is ready
   std::unique_ptr<Relations> relations;  // null: none
   // Why it must end; the first reason counts. `dying` is read without the lock.
   Exit doom;

@@ -186,6 +186,13 @@ void Worker::run_task(Task& task) {
     if (index_ == 0) stop_at = std::min(stop_at, scheduler_.next_timer());
     alarm_.store(stop_at, std::memory_order_relaxed);
     task.attach(*this);
+    // attach() stored `limit` by sequentially consistent order: either pause() sees the process run,
+    // or this sees that its machine is paused.
+    if (task.machine->is_paused()) [[unlikely]] {
+      task.detach();
+      put_off(task);
+      return;
+    }
     outcome = scheduler_.run()(task);
     task.detach();
     alarm_.store(no_alarm, std::memory_order_relaxed);
@@ -258,6 +265,14 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     if (why.code != 0) why.kind = ExitKind::code;
   }
   end(task, why, how);
+}
+
+// Of a paused machine: its turn comes when that is resumed.
+void Worker::put_off(Task& task) {
+  alarm_.store(no_alarm, std::memory_order_relaxed);
+  task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+  policy_->account(task, 0, policy::Stop::waits, now_);
+  if (!task.machine->hold(task)) policy_->ready(task, now_, policy::Wake::woken);
 }
 
 void Worker::give_way(Task& task, u64 ran) {

@@ -56,6 +56,7 @@ class Worker : public runtime::Worker {
   void wake_sleepers();
   void run_task(Task& task);
   void settle(Task& task, const runtime::Outcome& outcome, u64 ran);
+  void put_off(Task& task);
   void give_way(Task& task, u64 ran);
   void park(Task& task, u64 ran, bool for_completion);
   bool go_on(Task& task);

@@ -1,0 +1,144 @@
+// The scheduler by itself: machines, pausing, weights.
+#include "scheduler/core/scheduler.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <thread>
+
+#include <atoll/module.hpp>
+
+#include "atoll/embed/impl.hpp"
+#include "vm/interp/interp.hpp"
+
+namespace atollvm {
+namespace {
+
+using sched::ExitKind;
+using sched::Machine;
+using sched::Pid;
+using sched::Scheduler;
+
+std::shared_ptr<const runtime::Program> program_of(const std::string& text) {
+  const Engine engine;
+  const auto module = Module::assemble(engine, {"t.atoll", text}, no_source_files);
+  REQUIRE(module.ok());
+  return Access::impl(*module)->program;
+}
+
+// Processes of one machine that count up for ever.
+struct Counters {
+  explicit Counters(Scheduler& on, const char* name = "m", u32 weight = 100) : scheduler(on) {
+    Machine::Options options;
+    options.name = name;
+    options.weight = weight;
+    options.on_end = [this](sched::Task&, const runtime::Outcome&, sched::Exit why) {
+      last = why.kind;
+      ++ended;
+    };
+    machine = &scheduler.add_machine(options);
+  }
+  Pid start() {
+    static const auto program =
+        program_of("module m\nexport func main() { var i: i64\n loop { i64.add i, i, 1 } }\n");
+    const u32 function = *program->find_export("main", mod::ExternKind::function);
+    sched::Spawn spawn;
+    spawn.program = program;
+    spawn.functions = std::span(&function, 1);
+    const auto pid = scheduler.spawn(*machine, spawn);
+    REQUIRE(pid.ok());
+    return *pid;
+  }
+  void wait_for_more() const {
+    for (const u64 before = machine->cpu_time(); machine->cpu_time() == before;) nap();
+  }
+  static void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
+
+  Scheduler& scheduler;
+  Machine* machine = nullptr;
+  std::atomic<int> ended{0};
+  std::atomic<ExitKind> last{ExitKind::normal};
+};
+
+TEST_CASE("scheduler: nothing of a paused machine runs; others do") {
+  for (const u32 workers : {1u, 3u}) {
+    Scheduler scheduler({.workers = workers}, interp::run);
+    Counters paused(scheduler);
+    Counters other(scheduler);
+    for (int i = 0; i < 5; ++i) paused.start();
+    other.start();
+    for (int turn = 0; turn < 3; ++turn) {
+      paused.wait_for_more();
+      scheduler.pause(*paused.machine);
+      // What ran until then is charged when others run; only then it stays.
+      other.wait_for_more();
+      other.wait_for_more();
+      u64 before = paused.machine->cpu_time();
+      while (true) {
+        Counters::nap();
+        const u64 now = paused.machine->cpu_time();
+        if (now == before) break;
+        before = now;
+      }
+      for (int i = 0; i < 5; ++i) other.wait_for_more();
+      CHECK(paused.machine->cpu_time() == before);
+      scheduler.resume(*paused.machine);
+    }
+    paused.wait_for_more();
+    scheduler.remove_machine(*paused.machine);
+    CHECK(paused.ended == 5);
+    scheduler.remove_machine(*other.machine);
+    CHECK(other.ended == 1);
+  }
+}
+
+TEST_CASE("scheduler: a paused machine's processes can be killed, and it can be removed") {
+  Scheduler scheduler({.workers = 2}, interp::run);
+  Counters machine(scheduler);
+  const Pid first = machine.start();
+  machine.start();
+  scheduler.pause(*machine.machine);
+  CHECK(scheduler.kill(*machine.machine, first, {ExitKind::killed, 0}));
+  while (machine.ended != 1) Counters::nap();
+  CHECK(machine.last == ExitKind::killed);
+  // One that is started now waits as well.
+  const Pid third = machine.start();
+  CHECK(scheduler.kill(*machine.machine, third, {ExitKind::killed, 0}));
+  while (machine.ended != 2) Counters::nap();
+  CHECK_FALSE(scheduler.kill(*machine.machine, third, {ExitKind::killed, 0}));
+  scheduler.remove_machine(*machine.machine);
+  CHECK(machine.ended == 3);
+  CHECK(machine.last == ExitKind::stopped);
+}
+
+TEST_CASE("scheduler: machines come and go while others run") {
+  Scheduler scheduler({.workers = 2}, interp::run);
+  Counters steady(scheduler, "steady");
+  steady.start();
+  for (int turn = 0; turn < 50; ++turn) {
+    Counters brief(scheduler, "brief", 1 + static_cast<u32>(turn));
+    for (int i = 0; i <= turn % 4; ++i) brief.start();
+    if (turn % 3 == 0) scheduler.pause(*brief.machine);
+    scheduler.remove_machine(*brief.machine);
+    CHECK(brief.ended == 1 + turn % 4);
+  }
+  steady.wait_for_more();
+}
+
+TEST_CASE("scheduler: a scheduler that goes ends what runs, waits or is paused") {
+  for (const u32 workers : {1u, 4u}) {
+    std::optional<Scheduler> scheduler;
+    scheduler.emplace(Scheduler::Options{.workers = workers}, interp::run);
+    Counters paused(*scheduler);
+    Counters runs(*scheduler);
+    for (int i = 0; i < 3; ++i) paused.start();
+    for (int i = 0; i < 3; ++i) runs.start();
+    scheduler->pause(*paused.machine);
+    scheduler.reset();
+    CHECK(paused.ended == 3);
+    CHECK(runs.ended == 3);
+  }
+}
+
+}  // namespace
+}  // namespace atollvm
