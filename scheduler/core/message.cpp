@@ -51,15 +51,15 @@ void Mailbox::count_out(const Message& message) {
                        std::memory_order_relaxed);
 }
 
-bool Mailbox::drop_oldest() {
+MessagePtr Mailbox::take_oldest() {
   collect();
-  if (first_ == nullptr) return false;
-  const MessagePtr oldest(first_);
+  if (first_ == nullptr) return nullptr;
+  MessagePtr oldest(first_);
   if (seen_ == first_) seen_ = nullptr;
   first_ = first_->next;
   if (first_ == nullptr) last_ = nullptr;
   count_out(*oldest);
-  return true;
+  return oldest;
 }
 
 Message* Mailbox::find(Tag tag, u32& budget) {

@@ -86,8 +86,8 @@ class Mailbox {
   }
   // Shared. Appends without asking whether there is room.
   void append(MessagePtr message);
-  // Shared, where the overflow rule is `oldest`: drops the oldest message. False: there is none.
-  bool drop_oldest();
+  // Shared, where the overflow rule is `oldest`: takes the oldest message out. Null: there is none.
+  MessagePtr take_oldest();
   // Shared. Whether something was appended that find() has not seen.
   [[nodiscard]] bool has_news() const {
     return arrived_.load(std::memory_order_relaxed) != nullptr;

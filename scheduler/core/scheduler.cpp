@@ -21,6 +21,8 @@ using base::ErrorCode;
 constexpr usize max_timers = 4096;
 constexpr usize max_names = 4096;
 constexpr usize max_monitors = 1 << 20;
+// That go off between two turns of a worker.
+constexpr u32 most_timers = 1024;
 // The alarm clock looks at least so often while any worker runs something.
 constexpr u64 alarm_period = 1'000'000;
 
@@ -112,7 +114,7 @@ void Scheduler::remove_machine(Machine& machine) {
     kill_all(machine, {ExitKind::stopped, 0});
     std::unique_lock lock(machines_mutex_);
     if (emptied_.wait_for(lock, std::chrono::milliseconds(50),
-                          [&] { return machine.processes() == 0; })) {
+                          [&] { return machine.records_.load() == 0; })) {
       const auto at = std::find_if(machines_.begin(), machines_.end(),
                                    [&](const auto& each) { return each.get() == &machine; });
       last = std::move(*at);
@@ -139,9 +141,11 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
         ErrorCode::limit, machine.options_.name,
         "has as many processes as it may have: " + std::to_string(machine.options_.max_processes)};
   }
+  machine.records_.fetch_add(1);
   live_.fetch_add(1);
   const auto forget = [&] {
     machine.processes_.fetch_sub(1);
+    machine.records_.fetch_sub(1);
     live_.fetch_sub(1);
   };
   Task* made = nullptr;  // once others can find it
@@ -308,6 +312,8 @@ void Scheduler::bury(Task& task, Exit why, Worker* here) {
   std::unique_ptr<Task> owned(&task);
   Machine& machine = *task.machine;
   table_.remove(task.pid);
+  // Who hears of its end may start another one in its place.
+  machine.processes_.fetch_sub(1);
   // Nobody finds it any more, so all of it is this thread's.
   if (task.has_timers) {
     const std::lock_guard guard(timers_mutex_);
@@ -347,7 +353,7 @@ void Scheduler::bury(Task& task, Exit why, Worker* here) {
   // All that it holds goes before its machine can.
   owned.reset();
   live_.fetch_sub(1);
-  if (machine.processes_.fetch_sub(1) == 1) {
+  if (machine.records_.fetch_sub(1) == 1) {
     const std::lock_guard guard(machines_mutex_);
     emptied_.notify_all();
   }
@@ -356,6 +362,7 @@ void Scheduler::bury(Task& task, Exit why, Worker* here) {
 // --- Messages -----------------------------------------------------------------------------
 
 Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& message, Worker* here) {
+  std::vector<MessagePtr> dropped;  // not under the lock: handles go with them
   Table::Held held = find(machine, to);
   if (!held) return Sent::no_process;
   Mailbox& mailbox = held->mailbox;
@@ -368,10 +375,9 @@ Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& mess
         return Sent::yes;
       case Overflow::oldest:
         while (!mailbox.has_room(message->charge())) {
-          if (mailbox.drop_oldest()) continue;
+          dropped.push_back(mailbox.take_oldest());
           // It is larger than the whole mailbox.
-          message.reset();
-          return Sent::yes;
+          if (dropped.back() == nullptr) return Sent::yes;
         }
         break;
       case Overflow::kill:
@@ -557,7 +563,9 @@ bool Scheduler::cancel_timer(Task& task, u64 id) {
 
 void Scheduler::fire_timers(u64 now, Worker* here) {
   std::unique_lock lock(timers_mutex_);
-  while (!timers_.empty() && timers_.begin()->first.deadline <= now) {
+  // Where more are due, processes run in between.
+  for (u32 left = most_timers; left > 0; --left) {
+    if (timers_.empty() || timers_.begin()->first.deadline > now) break;
     const auto [key, entry] = *timers_.begin();
     timers_.erase(timers_.begin());
     timer_deadlines_.erase(key.id);

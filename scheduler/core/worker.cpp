@@ -14,6 +14,8 @@ namespace {
 // How often a busy worker looks what its event loop has.
 constexpr u64 poll_every = 1'000'000;
 constexpr u64 charge_every = 1'000'000;
+// That are woken between two turns.
+constexpr u32 most_sleepers = 4096;
 
 Exit exit_of(const Outcome& outcome) {
   switch (outcome.kind) {
@@ -124,7 +126,7 @@ void Worker::take_posted() {
 }
 
 void Worker::wake_sleepers() {
-  while (timers_.first() <= now_) {
+  for (u32 left = most_sleepers; left > 0 && timers_.first() <= now_; --left) {
     Task& task = timers_.pop();
     task.timed = false;
     // If it is not found waiting, whoever woke it posts it here.

@@ -120,14 +120,26 @@ HostResult send(HostContext& context, u32 handles, u32 handle_count) {
 HostResult received(const HostContext& context, Task& task, i32 result) {
   task.deadline = Task::never;
   task.waits_for_message = false;
-  task.mailbox.rewind();
   return context.result_i32(result);
 }
 HostResult received(const HostContext& context, Task& task, Errno error) {
   return received(context, task, -static_cast<i32>(error));
 }
 
-HostResult give_message(HostContext& context, const Caller& caller, sched::Message& message) {
+HostResult timed_out(HostContext& context, const Caller& caller) {
+  sched::Mailbox& mailbox = caller.task.mailbox;
+  if (mailbox.limits().overflow == sched::Overflow::oldest) {
+    const sched::Table::Held own = caller.own();
+    mailbox.rewind();
+  } else {
+    mailbox.rewind();
+  }
+  return received(context, caller.task, Errno::timedout);
+}
+
+// `held` is the receiver where others may remove messages as well, else nothing.
+HostResult give_message(HostContext& context, const Caller& caller, sched::Message& message,
+                        sched::Table::Held held) {
   Task& task = caller.task;
   const u32 info_at = context.arg_u32(4);
   const u32 room = context.arg_u32(2);
@@ -143,6 +155,7 @@ HostResult give_message(HostContext& context, const Caller& caller, sched::Messa
   };
   if (message.size > room) {
     fill_info();
+    task.mailbox.rewind();
     return received(context, task, Errno::range);
   }
   if (info.handle_count != 0) {
@@ -151,8 +164,13 @@ HostResult give_message(HostContext& context, const Caller& caller, sched::Messa
     // Without a MessageInfo nobody would know their numbers: they are closed with the message.
     if (info_at != 0 && left < info.handle_count) {
       fill_info();
+      task.mailbox.rewind();
       return received(context, task, Errno::mfile);
     }
+  }
+  const MessagePtr taken = task.mailbox.take();
+  held.release();
+  if (info.handle_count != 0) {
     for (u32 i = 0; info_at != 0 && i < info.handle_count; ++i) {
       const auto number = task.handles().insert((*message.handles)[i]);
       info.handles[i] = std::get<cap::Handle>(number);
@@ -163,9 +181,7 @@ HostResult give_message(HostContext& context, const Caller& caller, sched::Messa
     const auto to = context.memory(context.arg_u32(1), room);
     memcpy(to->data(), message.bytes(), message.size);
   }
-  const i32 size = static_cast<i32>(message.size);
-  task.mailbox.take();
-  return received(context, task, size);
+  return received(context, task, static_cast<i32>(message.size));
 }
 
 u64 deadline_after(i64 ns) {
@@ -335,11 +351,10 @@ HostResult call_receive(Environment&, HostContext& context) {
   sched::Message* found = nullptr;
   if (mailbox.limits().overflow == sched::Overflow::oldest) {
     // Senders remove messages too, so nothing is the receiver's alone.
-    const sched::Table::Held held = caller.own();
+    sched::Table::Held held = caller.own();
     mailbox.collect();
-    mailbox.rewind();
-    found = mailbox.find(tag, budget = mailbox.messages() + 1);
-    if (found != nullptr) return give_message(context, caller, *found);
+    found = mailbox.find(tag, budget);
+    if (found != nullptr) return give_message(context, caller, *found, std::move(held));
   } else {
     found = mailbox.find(tag, budget);
     if (found == nullptr && budget != 0 && mailbox.has_news()) {
@@ -349,19 +364,19 @@ HostResult call_receive(Environment&, HostContext& context) {
       }
       found = mailbox.find(tag, budget);
     }
-    if (found != nullptr) return give_message(context, caller, *found);
-    if (budget == 0) {
-      task.yields = true;
-      return HostResult::waiting();
-    }
+    if (found != nullptr) return give_message(context, caller, *found, {});
+  }
+  if (budget == 0) {
+    task.yields = true;
+    return HostResult::waiting();
   }
   const i64 timeout = static_cast<i64>(context.arg_u64(3));
-  if (timeout == 0) return received(context, task, Errno::timedout);
+  if (timeout == 0) return timed_out(context, caller);
   if (timeout > 0) {
     if (task.deadline == Task::never) {
       task.deadline = deadline_after(timeout);
     } else if (task.deadline <= loop::monotonic_ns()) {
-      return received(context, task, Errno::timedout);
+      return timed_out(context, caller);
     }
   }
   task.waits_for_message = true;

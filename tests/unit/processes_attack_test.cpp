@@ -257,6 +257,78 @@ export func main() -> i32 {
               options);
 }
 
+TEST_CASE("processes: timers and messages of one do not hold up others") {
+  for (const unsigned workers : {1u, 4u}) {
+    check_guest(R"(
+data timed_name = "timed"
+data hoards_name = "hoards"
+reserve cells 64 align 8
+reserve how sizeof(SpawnOptions) align 8
+export func timed() {
+    var error: i32
+    for i: i32 in 0 .. 4096 {
+        if i64.le_s (call timer_start(30_000_000, 1, 1)), 0 { call exit(50) }
+    }
+    for i: i32 in 0 .. 4096 { call is(51, (call receive(1, cells, 8, -1, 0)), 8) }
+    ret
+}
+// Searches a long mailbox that may lose its oldest messages at any time.
+export func hoards() {
+    for i: i32 in 0 .. 100_000 {
+        call is(52, (call process_send((call process_self()), 1, cells, 8)), 0)
+    }
+    call is(53, (call receive(2, cells, 8, 1_000_000, 0)), -E_TIMEDOUT)
+    i32.store [cells], 77
+    call is(54, (call process_send((call process_self()), 2, cells, 8)), 0)
+    i32.store [cells], 0
+    call is(55, (call receive(2, cells, 8, 1_000_000, 0)), 8)
+    call is(56, (i32.load [cells]), 77)
+    ret
+}
+export func main() -> i32 {
+    i32.store [how + SpawnOptions.flags], SPAWN_MONITOR
+    i32.store [how + SpawnOptions.overflow], OVERFLOW_OLDEST
+    for i: i32 in 0 .. 20 {
+        if i64.lt_s (call start(timed_name, len(timed_name), 0, 0, how)), 0 { ret 1 }
+    }
+    for i: i32 in 0 .. 3 {
+        if i64.lt_s (call start(hoards_name, len(hoards_name), 0, 0, how)), 0 { ret 2 }
+    }
+    for i: i32 in 0 .. 23 {
+        call is(3, (call receive(TAG_DOWN, exit_info, 24, 60_000_000_000, 0)), 24)
+        call is((i32.load [exit_info + ExitInfo.code]), (i32.load [exit_info + ExitInfo.reason]), 0)
+    }
+    ret 0
+}
+)",
+                on_workers(workers));
+  }
+}
+
+TEST_CASE("processes: without a scheduler there are none") {
+  const Engine engine;
+  Process process = process_of(engine, R"(
+reserve cells 64 align 8
+export func all() -> i32 {
+    call is64(1, (call process_self()), -E_NOSYS)
+    call is64(2, (call spawn(0, 0, 0, 0)), -E_NOSYS)
+    call is(3, (call process_send(1, 1, cells, 1)), -E_NOSYS)
+    call is(4, (call receive(1, cells, 1, -1, 0)), -E_NOSYS)
+    call is(5, (call process_kill(1)), -E_NOSYS)
+    call is64(6, (call process_monitor(1)), -E_NOSYS)
+    call is64(7, (call timer_start(1, 1, 1)), -E_NOSYS)
+    call is64(8, (call name_find(cells, 1)), -E_NOSYS)
+    call is(9, (call process_yield()), 0)
+    ret 5
+}
+)",
+                               {});
+  REQUIRE(process.call("all", {}).ok());
+  CHECK(process.outcome().kind == Kind::returned);
+  REQUIRE(process.results().size() == 1);
+  CHECK(process.results()[0].bits == 5);
+}
+
 TEST_CASE("processes: a hundred thousand that wait are killed") {
   for (const unsigned workers : {1u, 4u}) {
     check_guest(R"(

@@ -139,7 +139,7 @@ func tell(to: i64, tag: i32, n: i32) {
         if i32.ne error, -E_AGAIN { break }
         call process_yield() -> error
     }
-    call is(3, error, 0)
+    if error { call blame(3) }
     ret
 }
 func introduce(index: i32, to: i64) {
@@ -148,8 +148,21 @@ func introduce(index: i32, to: i64) {
     call tell(to, Tag.update, sizeof(Update))
     ret
 }
+// A node that has found something wrong has ended with a number of its own.
+func blame(number: i32) {
+    while i32.eq (call receive(TAG_DOWN, exit_info, sizeof(ExitInfo), 1_000_000_000, 0)), 24 {
+        if i32.eq (i32.load [exit_info + ExitInfo.reason]), EXIT_CODE { br found }
+        if i32.eq (i32.load [exit_info + ExitInfo.reason]), EXIT_TRAP { call exit(44) }
+    }
+    call exit(number)
+found:
+    call exit((i32.load [exit_info + ExitInfo.code]))
+    ret
+}
 func expect_end(pid: i64) {
-    call is_end(4, TAG_DOWN, pid, EXIT_KILLED, 0)
+    call is(4, (call receive(TAG_DOWN, exit_info, 24, 30_000_000_000, 0)), 24)
+    if i64.ne (i64.load [exit_info + ExitInfo.pid]), pid { call exit((i32.load [exit_info + ExitInfo.code])) }
+    if i32.ne (i32.load [exit_info + ExitInfo.reason]), EXIT_KILLED { call exit((i32.load [exit_info + ExitInfo.code])) }
     call is_end(5, TAG_EXIT, pid, EXIT_KILLED, 0)
     ret
 }
@@ -163,8 +176,7 @@ export func main() -> i32 {
         for k: i32 in 0 .. node_count { call introduce(k, (i64.load [pids + i * 8])) }
     }
     for round: i32 in 0 .. rounds {
-        call is(8, (call receive(TAG_DOWN, exit_info, 24,
-            (i64.extend_i32_s (call random(2_000_000))), 0)), -E_TIMEDOUT)
+        call is(8, (call clock_sleep((i64.extend_i32_s (call random(2_000_000))))), 0)
         call random(node_count) -> victim
         i64.load pid, [pids + victim * 8]
         call is(9, (call process_kill(pid)), 0)
