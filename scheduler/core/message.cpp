@@ -27,6 +27,7 @@ Mailbox::~Mailbox() {
 void Mailbox::append(MessagePtr message) {
   ++appended_;
   appended_bytes_ += message->charge();
+  appended_handles_ += message->handle_count();
   Message* const added = message.release();
   if (has_news()) {
     last_arrived_->next = added;
@@ -49,6 +50,8 @@ void Mailbox::count_out(const Message& message) {
   removed_.store(removed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   removed_bytes_.store(removed_bytes_.load(std::memory_order_relaxed) + message.charge(),
                        std::memory_order_relaxed);
+  removed_handles_.store(removed_handles_.load(std::memory_order_relaxed) + message.handle_count(),
+                         std::memory_order_relaxed);
 }
 
 MessagePtr Mailbox::take_oldest() {

@@ -60,6 +60,7 @@ enum class Overflow : u8 {
 struct MailboxLimits {
   u32 messages = 100'000;
   u64 bytes = 64 << 20;
+  u32 handles = 1024;  // as many as the receiver may have open itself
   Overflow overflow = Overflow::refuse;
 };
 
@@ -76,9 +77,10 @@ class Mailbox {
   Mailbox& operator=(const Mailbox&) = delete;
 
   [[nodiscard]] const MailboxLimits& limits() const { return limits_; }
-  // Shared. Whether a message of this charge may be appended.
-  [[nodiscard]] bool has_room(u64 charge) const {
-    return messages() < limits_.messages && bytes() + charge <= limits_.bytes;
+  // Shared. Whether a message may be appended.
+  [[nodiscard]] bool has_room(const Message& message) const {
+    return messages() < limits_.messages && bytes() + message.charge() <= limits_.bytes &&
+           handles() + u64{message.handle_count()} <= limits_.handles;
   }
   // Shared. Whether there are more than max_system_messages beyond the limit.
   [[nodiscard]] bool is_flooded() const {
@@ -108,6 +110,9 @@ class Mailbox {
   [[nodiscard]] u32 messages() const {
     return appended_ - removed_.load(std::memory_order_relaxed);
   }
+  [[nodiscard]] u32 handles() const {
+    return appended_handles_ - removed_handles_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] u64 bytes() const {
     return appended_bytes_ - removed_bytes_.load(std::memory_order_relaxed);
   }
@@ -123,6 +128,8 @@ class Mailbox {
   Message* before_ = nullptr;  // the one before what find() gave
   u32 appended_ = 0;
   std::atomic<u32> removed_{0};
+  u32 appended_handles_ = 0;
+  std::atomic<u32> removed_handles_{0};
   u64 appended_bytes_ = 0;
   std::atomic<u64> removed_bytes_{0};
   MailboxLimits limits_;

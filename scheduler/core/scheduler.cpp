@@ -155,7 +155,9 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
     options.memory = what.memory;
     options.host = machine.options_.host;
     options.more_host = machine.options_.more_host;
-    auto task = std::make_unique<Task>(options, what.mailbox, machine);
+    MailboxLimits mailbox = what.mailbox;
+    mailbox.handles = what.limits.handles;
+    auto task = std::make_unique<Task>(options, mailbox, machine);
     task->owner = machine.options_.owner;
     if (auto added = task->add_instance(what.program, what.like); !added) {
       forget();
@@ -366,7 +368,7 @@ Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& mess
   Table::Held held = find(machine, to);
   if (!held) return Sent::no_process;
   Mailbox& mailbox = held->mailbox;
-  if (!mailbox.has_room(message->charge())) [[unlikely]] {
+  if (!mailbox.has_room(*message)) [[unlikely]] {
     switch (mailbox.limits().overflow) {
       case Overflow::refuse:
         return Sent::full;
@@ -374,7 +376,7 @@ Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& mess
         message.reset();
         return Sent::yes;
       case Overflow::oldest:
-        while (!mailbox.has_room(message->charge())) {
+        while (!mailbox.has_room(*message)) {
           dropped.push_back(mailbox.take_oldest());
           // It is larger than the whole mailbox.
           if (dropped.back() == nullptr) return Sent::yes;

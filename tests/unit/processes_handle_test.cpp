@@ -161,6 +161,38 @@ export func main() -> i32 {
   }
 }
 
+TEST_CASE("processes: handles that wait in a mailbox count, too") {
+  for (const unsigned workers : {1u, 4u}) {
+    Pipe output;
+    ProcessOptions options = on_workers(workers);
+    options.output = output.ends[1];
+    options.limits.handles = 16;
+    check_guest(R"(
+reserve numbers 64 align 8
+reserve info sizeof(MessageInfo) align 8
+func put() -> i32 {
+    var h: i32, error: i32
+    call handle_attenuate(STDOUT, RIGHT_WRITE) -> h
+    if i32.lt_s h, 0 { call exit(50) }
+    i32.store [numbers], h
+    call process_send_handles((call process_self()), 1, 0, 0, numbers, 1) -> error
+    if error { call is(51, (call close(h)), 0) }
+    ret error
+}
+export func main() -> i32 {
+    for i: i32 in 0 .. 16 { call is(1, (call put()), 0) }
+    call is(2, (call put()), -E_AGAIN)
+    call is(3, (call process_send((call process_self()), 2, 0, 0)), 0)
+    call is(4, (call receive(1, 0, 0, 0, info)), 0)
+    call is(5, (call put()), 0)
+    call is(6, (call put()), -E_AGAIN)
+    ret 0
+}
+)",
+                options);
+  }
+}
+
 TEST_CASE("processes: handles in messages that nobody takes are closed") {
   const TemporaryDirectory directory;
   const size_t before = open_descriptors();

@@ -238,6 +238,7 @@ void run_nodes(unsigned workers, const char* policy, int rounds, const std::stri
   ProcessOptions options = on_workers(workers);
   options.scheduling.policy = policy;
   options.scheduling.slice = std::chrono::microseconds(200);
+  options.limits.handles = 16;
   options.directories.push_back({directory, "/d", true});
   check_guest("const rounds = " + std::to_string(rounds) + "\n" + nodes, options);
 }
