@@ -137,9 +137,9 @@ void Process::Impl::add_unknown() {
 }
 
 base::Status Process::Impl::grant(const ProcessOptions& options) {
-  auto handles = first_handles(
-      {stream_of(options.input), stream_of(options.output), stream_of(options.error)},
-      options.directories, uses_wasi);
+  auto handles =
+      first_handles({stream_of(options.input), stream_of(options.output), stream_of(options.error)},
+                    options.directories, uses_wasi);
   if (!handles) return std::move(handles).error();
   for (cap::Capability& each : *handles) {
     if (std::holds_alternative<cap::Errno>(process->handles().insert(std::move(each)))) {

@@ -1,0 +1,102 @@
+#include "atoll/embed/start_up.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "stdlib/vfs/host_directory.hpp"
+#include "stdlib/vfs/name_space.hpp"
+#include "stdlib/wasi/wasi.hpp"
+
+namespace atollvm {
+
+std::optional<u32> find_entry(const runtime::Program& program, std::string_view name,
+                              bool may_give_code) {
+  const auto index = program.find_export(name, mod::ExternKind::function);
+  if (!index || *index < program.imported_functions()) return std::nullopt;
+  const mod::FuncType& type = program.module().types[program.type_of(*index)];
+  const bool gives_code = type.results == std::vector{mod::ValType::i32};
+  const bool fits = type.params.empty() && (type.results.empty() || (may_give_code && gives_code));
+  return fits ? index : std::nullopt;
+}
+
+std::vector<u32> find_stages(const runtime::Program& program, std::optional<u32> function) {
+  std::vector<u32> entries;
+  if (function) {
+    if (const auto start = program.module().start) entries.push_back(*start);
+    if (const auto initialize = find_entry(program, "_initialize", false);
+        initialize && initialize != function) {
+      entries.push_back(*initialize);
+    }
+    entries.push_back(*function);
+    return entries;
+  }
+  if (const auto start = find_entry(program, "_start", false)) {
+    entries.push_back(*start);
+  } else {
+    if (const auto initialize = find_entry(program, "_initialize", false)) {
+      entries.push_back(*initialize);
+    }
+    if (const auto main = find_entry(program, "main", true)) entries.push_back(*main);
+  }
+  if (entries.empty()) return entries;
+  if (const auto start = program.module().start) entries.insert(entries.begin(), *start);
+  return entries;
+}
+
+base::Error no_entry(const runtime::Program& program) {
+  return {base::ErrorCode::not_found, program.module().name,
+          "no exported function `main` of type () -> i32 or (), nor `_start` or `_initialize` of "
+          "type ()"};
+}
+
+HostCalls host_calls(const runtime::Program& program, host::Environment& environment) {
+  HostCalls calls;
+  const auto& all = program.module().imports;
+  const auto imports = [&](const auto& is_it) {
+    return std::any_of(all.begin(), all.end(), is_it);
+  };
+  if (imports([](const mod::Import& import) { return import.module == "atoll"; })) {
+    calls.functions = host::functions(environment);
+  }
+  for (const wasi::Edition edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {
+    if (!imports([&](const mod::Import& import) {
+          return wasi::edition_of(import.module) == edition;
+        })) {
+      continue;
+    }
+    calls.uses_wasi = true;
+    std::vector<runtime::HostFunction> more = wasi::functions(environment, edition);
+    calls.functions.insert(calls.functions.end(), std::make_move_iterator(more.begin()),
+                           std::make_move_iterator(more.end()));
+  }
+  return calls;
+}
+
+base::Result<std::vector<cap::Capability>> first_handles(
+    Streams streams, std::span<const DirectoryGrant> directories, bool uses_wasi) {
+  auto name_space = std::make_shared<vfs::NameSpace>();
+  std::vector<cap::Capability> preopened;
+  for (const DirectoryGrant& grant : directories) {
+    auto directory = vfs::open_host_directory(grant.host);
+    if (!directory) return std::move(directory).error();
+    base::Status status = name_space->mount(
+        grant.guest, *directory, grant.writable ? vfs::rights_read_write : vfs::rights_read_only);
+    if (!status) return std::move(status).error();
+    preopened.push_back(wasi::preopen(*std::move(directory), grant.guest, grant.writable));
+  }
+  std::vector<cap::Capability> handles;
+  if (uses_wasi) {
+    handles = {wasi::stream(std::move(streams.input), false),
+               wasi::stream(std::move(streams.output), true),
+               wasi::stream(std::move(streams.error), true)};
+    std::move(preopened.begin(), preopened.end(), std::back_inserter(handles));
+  } else {
+    handles = {{std::move(streams.input), cap::right_read | cap::right_stat},
+               {std::move(streams.output), cap::right_write | cap::right_stat},
+               {std::move(streams.error), cap::right_write | cap::right_stat},
+               {std::move(name_space), cap::rights_all}};
+  }
+  return handles;
+}
+
+}  // namespace atollvm

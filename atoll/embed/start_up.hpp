@@ -1,0 +1,50 @@
+// What a program is given and begins with, whoever runs it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <atoll/process.hpp>
+
+#include "stdlib/host/host.hpp"
+#include "stdlib/host/stream.hpp"
+#include "vm/base/result.hpp"
+#include "vm/cap/object.hpp"
+#include "vm/runtime/program.hpp"
+
+namespace atollvm {
+
+// The index of an exported function of the module's own code, if its type has no parameters and,
+// at most, an exit code as its result.
+std::optional<u32> find_entry(const runtime::Program& program, std::string_view name,
+                              bool may_give_code);
+
+// What running a module means: its start function, and the entry (or the given function). WASI's
+// commands have `_start`; its reactors have `_initialize`, to be called before anything else.
+// Empty: it has no entry.
+std::vector<u32> find_stages(const runtime::Program& program, std::optional<u32> function);
+// That it has none.
+base::Error no_entry(const runtime::Program& program);
+
+// Atoll's own functions that a program may import, those of WASI as well if it imports any.
+struct HostCalls {
+  std::vector<runtime::HostFunction> functions;
+  bool uses_wasi = false;
+};
+// `environment` must outlive the processes.
+HostCalls host_calls(const runtime::Program& program, host::Environment& environment);
+
+// A program's handles in the order of host::StandardHandle; one of WASI gets a descriptor for each
+// directory in place of the name space. Errors: of opening the directories.
+struct Streams {
+  std::shared_ptr<host::Stream> input;
+  std::shared_ptr<host::Stream> output;
+  std::shared_ptr<host::Stream> error;
+};
+base::Result<std::vector<cap::Capability>> first_handles(
+    Streams streams, std::span<const DirectoryGrant> directories, bool uses_wasi);
+
+}  // namespace atollvm
