@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include <atoll/engine.hpp>
@@ -87,6 +90,22 @@ inline void check_guest(const std::string& body, const ProcessOptions& options) 
 }
 inline void check_guest(const std::string& body) {
   for (const unsigned workers : {1u, 4u}) check_guest(body, on_workers(workers));
+}
+
+// Bytes of this program that are in memory now; nothing where that can't be known.
+inline std::uint64_t resident() {
+  // Emulators have their own way with memory, and sanitizers keep what was freed.
+  if (std::getenv("ATOLL_EMULATED") != nullptr) return 0;
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  return 0;
+#endif
+#endif
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t size = 0;
+  std::uint64_t pages = 0;
+  file >> size >> pages;
+  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 // A pipe whose ends never block; what a guest writes into ends[1] is read back by text().

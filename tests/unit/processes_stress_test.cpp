@@ -2,7 +2,6 @@
 // started again: at the end every message is accounted for, and nothing is left.
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "tests/unit/processes.hpp"
@@ -220,14 +219,6 @@ export func main() -> i32 {
     ret 0
 }
 )";
-
-std::uint64_t resident() {
-  std::ifstream file("/proc/self/statm");
-  std::uint64_t size = 0;
-  std::uint64_t pages = 0;
-  file >> size >> pages;
-  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 size_t open_descriptors() {
   const std::filesystem::directory_iterator all("/proc/self/fd");
