@@ -110,6 +110,8 @@ Machine& Scheduler::add_machine(Machine::Options options) {
 
 void Scheduler::remove_machine(Machine& machine) {
   std::shared_ptr<Machine> last;
+  // Processes that spawn without end would be quicker than whoever kills them.
+  machine.is_ending_.store(true);
   while (true) {
     kill_all(machine, {ExitKind::stopped, 0});
     std::unique_lock lock(machines_mutex_);
@@ -132,7 +134,8 @@ Worker& Scheduler::some_worker() {
 // --- Processes ----------------------------------------------------------------------------
 
 base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* here) {
-  if (stopping_.load(std::memory_order_relaxed)) {
+  if (stopping_.load(std::memory_order_relaxed) ||
+      machine.is_ending_.load(std::memory_order_relaxed)) {
     return Error{ErrorCode::limit, "", "the scheduler stops"};
   }
   if (machine.processes_.fetch_add(1) >= machine.options_.max_processes) {

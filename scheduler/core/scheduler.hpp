@@ -51,6 +51,7 @@ class Machine {
   Scheduler& scheduler_;
   policy::Group group_;
   std::atomic<u32> processes_{0};
+  std::atomic<bool> is_ending_{false};
   std::atomic<u32> records_{0};  // of processes, also of those that are ending
   std::atomic<u64> cpu_{0};
   std::mutex names_mutex_;
