@@ -13,6 +13,8 @@ namespace atollvm::sched {
 
 namespace {
 
+__extension__ using u128 = unsigned __int128;
+
 // How long the counter is trusted between two looks at the system's clock.
 constexpr u64 trusted = 10'000'000;  // ns
 
@@ -42,8 +44,7 @@ u64 Clock::now() {
   if (!counts_) return loop::monotonic_ns();
   const u64 count = counter();
   if (count - count_ >= next_) return synchronize(count);
-  const u64 now = base_ + static_cast<u64>(
-                              static_cast<unsigned __int128>(count - count_) * ns_per_count_ >> 32);
+  const u64 now = base_ + static_cast<u64>(static_cast<u128>(count - count_) * ns_per_count_ >> 32);
   return last_ = std::max(last_, now);
 }
 
@@ -53,8 +54,8 @@ u64 Clock::synchronize(u64 count) {
   const u64 passed = now - base_;
   // Before a millisecond has passed, the ratio would not be worth much.
   if (passed >= 1'000'000 && counted > 0) {
-    ns_per_count_ = static_cast<u64>((static_cast<unsigned __int128>(passed) << 32) / counted);
-    next_ = static_cast<u64>(static_cast<unsigned __int128>(trusted) * counted / passed);
+    ns_per_count_ = static_cast<u64>((static_cast<u128>(passed) << 32) / counted);
+    next_ = static_cast<u64>(static_cast<u128>(trusted) * counted / passed);
     count_ = count;
     base_ = now;
   }
