@@ -46,6 +46,8 @@ int test_command(int argc, char** argv);
 int doc_command(int argc, char** argv);
 int repl_command(int argc, char** argv);
 int sched_command(int argc, char** argv);
+int serve_command(int argc, char** argv);
+int up_command(int argc, char** argv);
 int machines_command(int argc, char** argv);
 int ps_command(int argc, char** argv);
 int top_command(int argc, char** argv);

@@ -33,6 +33,8 @@ constexpr Command commands[] = {
     {"repl", "Try definitions, statements and expressions", repl_command},
     {"sched", "Replay a workload under the scheduling policies", sched_command},
     {"inspect", "Show what a module holds and needs", inspect_command},
+    {"serve", "Run machines, to be controlled by the commands below", serve_command},
+    {"up", "Run the machines of a file until they end", up_command},
     {"machines", "List the machines of a running server", machines_command},
     {"ps", "List the processes of its machines", ps_command},
     {"top", "Show what its machines and processes use", top_command},

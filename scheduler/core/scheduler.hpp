@@ -31,6 +31,8 @@ class Machine {
 
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] u32 processes() const { return processes_.load(); }
+  // Whether nothing is left of any process, not even of one that is just ending.
+  [[nodiscard]] bool is_empty() const { return records_.load() == 0; }
   [[nodiscard]] bool is_full() const { return processes() >= options_.max_processes; }
   [[nodiscard]] const policy::Group& group() const { return group_; }
   // CPU time that its processes have used, ns. At most a slice for each worker behind.

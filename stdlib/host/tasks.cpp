@@ -289,8 +289,11 @@ HostResult call_spawn(Environment&, HostContext& context) {
     spawn.limits.fuel = options.fuel;
   }
   spawn.memory = parent.memory_strategy();
-  if (options.mailbox_messages != 0) spawn.mailbox.messages = options.mailbox_messages;
-  if (options.mailbox_bytes != 0) spawn.mailbox.bytes = options.mailbox_bytes;
+  spawn.mailbox = parent.mailbox.limits();
+  if (options.mailbox_messages != 0) {
+    spawn.mailbox.messages = std::min(spawn.mailbox.messages, options.mailbox_messages);
+  }
+  lower(spawn.mailbox.bytes, options.mailbox_bytes);
   spawn.mailbox.overflow = static_cast<sched::Overflow>(options.overflow);
   spawn.cpu_limit = parent.cpu_limit;
   lower(spawn.cpu_limit, options.time);

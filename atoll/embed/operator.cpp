@@ -1,0 +1,766 @@
+#include "atoll/embed/operator.hpp"
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include <atoll/module.hpp>
+
+#include "atoll/embed/impl.hpp"
+#include "atoll/embed/log_stream.hpp"
+#include "atoll/embed/start_up.hpp"
+#include "scheduler/machine/restarts.hpp"
+#include "vm/interp/interp.hpp"
+
+namespace atollvm {
+
+using machine::MachineState;
+using machine::MachineStatus;
+using machine::unlimited;
+using sched::ExitKind;
+
+namespace {
+
+constexpr u64 ms = 1'000'000;
+constexpr u64 check_every = 100 * ms;
+// Processes that were being started are ended with the next look.
+constexpr u64 end_again_every = 20 * ms;
+constexpr usize max_frames = 8;  // of a crash in the log
+
+void pause_shortly() {
+  const timespec shortly{0, 200'000};
+  nanosleep(&shortly, nullptr);
+}
+
+base::Error missing(const std::string& name) {
+  return {base::ErrorCode::not_found, name, "there is no such machine"};
+}
+
+base::Error internal_error(Error error) {
+  return {static_cast<base::ErrorCode>(error.code), std::move(error.place),
+          std::move(error.message)};
+}
+
+bool is_crash(ExitKind kind) {
+  return kind == ExitKind::trap || kind == ExitKind::fuel || kind == ExitKind::time ||
+         kind == ExitKind::memory || kind == ExitKind::mailbox;
+}
+
+std::string_view text_of(ExitKind kind) {
+  switch (kind) {
+    case ExitKind::killed:
+      return "killed by another process";
+    case ExitKind::fuel:
+      return "used up its fuel";
+    case ExitKind::time:
+      return "used up its CPU time";
+    case ExitKind::memory:
+      return "the host has no memory for what it does";
+    case ExitKind::mailbox:
+      return "its mailbox was full";
+    case ExitKind::noproc:
+      return "was bound to a process that was not there";
+    default:
+      return "";
+  }
+}
+
+std::string text_of(const machine::Exit& exit) {
+  if (exit.reason == ExitKind::normal) return "normally";
+  if (exit.reason == ExitKind::code) return fmt::format("with exit code {}", exit.code);
+  if (exit.reason == ExitKind::trap) return "by a trap: " + exit.message;
+  return exit.message.empty() ? "stopped" : exit.message;
+}
+
+std::optional<u64> counted(u64 limit) {
+  return limit == unlimited ? std::nullopt : std::optional(limit);
+}
+
+u32 fit(u64 number) {
+  return static_cast<u32>(std::min<u64>(number, std::numeric_limits<u32>::max()));
+}
+
+// What no process of this server can be held to.
+base::Status check(const machine::MachineSpec& spec) {
+  const bool is_io = spec.limits.io_bytes != unlimited || spec.limits.io_operations != unlimited ||
+                     spec.process.io_bytes != unlimited || spec.process.io_operations != unlimited;
+  if (!is_io) return {};
+  return base::Error{base::ErrorCode::unsupported, spec.name,
+                     "this server does not count I/O: leave `io_bytes` and `io_operations` out"};
+}
+
+runtime::Limits limits_of(const machine::MachineSpec& spec) {
+  runtime::Limits limits;
+  limits.memory_bytes = std::min(spec.process.memory, spec.limits.memory);
+  limits.stack_bytes = spec.process.stack;
+  limits.table_elements = spec.process.table_elements;
+  limits.handles = fit(std::min(spec.process.handles, spec.limits.handles));
+  limits.fuel = counted(std::min(spec.process.fuel, spec.limits.fuel));
+  return limits;
+}
+
+}  // namespace
+
+struct Machines::Entry {
+  explicit Entry(const machine::MachineSpec& of) : spec(of), restarts(of.restart) {}
+
+  machine::MachineSpec spec;
+  std::shared_ptr<const runtime::Program> program;
+  host::Environment environment;
+  HostCalls calls;
+  std::vector<u32> stages;
+  std::vector<DirectoryGrant> directories;
+  std::shared_ptr<Output> output;
+  sched::Machine* machine = nullptr;
+
+  MachineState state = MachineState::created;
+  bool is_ending = false;     // its processes are to end; the state is as before
+  bool is_last = false;       // it is not to be started again afterwards
+  bool is_destroyed = false;  // it is to be forgotten then
+  bool root_ended = false;
+  bool is_used_up = false;  // what it may use in its whole life
+  ExitKind end_reason = ExitKind::stopped;
+  std::string end_message;
+  u64 end_again = 0;
+  u64 restart_at = 0;
+  sched::Pid root = 0;
+  u64 created = 0;
+  std::optional<u64> started;
+  std::optional<machine::Exit> exit;
+  u64 restart_count = 0;
+  u64 ends = 0;
+  machine::Restarts restarts;
+  u64 fuel_left = unlimited;
+  std::atomic<u64> fuel_back{0};  // that ended processes had left
+  std::atomic<bool> is_quiet{false};
+
+  [[nodiscard]] bool is_up() const {
+    return state == MachineState::running || state == MachineState::paused;
+  }
+  void say(std::string_view text) const { output->log.say(text, real_time()); }
+};
+
+struct Machines::Totals {
+  u64 memory = 0;
+  u64 messages = 0;
+  u64 handles = 0;
+};
+
+// --- Life ---------------------------------------------------------------------------------
+
+Machines::Machines(const Options& options)
+    : policy_(options.scheduler.policy != nullptr ? options.scheduler.policy->name
+                                                  : policy::all().front().name),
+      started_(real_time()),
+      is_followed_(options.is_followed),
+      scheduler_(std::make_unique<sched::Scheduler>(options.scheduler, interp::run)),
+      watcher_([this] { watch(); }) {}
+
+Machines::~Machines() {
+  stop();
+  {
+    const std::lock_guard guard(news_mutex_);
+    is_over_ = true;
+  }
+  news_.notify_all();
+  watcher_.join();
+  scheduler_.reset();
+}
+
+void Machines::stop() {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  for (const auto& [name, entry] : entries_) {
+    entry->is_last = true;
+    if (entry->state == MachineState::restarting) entry->state = MachineState::ended;
+    if (entry->is_up()) end(*entry, ExitKind::stopped, "the server has stopped");
+  }
+  wake();
+  changed_.wait(lock, [&] {
+    return std::ranges::none_of(entries_, [](const auto& each) { return each.second->is_up(); });
+  });
+}
+
+void Machines::wake() {
+  {
+    const std::lock_guard guard(news_mutex_);
+    woken_ = true;
+  }
+  news_.notify_all();
+}
+
+// The thread that follows up the ends of machines, and looks at their limits.
+void Machines::watch() {
+  while (true) {
+    std::vector<RootEnd> root_ends;
+    u64 next = 0;
+    {
+      const std::lock_guard guard(mutex_);
+      {
+        const std::lock_guard news(news_mutex_);
+        root_ends.swap(root_ends_);
+        woken_ = false;
+      }
+      for (RootEnd& each : root_ends) {
+        Entry& entry = *each.entry;
+        entry.root_ended = true;
+        entry.exit = std::move(each.exit);
+        if (!entry.is_ending) end(entry, ExitKind::stopped, "");
+      }
+      next = tend(loop::monotonic_ns());
+    }
+    std::unique_lock lock(news_mutex_);
+    const auto has_news = [&] { return woken_ || is_over_ || !root_ends_.empty(); };
+    const u64 now = loop::monotonic_ns();
+    if (next == sched::Task::never) {
+      news_.wait(lock, has_news);
+    } else if (next > now) {
+      news_.wait_for(lock, std::chrono::nanoseconds(next - now), has_news);
+    }
+    if (is_over_) return;
+  }
+}
+
+u64 Machines::tend(u64 now) {
+  u64 next = sched::Task::never;
+  bool runs = false;
+  for (auto at = entries_.begin(); at != entries_.end();) {
+    Entry& entry = *at->second;
+    if (entry.is_ending) {
+      if (entry.root_ended && entry.machine->is_empty()) {
+        finish(entry, now);
+      } else {
+        if (now >= entry.end_again) {
+          scheduler_->kill_all(*entry.machine, {entry.end_reason, 0});
+          entry.end_again = now + end_again_every;
+        }
+        next = std::min(next, now + ms / 2);
+      }
+    }
+    if (entry.state == MachineState::restarting) {
+      if (now < entry.restart_at) {
+        next = std::min(next, entry.restart_at);
+      } else {
+        ++entry.restart_count;
+        if (const base::Status begun = begin(entry); !begun) {
+          entry.say("can't be started again: " + begun.error().text());
+          entry.state = MachineState::failed;
+          if (!first_failure_) first_failure_ = entry.exit;
+        }
+      }
+    }
+    runs = runs || entry.is_up();
+    if (entry.is_destroyed && !entry.is_up()) {
+      scheduler_->remove_machine(*entry.machine);
+      at = entries_.erase(at);
+      changed_.notify_all();
+    } else {
+      ++at;
+    }
+  }
+  if (!runs) return next;
+  if (now >= next_check_) {
+    check_limits();
+    const u64 after = loop::monotonic_ns();
+    // Of very many processes less often, so that it takes a twentieth of the time.
+    next_check_ = after + std::max(check_every, 20 * (after - now));
+  }
+  return std::min(next, next_check_);
+}
+
+void Machines::check_limits() {
+  const std::vector<Totals> totals = count();
+  for (const auto& [name, entry] : entries_) {
+    if (!entry->is_up() || entry->is_ending) continue;
+    const machine::MachineLimits& limits = entry->spec.limits;
+    const Totals& held = totals[entry->machine->group().index];
+    if (entry->machine->cpu_time() >= limits.cpu_time) {
+      entry->is_used_up = true;
+      end(*entry, ExitKind::time, "the machine used up its CPU time");
+    } else if (held.memory > limits.memory) {
+      end(*entry, ExitKind::memory, "the machine's memory limit");
+    } else if (held.handles > limits.handles) {
+      end(*entry, ExitKind::memory, "the machine's limit of handles");
+    }
+  }
+}
+
+// --- Processes ----------------------------------------------------------------------------
+
+base::Status Machines::begin(Entry& entry) {
+  const machine::MachineSpec& spec = entry.spec;
+  sched::Spawn what;
+  what.limits = limits_of(spec);
+  if (spec.limits.fuel != unlimited)
+    what.limits.fuel = std::min(*what.limits.fuel, entry.fuel_left);
+  const u64 used = entry.machine->cpu_time();
+  if (used >= spec.limits.cpu_time || (what.limits.fuel && *what.limits.fuel == 0)) {
+    return base::Error{base::ErrorCode::limit, spec.name,
+                       "the machine has used up its CPU time or fuel"};
+  }
+  Streams streams;
+  auto input = open_input(spec.input.empty() ? "/dev/null" : spec.input);
+  if (!input) return std::move(input).error();
+  streams.input = *std::move(input);
+  streams.output = log_stream(entry.output, machine::LogStream::output);
+  streams.error = log_stream(entry.output, machine::LogStream::error);
+  for (auto [path, stream] :
+       {std::pair(&spec.output, &streams.output), std::pair(&spec.error, &streams.error)}) {
+    if (path->empty()) continue;
+    auto opened = open_output(*path);
+    if (!opened) return std::move(opened).error();
+    *stream = *std::move(opened);
+  }
+  auto handles = first_handles(std::move(streams), entry.directories, entry.calls.uses_wasi);
+  if (!handles) return std::move(handles).error();
+  what.handles = *std::move(handles);
+  what.program = entry.program;
+  what.functions = entry.stages;
+  what.mailbox.messages = fit(spec.process.mailbox_messages);
+  what.mailbox.bytes = spec.process.mailbox_bytes;
+  what.mailbox.overflow = spec.process.overflow;
+  what.cpu_limit =
+      std::min(spec.process.cpu_time,
+               spec.limits.cpu_time == unlimited ? unlimited : spec.limits.cpu_time - used);
+  what.is_main = true;
+  entry.fuel_back.store(0);
+  entry.is_quiet.store(false);
+  entry.root_ended = entry.is_ending = entry.is_last = false;
+  entry.end_message.clear();
+  // It has its names before it runs.
+  if (!spec.names.empty()) scheduler_->pause(*entry.machine);
+  entry.say(entry.restart_count == 0 ? "started"
+                                     : fmt::format("started, restart {}", entry.restart_count));
+  const auto pid = scheduler_->spawn(*entry.machine, what);
+  if (!pid) {
+    scheduler_->resume(*entry.machine);
+    entry.say("has no process: " + pid.error().text());
+    return pid.error();
+  }
+  entry.root = *pid;
+  for (const std::string& name : spec.names) {
+    static_cast<void>(scheduler_->name(*entry.machine, name, *pid));
+  }
+  if (spec.limits.fuel != unlimited) entry.fuel_left -= *what.limits.fuel;
+  entry.started = real_time();
+  entry.state = MachineState::running;
+  scheduler_->resume(*entry.machine);
+  wake();
+  return {};
+}
+
+// Lets all its processes end; `finish` follows when they have.
+void Machines::end(Entry& entry, ExitKind why, std::string message) {
+  if (entry.end_message.empty()) entry.end_message = std::move(message);
+  entry.is_ending = true;
+  entry.is_quiet.store(true);
+  entry.end_reason = why;
+  entry.end_again = loop::monotonic_ns() + end_again_every;
+  scheduler_->kill_all(*entry.machine, {why, 0});
+  wake();
+}
+
+void Machines::finish(Entry& entry, u64 now) {
+  scheduler_->resume(*entry.machine);
+  entry.output->log.end(real_time());
+  entry.is_ending = false;
+  ++entry.ends;
+  entry.root = 0;
+  if (entry.spec.limits.fuel != unlimited) entry.fuel_left += entry.fuel_back.load();
+  if (!entry.end_message.empty() && entry.exit->reason == entry.end_reason) {
+    entry.exit->message = entry.end_message;
+  }
+  entry.state = MachineState::ended;
+  entry.say("ended " + text_of(*entry.exit));
+  if (!entry.is_last) {
+    const auto verdict = entry.restarts.ended(entry.exit->reason, now);
+    if (verdict == machine::Restarts::Verdict::restarts && !entry.is_used_up) {
+      entry.state = MachineState::restarting;
+      entry.restart_at = now + entry.restarts.pause();
+    } else if (verdict != machine::Restarts::Verdict::stays) {
+      entry.state = MachineState::failed;
+      entry.say(entry.is_used_up ? "failed: it has nothing left to use"
+                                 : "failed: it was restarted too often");
+    }
+  }
+  if (entry.state != MachineState::restarting && entry.exit->reason != ExitKind::normal &&
+      !first_failure_) {
+    first_failure_ = entry.exit;
+  }
+  changed_.notify_all();
+}
+
+// On a worker, which mutex_ must not hold up: pause() waits for workers.
+void Machines::ended(Entry& entry, sched::Task& task, const runtime::Outcome& outcome,
+                     sched::Exit why) {
+  if (task.counts_fuel()) {
+    entry.fuel_back.fetch_add(static_cast<u64>(std::max<i64>(task.fuel(), 0)));
+  }
+  const bool crashed = is_crash(why.kind);
+  if (!task.is_main && !crashed) return;
+  machine::Exit exit{why.kind, why.kind == ExitKind::code ? why.code : 0,
+                     std::string(text_of(why.kind))};
+  if (why.kind == ExitKind::trap) exit.message = runtime::text(outcome.trap);
+  if (crashed && !entry.is_quiet.load()) {
+    const u64 now = real_time();
+    entry.output->log.say(fmt::format("process {}: {}{}", task.pid,
+                                      why.kind == ExitKind::trap ? "trap: " : "", exit.message),
+                          now);
+    usize frames = 0;
+    for (const runtime::TraceFrame& each : task.trace()) {
+      if (frames++ == max_frames) break;
+      entry.output->log.say(each.location.empty()
+                                ? fmt::format("  at {}", each.name)
+                                : fmt::format("  at {} ({})", each.name, each.location),
+                            now);
+    }
+  }
+  if (!task.is_main) return;
+  {
+    const std::lock_guard guard(news_mutex_);
+    root_ends_.push_back({&entry, std::move(exit)});
+  }
+  news_.notify_all();
+}
+
+// --- What runs ----------------------------------------------------------------------------
+
+std::vector<Machines::Totals> Machines::count() {
+  u32 groups = 0;
+  for (const auto& [name, entry] : entries_) {
+    groups = std::max(groups, entry->machine->group().index + 1);
+  }
+  std::vector<Totals> totals(groups);
+  scheduler_->table().for_each([&](const sched::Task& task) {
+    const u32 group = task.machine->group().index;
+    if (group >= groups) return;
+    const sched::Census held = task.census(false);
+    totals[group].memory += held.memory_bytes + held.stack_bytes + task.mailbox.bytes();
+    totals[group].messages += task.mailbox.messages();
+    totals[group].handles += held.handles + task.mailbox.handles();
+  });
+  return totals;
+}
+
+MachineStatus Machines::status(const Entry& entry, const std::vector<Totals>& totals) const {
+  const Totals& held = totals[entry.machine->group().index];
+  MachineStatus status;
+  status.name = entry.spec.name;
+  status.state = entry.state;
+  status.weight = entry.spec.weight;
+  status.processes = entry.machine->processes();
+  status.root = static_cast<i64>(entry.root);
+  status.cpu = entry.machine->cpu_time();
+  status.memory = held.memory;
+  status.memory_limit = entry.spec.limits.memory;
+  status.messages = held.messages;
+  status.handles = held.handles;
+  status.restarts = entry.restart_count;
+  status.created = entry.created;
+  status.started = entry.started;
+  status.exit = entry.exit;
+  return status;
+}
+
+MachineStatus Machines::status(const Entry& entry) { return status(entry, count()); }
+
+base::Result<std::shared_ptr<Machines::Entry>> Machines::find(const std::string& name) {
+  const auto found = entries_.find(name);
+  if (found == entries_.end() || found->second->is_destroyed) return missing(name);
+  return found->second;
+}
+
+machine::Info Machines::info() {
+  const std::lock_guard guard(mutex_);
+  machine::Info info{policy_, static_cast<u32>(scheduler_->workers().size()), started_,
+                     entries_.size(), 0};
+  for (const auto& [name, entry] : entries_) info.processes += entry->machine->processes();
+  return info;
+}
+
+base::Result<std::vector<MachineStatus>> Machines::machines(const std::string& name) {
+  const std::lock_guard guard(mutex_);
+  if (!name.empty()) {
+    const auto entry = find(name);
+    if (!entry) return entry.error();
+    return std::vector{status(**entry)};
+  }
+  const std::vector<Totals> totals = count();
+  std::vector<MachineStatus> result;
+  for (const auto& [each, entry] : entries_) {
+    if (!entry->is_destroyed) result.push_back(status(*entry, totals));
+  }
+  return result;
+}
+
+base::Result<std::vector<machine::ProcessStatus>> Machines::processes(
+    const machine::ProcessQuery& query) {
+  const std::lock_guard guard(mutex_);
+  if (!query.machine.empty()) {
+    if (const auto entry = find(query.machine); !entry) return entry.error();
+  }
+  // Machines in the order of their names, by their groups.
+  std::vector<std::pair<u32, const Entry*>> places;
+  u32 place = 0;
+  for (const auto& [name, entry] : entries_) {
+    const u32 group = entry->machine->group().index;
+    if (places.size() <= group) places.resize(group + 1);
+    const bool is_wanted =
+        (query.machine.empty() || query.machine == name) && name >= query.after_machine;
+    places[group] = {place++, is_wanted ? entry.get() : nullptr};
+  }
+  struct Found {
+    u32 place;
+    sched::Pid pid;
+    const Entry* entry;
+  };
+  std::vector<Found> found;
+  scheduler_->table().for_each([&](const sched::Task& task) {
+    const u32 group = task.machine->group().index;
+    if (group >= places.size() || places[group].second == nullptr) return;
+    const Entry* const entry = places[group].second;
+    if (entry->spec.name == query.after_machine && static_cast<i64>(task.pid) <= query.after_pid) {
+      return;
+    }
+    found.push_back({places[group].first, task.pid, entry});
+  });
+  std::ranges::sort(found, {}, [](const Found& each) { return std::pair(each.place, each.pid); });
+  std::vector<machine::ProcessStatus> result;
+  for (const Found& each : found) {
+    if (result.size() == query.limit) break;
+    const auto task = scheduler_->find(*each.entry->machine, each.pid);
+    if (!task) continue;
+    const sched::Census held = task->census(false);
+    machine::ProcessStatus status;
+    status.machine = each.entry->spec.name;
+    status.pid = static_cast<i64>(each.pid);
+    status.parent = static_cast<i64>(task->parent);
+    status.state = each.entry->machine->is_paused()
+                       ? machine::ProcessState::paused
+                       : static_cast<machine::ProcessState>(task->phase_now());
+    status.weight = task->weight;
+    status.priority = task->Node::priority;
+    status.cpu = held.cpu;
+    status.memory = held.memory_bytes + held.stack_bytes + task->mailbox.bytes();
+    status.stack = held.stack_bytes;
+    status.messages = task->mailbox.messages();
+    status.mailbox_bytes = task->mailbox.bytes();
+    status.handles = held.handles;
+    if (task->relations != nullptr) {
+      status.links = task->relations->links.size();
+      const auto& names = task->relations->names;
+      if (!names.empty()) status.name = *std::ranges::min_element(names);
+    }
+    result.push_back(std::move(status));
+  }
+  return result;
+}
+
+base::Result<std::vector<machine::LogRecord>> Machines::logs(const machine::LogQuery& query) {
+  std::shared_ptr<Output> output;
+  {
+    const std::lock_guard guard(mutex_);
+    const auto entry = find(query.machine);
+    if (!entry) return entry.error();
+    output = (*entry)->output;
+  }
+  return output->log.read(query.after, query.limit);
+}
+
+void Machines::all_taken(const std::string& name) {
+  const std::lock_guard guard(mutex_);
+  if (const auto entry = find(name)) (*entry)->output->all_taken();
+}
+
+bool Machines::have_ended() {
+  const std::lock_guard guard(mutex_);
+  return std::ranges::none_of(entries_, [](const auto& each) {
+    return each.second->is_up() || each.second->state == MachineState::restarting;
+  });
+}
+
+std::optional<machine::Exit> Machines::first_failure() {
+  const std::lock_guard guard(mutex_);
+  return first_failure_;
+}
+
+// --- Requests -----------------------------------------------------------------------------
+
+base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
+  if (base::Status status = check(spec); !status) return std::move(status).error();
+  const auto is_taken = [&] { return entries_.contains(spec.name); };
+  const base::Error taken{base::ErrorCode::usage, spec.name, "there is a machine of this name"};
+  {
+    const std::lock_guard guard(mutex_);
+    if (is_taken()) return taken;
+  }
+  auto entry = std::make_shared<Entry>(spec);
+  const auto module = Module::open(engine_, spec.module);
+  if (!module) return internal_error(module.error());
+  entry->program = Access::impl(*module)->program;
+  const runtime::Program& program = *entry->program;
+  entry->stages = find_stages(program, std::nullopt);
+  if (entry->stages.empty()) return no_entry(program);
+  entry->environment.arguments = {spec.module};
+  entry->environment.arguments.insert(entry->environment.arguments.end(), spec.arguments.begin(),
+                                      spec.arguments.end());
+  for (const auto& [name, value] : spec.environment) {
+    entry->environment.variables.push_back(name + "=" + value);
+  }
+  entry->calls = host_calls(program, entry->environment);
+  for (runtime::HostFunction& each : entry->calls.functions) {
+    if (each.name != "write" && each.name != "fd_write") continue;
+    each.call = [inner = std::move(each.call)](runtime::HostContext& context) {
+      writing_process = static_cast<i64>(static_cast<sched::Task&>(context.process()).pid);
+      const runtime::HostResult result = inner(context);
+      writing_process = 0;
+      return result;
+    };
+  }
+  for (const machine::Directory& each : spec.directories) {
+    entry->directories.push_back({each.host, each.guest, each.writable});
+  }
+  // One is made to see that it can be.
+  runtime::Options options;
+  options.limits = limits_of(spec);
+  options.host = entry->calls.functions;
+  if (auto made = runtime::Process::create(entry->program, options); !made) {
+    return std::move(made).error();
+  }
+  auto output = Output::make(is_followed_);
+  if (!output) return std::move(output).error();
+  entry->output = *std::move(output);
+  if (!spec.log.empty()) {
+    base::Status opened = entry->output->log.append_to(spec.log);
+    if (!opened) return std::move(opened).error();
+  }
+  entry->created = real_time();
+  entry->fuel_left = spec.limits.fuel;
+
+  const std::lock_guard guard(mutex_);
+  if (is_taken()) return taken;
+  if (stopping_) return base::Error{base::ErrorCode::usage, spec.name, "the server stops"};
+  if (entries_.size() >= machine::max_machines) {
+    return base::Error{base::ErrorCode::limit, spec.name,
+                       fmt::format("a server has {} machines at most", machine::max_machines)};
+  }
+  sched::Machine::Options machine;
+  machine.name = spec.name;
+  machine.weight = spec.weight;
+  machine.max_processes = fit(spec.limits.processes);
+  machine.host = entry->calls.functions;
+  machine.on_end = [this, raw = entry.get()](sched::Task& task, const runtime::Outcome& outcome,
+                                             sched::Exit why) { ended(*raw, task, outcome, why); };
+  entry->machine = &scheduler_->add_machine(std::move(machine));
+  entries_.emplace(spec.name, entry);
+  return status(*entry);
+}
+
+base::Result<MachineStatus> Machines::start(const std::string& name) {
+  const std::lock_guard guard(mutex_);
+  const auto found = find(name);
+  if (!found) return found.error();
+  Entry& entry = **found;
+  if (stopping_) return base::Error{base::ErrorCode::usage, name, "the server stops"};
+  if (entry.is_up() || entry.state == MachineState::restarting) {
+    return base::Error{base::ErrorCode::usage, name, "the machine runs"};
+  }
+  entry.restarts = machine::Restarts(entry.spec.restart);
+  base::Status begun = begin(entry);
+  if (!begun) return std::move(begun).error();
+  return status(entry);
+}
+
+base::Result<MachineStatus> Machines::pause(const std::string& name) {
+  const std::lock_guard guard(mutex_);
+  const auto found = find(name);
+  if (!found) return found.error();
+  Entry& entry = **found;
+  if (entry.state != MachineState::running || entry.is_ending) {
+    return base::Error{base::ErrorCode::usage, name, "only a running machine can be paused"};
+  }
+  scheduler_->pause(*entry.machine);
+  entry.state = MachineState::paused;
+  entry.say("paused");
+  return status(entry);
+}
+
+base::Result<MachineStatus> Machines::resume(const std::string& name) {
+  const std::lock_guard guard(mutex_);
+  const auto found = find(name);
+  if (!found) return found.error();
+  Entry& entry = **found;
+  if (entry.state != MachineState::paused || entry.is_ending) {
+    return base::Error{base::ErrorCode::usage, name, "the machine is not paused"};
+  }
+  entry.state = MachineState::running;
+  entry.say("resumed");
+  scheduler_->resume(*entry.machine);
+  return status(entry);
+}
+
+base::Result<MachineStatus> Machines::kill(const std::string& name, i64 pid) {
+  std::unique_lock lock(mutex_);
+  const auto found = find(name);
+  if (!found) return found.error();
+  const std::shared_ptr<Entry> entry = *found;
+  const auto number = static_cast<sched::Pid>(pid);
+  if (pid != 0 && number != entry->root) {
+    if (!entry->is_up() || !scheduler_->kill(*entry->machine, number, {ExitKind::killed, 0})) {
+      return base::Error{base::ErrorCode::not_found, name, fmt::format("has no process {}", pid)};
+    }
+    // It goes at its next safepoint, or when a call comes back that can't be called off.
+    lock.unlock();
+    for (int i = 0; i < 5000 && scheduler_->table().find(number); ++i) pause_shortly();
+    lock.lock();
+    const auto again = find(name);
+    if (!again) return again.error();
+    return status(**again);
+  }
+  entry->is_last = true;
+  if (entry->state == MachineState::restarting) {
+    entry->state = MachineState::ended;
+  } else if (entry->is_up()) {
+    end(*entry, ExitKind::killed, "killed by the operator");
+    changed_.wait(lock, [&, before = entry->ends] { return entry->ends != before; });
+  } else if (entry->state != MachineState::ended) {
+    return base::Error{base::ErrorCode::usage, name, "the machine does not run"};
+  }
+  if (entry->is_destroyed) return missing(name);
+  return status(*entry);
+}
+
+base::Status Machines::destroy(const std::string& name) {
+  std::unique_lock lock(mutex_);
+  const auto found = find(name);
+  if (!found) return found.error();
+  const std::shared_ptr<Entry> entry = *found;
+  entry->is_last = entry->is_destroyed = true;
+  if (entry->state == MachineState::restarting) entry->state = MachineState::ended;
+  if (entry->is_up()) end(*entry, ExitKind::stopped, "destroyed by the operator");
+  wake();
+  changed_.notify_all();
+  changed_.wait(lock, [&] {
+    const auto at = entries_.find(name);
+    return at == entries_.end() || at->second != entry;
+  });
+  return {};
+}
+
+base::Result<machine::SnapshotInfo> Machines::snapshot(const std::string& name,
+                                                       const std::string&) {
+  const std::lock_guard guard(mutex_);
+  if (const auto found = find(name); !found) return found.error();
+  return base::Error{base::ErrorCode::unsupported, name,
+                     "this server can't write snapshots of machines"};
+}
+
+base::Result<MachineStatus> Machines::restore(const std::string& file, const std::string&) {
+  return base::Error{base::ErrorCode::unsupported, file,
+                     "this server can't restore machines from snapshots"};
+}
+
+}  // namespace atollvm

@@ -1,0 +1,81 @@
+// Running machines (docs/machines.md): what `atoll serve` and `atoll up` do.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <atoll/result.hpp>
+
+#pragma GCC visibility push(default)
+namespace atollvm::serve {
+
+struct Options {
+  // Of the scheduler; what is not given here is as the machine file says, or the default.
+  std::string policy;    // "fair", "rr", "fcfs", "sjf", "priority"
+  unsigned workers = 0;  // threads that run processes, 1 to 256
+  // Somebody calls take_lines() again and again: machines wait where they write more than it takes.
+  bool is_followed = false;
+};
+
+// A machine file's text.
+struct MachineFile {
+  std::string name;  // for messages
+  std::string text;
+  std::string folder;  // absolute: relative paths are relative to it
+};
+
+// A line of a machine's log.
+struct Line {
+  enum class Stream : std::uint8_t { output, error, system };
+  std::string machine;
+  Stream stream = Stream::output;  // system: what Atoll itself has to say
+  std::string text;                // without its newline; any bytes
+};
+
+// How a machine's root process ended.
+struct Failure {
+  enum class Kind : std::uint8_t { code, trap, fuel, time, other };
+  Kind kind = Kind::other;
+  std::uint32_t code = 0;  // of `code`
+};
+
+// A scheduler and the machines on it. Threads: one at a time.
+class Machines {
+ public:
+  // Starts the scheduler's threads and creates the machines of a file, if there is one. Errors: of
+  // the file, as control::read_machines; of the machines, with the name of the module or the
+  // machine; not_found (there is no such policy); io (no threads).
+  static Result<Machines> create(const Options& options, const std::optional<MachineFile>& file);
+  // Ends all machines, and waits for that.
+  ~Machines();
+  Machines(Machines&& other) noexcept;
+  Machines& operator=(Machines&& other) noexcept;
+
+  // Serves the control protocol (docs/control.md) on a Unix socket of this path until the end.
+  // Errors: usage (it is in use, or no socket), limit (a path of more than 107 bytes), io.
+  Result<std::monostate> listen(const std::string& socket);
+  // Starts the machines of the file. Errors: of the first one that can't be.
+  Result<std::monostate> start();
+
+  // What the machines of the file have written since the call before.
+  std::vector<Line> take_lines();
+  // Whether no machine runs or will be started again.
+  bool have_ended();
+  // How the first one ended that failed for good; nothing: none has.
+  std::optional<Failure> first_failure();
+  // Ends all machines, and waits for that.
+  void stop();
+
+ private:
+  struct Impl;
+  explicit Machines(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace atollvm::serve
+#pragma GCC visibility pop
