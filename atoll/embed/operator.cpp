@@ -359,6 +359,8 @@ void Machines::end(Entry& entry, ExitKind why, std::string message) {
   entry.is_quiet.store(true);
   entry.end_reason = why;
   entry.end_again = loop::monotonic_ns() + end_again_every;
+  // Paused: processes that spawn without end would be quicker.
+  scheduler_->pause(*entry.machine);
   scheduler_->kill_all(*entry.machine, {why, 0});
   wake();
 }

@@ -159,8 +159,8 @@ typedef struct AtollSpawnOptions {
   uint32_t handles;  // address of numbers of handles to pass, an i32 each
   uint32_t handle_count;
   uint32_t handle_limit;  // 0: as the parent
-  uint32_t mailbox_messages;  // limit; 0: 100,000
-  uint64_t mailbox_bytes;  // limit; 0: 64 MiB
+  uint32_t mailbox_messages;  // limit, at most the parent's; 0: as that
+  uint64_t mailbox_bytes;  // limit, at most the parent's; 0: as that
   uint64_t memory;  // limit in bytes; 0: as the parent, which also is the most
   uint64_t stack;  // limit in bytes; 0: as the parent, which also is the most
   uint64_t fuel;  // 0: not counted, or half of the parent's where the parent's is
