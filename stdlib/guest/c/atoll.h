@@ -380,7 +380,8 @@ int64_t atoll_spawn(int32_t entry, int32_t args, int32_t count, int32_t options)
 ATOLL_IMPORT(process_send)
 int32_t atoll_process_send(int64_t pid, int32_t tag, void* p, uint32_t n);
 /// As process_send, with the count handles (at most 8) whose numbers are at handles, each an i32:
-/// they are gone from this process, unless the call fails. -E_BADF.
+/// they are gone from this process, unless the call fails. -E_BADF, -E_AGAIN also where as many
+/// wait in the mailbox as the receiver may have.
 ATOLL_IMPORT(process_send_handles)
 int32_t atoll_process_send_handles(int64_t pid, int32_t tag, void* p, uint32_t n, int32_t handles, int32_t count);
 /// Takes the oldest message with the tag (TAG_ANY: the oldest) out of the mailbox into the n bytes
@@ -400,7 +401,8 @@ int32_t atoll_process_link(int64_t pid);
 ATOLL_IMPORT(process_unlink)
 int32_t atoll_process_unlink(int64_t pid);
 /// Asks for a message with the tag TAG_DOWN when a process ends, or at once (EXIT_NOPROC) where
-/// there is none, and gives a reference: a positive number.
+/// there is none, and gives a reference: a positive number. -E_AGAIN: this process has 2^20
+/// monitors.
 ATOLL_IMPORT(process_monitor)
 int64_t atoll_process_monitor(int64_t pid);
 /// Undoes process_monitor, and drops its message if that has come.
@@ -417,7 +419,7 @@ int32_t atoll_process_exit(int64_t pid, int32_t code);
 ATOLL_IMPORT(process_kill)
 int32_t atoll_process_kill(int64_t pid);
 /// Gives a process a name, the n bytes at p (1 to 255), for as long as it lives. Names are the
-/// machine's. -E_EXIST, -E_SRCH, -E_INVAL.
+/// machine's. -E_EXIST, -E_SRCH, -E_INVAL, -E_AGAIN: it has 4096 names.
 ATOLL_IMPORT(name_register)
 int32_t atoll_name_register(void* p, uint32_t n, int64_t pid);
 /// Takes a name away. -E_NOENT.
