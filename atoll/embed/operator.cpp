@@ -7,8 +7,6 @@
 #include <limits>
 #include <utility>
 
-#include <atoll/module.hpp>
-
 #include "atoll/embed/impl.hpp"
 #include "atoll/embed/log_stream.hpp"
 #include "atoll/embed/start_up.hpp"

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include <atoll/engine.hpp>
+#include <atoll/module.hpp>
 
 #include "scheduler/core/scheduler.hpp"
 #include "scheduler/machine/operator.hpp"
