@@ -79,7 +79,7 @@ hostile "no TOML" 'atoll: hostile.toml:1:' 'a = = b'
 hostile "an empty file" 'atoll: hostile.toml:1:1: there is no [[task]]' ''
 hostile "control characters" 'atoll: hostile.toml:1:' $'\x01\x1b[31m = 1'
 hostile "a missing key" 'hostile.toml:1:1: a task needs `service`' '[[task]]'
-hostile "an unknown key" 'hostile.toml:4:5: a task has no `x`' "$task { closed = 1 }"$'\nx = 1'
+hostile "an unknown key" 'hostile.toml:4:1: a task has no `x`' "$task { closed = 1 }"$'\nx = 1'
 hostile "no end" 'has no end: give it a `count`, or the workload a `duration`' "$task { poisson = 1.0 }"
 hostile "a negative rate" 'hostile.toml:3:24: `poisson` must be' "$task { poisson = -1.0 }"
 hostile "not a number" 'hostile.toml:3:24: `poisson` must be' "$task { poisson = nan }"
@@ -90,7 +90,7 @@ hostile "many processes" 'must be an integer from 1 to 1000000' "$task { closed 
 hostile "deep nesting" 'hostile.toml:1:' "a = $(printf '[%.0s' {1..5000})"
 head -c 5000000 /dev/zero >zero.toml
 run_expect "a large file" 1 "" "$ATOLL" sched zero.toml
-check_contains "a large file: message" 'at most 4 MiB' "$(cat stderr)"
+check_contains "a large file: message" 'larger than 4096 KiB' "$(cat stderr)"
 
 run_expect "no such file" 1 "" "$ATOLL" sched none.toml
 run_expect "no such policy" 2 "" "$ATOLL" sched --policy fair,best two.toml
