@@ -188,8 +188,8 @@ void Worker::run_task(Task& task) {
     if (index_ == 0) stop_at = std::min(stop_at, scheduler_.next_timer());
     alarm_.store(stop_at, std::memory_order_relaxed);
     task.attach(*this);
-    // attach() stored `limit` by sequentially consistent order: either pause() sees the process run,
-    // or this sees that its machine is paused.
+    // attach() stored `limit` by sequentially consistent order: either pause() sees the process
+    // run, or this sees that its machine is paused.
     if (task.machine->is_paused()) [[unlikely]] {
       task.detach();
       put_off(task);
