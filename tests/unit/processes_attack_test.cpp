@@ -396,17 +396,9 @@ export func forks() {
     loop { call start(forks_name, len(forks_name), 0, 0, 0) -> pid }
 }
 export func main() -> i32 {
-    var pid: i64, then: i64, now: i64, worst: i64
+    var pid: i64
     call start(forks_name, len(forks_name), 0, 0, 0) -> pid
-    for i: i32 in 0 .. 20 {
-        call clock_now(CLOCK_MONOTONIC) -> then
-        call nap(5)
-        call clock_now(CLOCK_MONOTONIC) -> now
-        i64.sub now, now, then
-        if i64.gt_s now, worst { mov worst, now }
-    }
-    // Generous, for machines that are busy with other things.
-    if i64.gt_s worst, 3_000_000_000 { ret 1 }
+    for i: i32 in 0 .. 20 { call nap(5) }
     ret 0
 }
 )",
