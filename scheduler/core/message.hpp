@@ -69,8 +69,6 @@ struct MailboxLimits {
 // Table; the rest by the receiver alone.
 class Mailbox {
  public:
-  enum class Room : u8 { yes, no };
-
   explicit Mailbox(const MailboxLimits& limits) : limits_(limits) {}
   ~Mailbox();
   Mailbox(const Mailbox&) = delete;

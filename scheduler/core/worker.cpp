@@ -226,10 +226,8 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
   }
   Outcome how = outcome;
   switch (outcome.kind) {
-    case Kind::preempted: {
-      const Table::Held held = scheduler_.table().find(task.pid);
-      task.publish_census();
-    }
+    case Kind::preempted:
+      publish_census(task);
       task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
       policy_->account(task, ran, policy::Stop::preempted, now_);
       return;
@@ -267,6 +265,11 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     if (why.code != 0) why.kind = ExitKind::code;
   }
   end(task, why, how);
+}
+
+void Worker::publish_census(Task& task) {
+  const Table::Held held = scheduler_.table().find(task.pid);
+  task.publish_census();
 }
 
 // Of a paused machine: its turn comes when that is resumed.

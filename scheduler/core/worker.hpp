@@ -42,8 +42,6 @@ class Worker : public runtime::Worker {
   // --- On this worker's thread.
   // Queues a process that is ready.
   void accept(Task& task);
-  [[nodiscard]] u64 now() const { return now_; }  // when the running process began
-  [[nodiscard]] u32 index() const { return index_; }
   [[nodiscard]] Scheduler& scheduler() const { return scheduler_; }
   // Tells the policy of a machine, or that it has gone. Any thread; before its first process.
   void tell(std::shared_ptr<Machine> machine, bool is_new);
@@ -56,6 +54,7 @@ class Worker : public runtime::Worker {
   void wake_sleepers();
   void run_task(Task& task);
   void settle(Task& task, const runtime::Outcome& outcome, u64 ran);
+  void publish_census(Task& task);
   void put_off(Task& task);
   void give_way(Task& task, u64 ran);
   void park(Task& task, u64 ran, bool for_completion);

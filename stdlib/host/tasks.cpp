@@ -29,7 +29,7 @@ sched::Worker* worker_of(const HostContext& context) {
 }
 Task& task_of(const HostContext& context) { return static_cast<Task&>(context.process()); }
 
-// The running process and what runs it; nothing for one that an embedder runs by itself.
+// The running process and what runs it. Only where is_scheduled().
 struct Caller {
   explicit Caller(const HostContext& context)
       : worker(*worker_of(context)), scheduler(worker.scheduler()), task(task_of(context)) {}
@@ -41,6 +41,7 @@ struct Caller {
   // Its place in the table, held.
   [[nodiscard]] sched::Table::Held own() const { return scheduler.table().find(task.pid); }
 };
+
 template <class T>
 bool load(const HostContext& context, u32 address, T& value) {
   const auto bytes = context.memory(address, sizeof value);
@@ -65,6 +66,8 @@ std::optional<std::string> name_at(const HostContext& context, u32 address, u32 
 // The handles whose numbers are at `address`; they stay where they are.
 std::optional<Errno> read_handles(const HostContext& context, u32 address, u32 count,
                                   std::vector<cap::Handle>& numbers) {
+  // More than are open would not be different ones; and the product below must not wrap.
+  if (count > context.handles().open_count()) return Errno::badf;
   const auto bytes = context.memory(address, count * 4);
   if (!bytes) return Errno::fault;
   numbers.resize(count);
@@ -77,6 +80,7 @@ std::optional<Errno> read_handles(const HostContext& context, u32 address, u32 c
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return Errno::badf;
   return std::nullopt;
 }
+
 HostResult send(HostContext& context, u32 handles, u32 handle_count) {
   if (!is_scheduled(context)) return context.error32(Errno::nosys);
   const Caller caller(context);
