@@ -50,7 +50,7 @@ for compiler in clang++-19 g++-12; do
 done
 # What is inside is not shown.
 shown=$(nm -D --defined-only -C "$prefix/lib/libatoll.so" | sed 's/^[0-9a-f]* . //' |
-  grep -E '^(atollvm::[a-z]+::|fmt::|uv_)' | grep -Ev '^atollvm::(detail|tools)::')
+  grep -E '^(atollvm::[a-z]+::|fmt::|uv_)' | grep -Ev '^atollvm::(control|detail|serve|tools)::')
 check "symbols of the shared library" "" "$shown"
 
 quietly "cpack" cmake --build "$build" --target package

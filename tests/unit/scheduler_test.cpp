@@ -123,6 +123,8 @@ TEST_CASE("scheduler: machines come and go while others run") {
     CHECK(brief.ended == 1 + turn % 4);
   }
   steady.wait_for_more();
+  scheduler.remove_machine(*steady.machine);
+  CHECK(steady.ended == 1);
 }
 
 TEST_CASE("scheduler: a scheduler that goes ends what runs, waits or is paused") {
