@@ -21,12 +21,13 @@ scheduler/loop: $runtime
 scheduler/policy: vm/base
 scheduler/machine: vm/base scheduler/policy scheduler/core
 scheduler/core: $runtime scheduler/loop scheduler/policy
+scheduler/snapshot: $runtime scheduler/core scheduler/loop scheduler/policy
 stdlib/vfs: $runtime
 stdlib/guest: vm/base
 stdlib/host: $runtime scheduler/loop scheduler/core scheduler/policy stdlib/guest stdlib/vfs
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
 atoll/include:
-atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine stdlib/vfs stdlib/host stdlib/wasi
+atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine scheduler/snapshot stdlib/vfs stdlib/host stdlib/wasi
 atoll/cli:"
 
 sources_in() { find "$1" -type f \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.def' \); }
@@ -57,6 +58,7 @@ angle() {
   check "$name" "" "$found"
 }
 angle "only scheduler/loop includes libuv" 'uv\.h|uv/' scheduler/loop
+angle "only scheduler/snapshot includes zstd and xxhash" 'zstd\.h|xxhash\.h' scheduler/snapshot
 angle "only vm/jit includes AsmJit" 'asmjit/' vm/jit
 angle "only the command and the face include the public headers" 'atoll/' atoll
 angle "only scheduler/machine includes toml++" 'toml\+\+/' scheduler/machine
