@@ -162,7 +162,8 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   }
   impl->imports = options.imports;
   impl->scheduling = options.scheduling;
-  impl->scheduled = uses_processes(*impl->program) && Access::impl(impl->imports) == nullptr;
+  impl->scheduled = (uses_processes(*impl->program) || options.scheduling.stress != 0) &&
+                    Access::impl(impl->imports) == nullptr;
   HostCalls calls = host_calls(*impl->program, impl->environment);
   impl->functions = std::move(calls.functions);
   impl->uses_wasi = calls.uses_wasi;
@@ -203,6 +204,7 @@ base::Result<runtime::Outcome> Process::Impl::run_with_others() {
     }
   }
   run.scheduler.slice_ns = static_cast<u64>(std::chrono::nanoseconds(scheduling.slice).count());
+  run.scheduler.stress = scheduling.stress;
   run.machine.name = program->module().name;
   run.machine.max_processes = scheduling.max_processes;
   run.machine.host = functions;
@@ -578,6 +580,11 @@ Stats Process::stats() const {
   if (impl_->process->counts_fuel()) {
     stats.fuel_used =
         impl_->fuel_given - static_cast<u64>(end ? end->fuel : impl_->process->fuel());
+  }
+  if (end) {
+    stats.stress_stops = end->stress.stops;
+    stats.stress_moves = end->stress.moves;
+    stats.stress_naps = end->stress.sleeps;
   }
   return stats;
 }

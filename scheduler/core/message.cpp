@@ -24,6 +24,16 @@ Mailbox::~Mailbox() {
   while (first_ != nullptr) Message::destroy(std::exchange(first_, first_->next));
 }
 
+bool Mailbox::drop(u32& budget) {
+  collect();
+  while (first_ != nullptr) {
+    if (budget == 0) return false;
+    --budget;
+    Message::destroy(std::exchange(first_, first_->next));
+  }
+  return true;
+}
+
 void Mailbox::append(MessagePtr message) {
   ++appended_;
   appended_bytes_ += message->charge();

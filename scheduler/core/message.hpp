@@ -103,6 +103,9 @@ class Mailbox {
   // The receiver's: takes out the tag_down of a monitor, if it is there.
   void drop_down(u64 reference);
   void rewind() { seen_ = nullptr; }
+  // When nobody appends any more: destroys messages. `budget` counts down; false: it was not
+  // enough.
+  bool drop(u32& budget);
 
   // As of now, from any thread.
   [[nodiscard]] u32 messages() const {

@@ -23,6 +23,9 @@ constexpr usize max_names = 4096;
 constexpr usize max_monitors = 1 << 20;
 // That go off between two turns of a worker.
 constexpr u32 most_timers = 1024;
+// What is done of a burial between two turns: messages, links and so on; bytes of memory.
+constexpr u32 burial_budget = 1000;
+constexpr u64 memory_a_burial = 16 << 20;
 // The alarm clock looks at least so often while any worker runs something.
 constexpr u64 alarm_period = 1'000'000;
 
@@ -50,6 +53,7 @@ Scheduler::Scheduler(const Options& options, Run run_process) : run_(run_process
   for (u32 i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, policy.make()));
     workers_.back()->set_time_slice(options.slice_ns);
+    if (options.stress != 0) workers_.back()->set_stress(options.stress);
   }
   for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
   alarm_thread_ = std::thread([this] { watch_alarms(); });
@@ -313,55 +317,88 @@ void Scheduler::resume(Machine& machine) {
   for (const auto& [pid, task] : held) task->home_worker->post(*task);
 }
 
-void Scheduler::bury(Task& task, Exit why, Worker* here) {
-  std::unique_ptr<Task> owned(&task);
-  Machine& machine = *task.machine;
-  table_.remove(task.pid);
-  // Who hears of its end may start another one in its place.
-  machine.processes_.fetch_sub(1);
+bool Scheduler::bury(Task& task, Exit why, Worker* here) {
+  if (!task.has_ended) {
+    task.has_ended = true;
+    table_.remove(task.pid);
+    // Who hears of its end may start another one in its place.
+    task.machine->processes_.fetch_sub(1);
+    task.doom = why;
+  }
   // Nobody finds it any more, so all of it is this thread's.
-  if (task.has_timers) {
-    const std::lock_guard guard(timers_mutex_);
-    if (const auto at = timers_of_.find(task.pid); at != timers_of_.end()) {
-      for (const u64 id : at->second) {
-        timers_.erase({timer_deadlines_.at(id), id});
-        timer_deadlines_.erase(id);
-      }
-      timers_of_.erase(at);
-    }
-  }
-  if (task.relations != nullptr) {
-    const Relations& bound = *task.relations;
-    if (!bound.names.empty()) {
-      const std::lock_guard guard(machine.names_mutex_);
-      for (const std::string& name : bound.names) machine.names_.erase(name);
-    }
-    for (const Pid other : bound.links) {
-      Table::Held held = find(machine, other);
-      // Under one lock: who has undone a link gets no signal by it.
-      if (held && held->relations != nullptr && held->relations->links.erase(task.pid) != 0) {
-        signal(std::move(held), task.pid, why, here);
-      }
-    }
-    for (const auto& [reference, other] : bound.watching) {
-      const Table::Held held = find(machine, other);
-      if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
-    }
-    for (const auto& [reference, other] : bound.watchers) {
-      Table::Held held = find(machine, other);
-      if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
-        continue;
-      }
-      hear(std::move(held), task.pid, reference, tag_down, why, here);
-    }
-  }
+  u32 budget = burial_budget;
+  if (task.has_timers && !drop_timers(task, budget)) return false;
+  if (task.relations != nullptr && !unbind(task, budget, here)) return false;
+  return task.mailbox.drop(budget) && task.release_memory(memory_a_burial);
+}
+
+void Scheduler::forget(Task& task) {
+  Machine& machine = *task.machine;
   // All that it holds goes before its machine can.
-  owned.reset();
+  delete &task;
   live_.fetch_sub(1);
   if (machine.records_.fetch_sub(1) == 1) {
     const std::lock_guard guard(machines_mutex_);
     emptied_.notify_all();
   }
+}
+
+// Each false: the budget did not last.
+bool Scheduler::drop_timers(const Task& task, u32& budget) {
+  const std::lock_guard guard(timers_mutex_);
+  const auto at = timers_of_.find(task.pid);
+  if (at == timers_of_.end()) return true;
+  for (std::vector<u64>& own = at->second; !own.empty(); own.pop_back()) {
+    if (budget == 0) return false;
+    --budget;
+    const auto deadline = timer_deadlines_.find(own.back());
+    timers_.erase({deadline->second, own.back()});
+    timer_deadlines_.erase(deadline);
+  }
+  timers_of_.erase(at);
+  return true;
+}
+
+bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
+  Machine& machine = *task.machine;
+  Relations& bound = *task.relations;
+  while (!bound.names.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    const std::lock_guard guard(machine.names_mutex_);
+    machine.names_.erase(*bound.names.begin());
+    bound.names.erase(bound.names.begin());
+  }
+  while (!bound.links.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    Table::Held held = find(machine, *bound.links.begin());
+    bound.links.erase(bound.links.begin());
+    // Under one lock: who has undone a link gets no signal by it.
+    if (held && held->relations != nullptr && held->relations->links.erase(task.pid) != 0) {
+      signal(std::move(held), task.pid, task.doom, here);
+    }
+  }
+  while (!bound.watching.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    const auto [reference, other] = *bound.watching.begin();
+    bound.watching.erase(bound.watching.begin());
+    const Table::Held held = find(machine, other);
+    if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
+  }
+  while (!bound.watchers.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    const auto [reference, other] = *bound.watchers.begin();
+    bound.watchers.erase(bound.watchers.begin());
+    Table::Held held = find(machine, other);
+    if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
+      continue;
+    }
+    hear(std::move(held), task.pid, reference, tag_down, task.doom, here);
+  }
+  return true;
 }
 
 // --- Messages -----------------------------------------------------------------------------

@@ -92,6 +92,9 @@ class Scheduler {
     u32 workers = 1;
     const policy::Row* policy = nullptr;  // null: the default
     u64 slice_ns = policy::default_slice;
+    // Not 0: a seed. For tests: processes are stopped at safepoints at random, very often, moved
+    // between the workers, put to sleep for moments, and woken before what they wait for has come.
+    u64 stress = 0;
   };
 
   // Starts the threads. Throws std::system_error or std::bad_alloc.
@@ -142,14 +145,23 @@ class Scheduler {
   bool signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here);
   // Makes a held process that waits ready.
   void wake(Table::Held held, Worker* here);
-  // Forgets a process that has ended, and tells those who are bound to it.
-  void bury(Task& task, Exit why, Worker* here);
+  // Takes leave of a process that has ended: frees what it holds, and tells those who are bound to
+  // it. From the first call on nobody finds it. False: that was not all, and the worker calls
+  // again.
+  bool bury(Task& task, Exit why, Worker* here);
+  // Of one that is buried; it is gone.
+  void forget(Task& task);
   void fire_timers(u64 now, Worker* here);
   [[nodiscard]] u64 next_timer() const { return next_timer_.load(std::memory_order_relaxed); }
 
   [[nodiscard]] Run run() const { return run_; }
   [[nodiscard]] Table& table() { return table_; }
   [[nodiscard]] std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
+  [[nodiscard]] StressCounts stress_counts() const {
+    StressCounts sum;
+    for (const auto& worker : workers_) sum += worker->stress_counts();
+    return sum;
+  }
   [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool is_empty() const { return live_.load() == 0; }
   void wake_alarm();
@@ -170,6 +182,8 @@ class Scheduler {
   bool doom(Task& task, Exit why);
   void signal(Table::Held held, Pid from, Exit why, Worker* here);
   void hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here);
+  bool drop_timers(const Task& task, u32& budget);
+  bool unbind(Task& task, u32& budget, Worker* here);
   void watch_alarms();
   Worker& some_worker();
 

@@ -71,11 +71,15 @@ class Task final : public runtime::Process, public policy::Entry {
   bool timed = false;   // in the worker's Timers
   bool yields = false;  // waits for nothing but its next turn
   bool has_timers = false;
+  bool has_ended = false;  // its burial is under way
   u32 timer_place = 0;
   u64 deadline = never;  // of the call that it waits in
   u64 cpu = 0;           // ns that it ran
   u64 cpu_limit = never;
   u64 next_reference = 0;
+  // A call that copies a large message is made in pieces: what it sends, and bytes done.
+  MessagePtr draft;
+  u32 transferred = 0;
   // Functions to call after the first has returned, each without arguments but the last.
   struct Later {
     std::vector<u32> functions;

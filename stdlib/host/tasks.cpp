@@ -81,6 +81,28 @@ std::optional<Errno> read_handles(const HostContext& context, u32 address, u32 c
   return std::nullopt;
 }
 
+// Bytes of messages that are copied at once; of a process that is to stop, fewer.
+constexpr u32 piece = 256 << 10;
+constexpr u32 last_piece = 4 << 10;
+
+// Copies from where the call before this one stopped. False: the process has to stop first, and
+// makes the call anew.
+bool copy_on(const Caller& caller, u8* to, const u8* from, u32 size) {
+  u32& done = caller.task.transferred;
+  while (done < size) {
+    const bool stops = caller.worker.limit.load(std::memory_order_relaxed) == nullptr;
+    const u32 count = std::min(size - done, stops ? last_piece : piece);
+    memcpy(to + done, from + done, count);
+    done += count;
+    if (stops && done < size) {
+      caller.task.yields = true;
+      return false;
+    }
+  }
+  done = 0;
+  return true;
+}
+
 HostResult send(HostContext& context, u32 handles, u32 handle_count) {
   if (!is_scheduled(context)) return context.error32(Errno::nosys);
   const Caller caller(context);
@@ -97,11 +119,15 @@ HostResult send(HostContext& context, u32 handles, u32 handle_count) {
       return context.error32(*error);
     }
   }
-  MessagePtr message(sched::Message::make(size));
+  MessagePtr message = std::move(caller.task.draft);
+  if (message == nullptr) message.reset(sched::Message::make(size));
   if (message == nullptr) return context.error32(Errno::nomem);
+  if (!copy_on(caller, message->bytes(), bytes->data(), size)) {
+    caller.task.draft = std::move(message);
+    return HostResult::waiting();
+  }
   message->sender = caller.task.pid;
   message->tag = tag;
-  if (size != 0) memcpy(message->bytes(), bytes->data(), size);
   if (!numbers.empty()) {
     message->handles = std::make_unique<std::vector<cap::Capability>>();
     for (const cap::Handle number : numbers) {
@@ -172,6 +198,12 @@ HostResult give_message(HostContext& context, const Caller& caller, sched::Messa
       return received(context, task, Errno::mfile);
     }
   }
+  const auto to = context.memory(context.arg_u32(1), room);
+  const bool is_alone = !held;
+  // Where others may remove it, all is copied at once, below.
+  if (is_alone && !copy_on(caller, to->data(), message.bytes(), message.size)) {
+    return HostResult::waiting();
+  }
   const MessagePtr taken = task.mailbox.take();
   held.release();
   if (info.handle_count != 0) {
@@ -181,10 +213,7 @@ HostResult give_message(HostContext& context, const Caller& caller, sched::Messa
     }
   }
   fill_info();
-  if (message.size != 0) {
-    const auto to = context.memory(context.arg_u32(1), room);
-    memcpy(to->data(), message.bytes(), message.size);
-  }
+  if (!is_alone && message.size != 0) memcpy(to->data(), message.bytes(), message.size);
   return received(context, task, static_cast<i32>(message.size));
 }
 

@@ -51,6 +51,18 @@ class Elements {
     capacity_ = capacity;
     return true;
   }
+  // When nobody uses them any more: gives about so many bytes back to the host. False: there are
+  // more.
+  bool release(u64 bytes) {
+    const u64 count = bytes / sizeof(u64);
+    if (capacity_ <= count) return true;
+    capacity_ -= count;
+    size_ = std::min(size_, capacity_);
+    void* const smaller = std::realloc(data_, capacity_ * sizeof(u64));
+    if (smaller == nullptr) return true;
+    data_ = static_cast<u64*>(smaller);
+    return false;
+  }
   // Takes in `count` elements that were written to reserved room.
   void extend(u64 count) { size_ += count; }
 

@@ -296,6 +296,18 @@ Outcome Process::stop(Trap why) {
   return {Outcome::Kind::trapped, why, 0};
 }
 
+bool Process::release_memory(u64 bytes) {
+  for (const auto& memory : memories_) {
+    if (!memory->release(bytes)) return false;
+  }
+  if (extra_ != nullptr) {
+    for (const auto& table : extra_->tables) {
+      if (!table->elements.release(bytes)) return false;
+    }
+  }
+  return true;
+}
+
 Process::Usage Process::usage() const {
   Usage usage;
   usage.stack_bytes = stack_capacity_ * sizeof(Slot);

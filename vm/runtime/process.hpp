@@ -267,6 +267,10 @@ class Process {
   // The stack, innermost first, at most `max_frames` (then the outermost follow after a gap).
   [[nodiscard]] std::vector<TraceFrame> trace(usize max_frames = 64) const;
 
+  // Of a process that will not run again: gives bytes of its memories and tables back, about so
+  // many. False: there are more.
+  bool release_memory(u64 bytes);
+
   // Bytes of linear memory, VM stack and tables now.
   struct Usage {
     u64 memory_bytes = 0;
