@@ -147,7 +147,7 @@ shell_suites() {
 echo "seed $seed"
 
 doctest_suites release "$every_suite"
-shell_suites release "$PWD/build/release/atoll" house docs cli guest samples diff conformance package
+shell_suites release "$PWD/build/release/atoll" house docs cli guest samples diff conformance stress package
 
 doctest_suites asan "$every_suite"
 shell_suites asan "$PWD/build/asan/atoll" cli samples conformance package/samples package/kvstore

@@ -1,11 +1,14 @@
 #include "cli/process_options.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
 
 #include "cli/command.hpp"
 
@@ -77,7 +80,29 @@ void add_environment(const std::string& text, ProcessOptions& process) {
   }
 }
 
+// Where what --stress did is appended to; empty: nowhere.
+std::string& stress_file() {
+  static std::string path;
+  return path;
+}
+
+void take_stress(const std::string& text, ProcessOptions& process) {
+  const size_t colon = std::min(text.find(':'), text.size());
+  const auto [rest, error] =
+      std::from_chars(text.data(), text.data() + colon, process.scheduling.stress);
+  if (error != std::errc() || rest != text.data() + colon) {
+    throw CLI::ValidationError("--stress", "'" + text + "' is not SEED or SEED:FILE");
+  }
+  stress_file() = colon < text.size() ? text.substr(colon + 1) : "";
+}
+
 }  // namespace
+
+void note_stress(const Stats& stats) {
+  if (stress_file().empty()) return;
+  std::ofstream(stress_file(), std::ios::app) << fmt::format(
+      "{} stops, {} moves, {} naps\n", stats.stress_stops, stats.stress_moves, stats.stress_naps);
+}
 
 void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& process) {
   const auto grant = [&process](const char* name, bool writable) {
@@ -97,16 +122,6 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
     process.limits.handles =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
   });
-  add_value(app, "--io-bytes", "SIZE", "Limit of what it reads and writes",
-            [&process](const std::string& text) {
-              process.limits.io_bytes = parse_size(text);
-              if (!process.limits.io_bytes) {
-                throw CLI::ValidationError(
-                    "--io-bytes", "'" + text + "' is not a size (bytes, or like 64k, 16M, 2G)");
-              }
-            });
-  add_count(app, "--io-operations", "Limit of its calls on streams, files and directories",
-            [&process](std::uint64_t number) { process.limits.io_operations = number; });
   add_value(app, "--time", "DURATION", "Limit of the time it takes, like 100ms, 2s, 5m",
             [&process](const std::string& text) {
               process.limits.time = parse_duration(text);
@@ -125,6 +140,11 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
                 throw CLI::ValidationError("--memory-strategy", "checked or guarded");
               }
             });
+  app.add_option_function<std::string>(
+         "--stress", [&process](const std::string& text) { take_stress(text, process); },
+         "Stop, move and delay its processes at random")
+      ->type_name("SEED[:FILE]")
+      ->envname("ATOLL_STRESS");
   add_value(app, "--unknown-imports", "error|trap",
             "Functions that nobody provides: an error (as it is), or a trap when they are called",
             [&process](const std::string& text) {

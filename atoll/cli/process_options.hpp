@@ -25,4 +25,7 @@ void add_count(CLI::App& app, const std::string& name, const std::string& help,
 // What a guest is granted, and its limits: --dir, --env, --memory and so on.
 void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& process);
 
+// Appends what --stress did to the file that it names, if it does.
+void note_stress(const Stats& stats);
+
 }  // namespace atollvm::cli

@@ -253,6 +253,7 @@ int run_command(int argc, char** argv) {
     return exit_not_started;
   }
   if (options.stats) print_stats(*process, start_up);
+  note_stress(process->stats());
   if (outcome->kind == Outcome::Kind::returned) return print_results(process->results());
   const int code = finish(*outcome);
   // Taking the process down waits for host calls that block in another thread: that is too late.

@@ -142,6 +142,7 @@ void run_test(const Engine& engine, const Options& options, int input, Case& job
     result.reason = printable(outcome.error().text());
     return;
   }
+  note_stress(process->stats());
   judge(*outcome, result);
   if (outcome->kind == Outcome::Kind::time_limit) {
     stuck = true;

@@ -23,6 +23,7 @@ using sched::ExitKind;
 namespace {
 
 constexpr u64 ms = 1'000'000;
+constexpr u64 check_every = 100 * ms;
 // Processes that were being started are ended with the next look.
 constexpr u64 end_again_every = 20 * ms;
 constexpr usize max_frames = 8;  // of a crash in the log
@@ -80,6 +81,15 @@ u32 fit(u64 number) {
   return static_cast<u32>(std::min<u64>(number, std::numeric_limits<u32>::max()));
 }
 
+// What no process of this server can be held to.
+base::Status check(const machine::MachineSpec& spec) {
+  const bool is_io = spec.limits.io_bytes != unlimited || spec.limits.io_operations != unlimited ||
+                     spec.process.io_bytes != unlimited || spec.process.io_operations != unlimited;
+  if (!is_io) return {};
+  return base::Error{base::ErrorCode::unsupported, spec.name,
+                     "this server does not count I/O: leave `io_bytes` and `io_operations` out"};
+}
+
 runtime::Limits limits_of(const machine::MachineSpec& spec) {
   runtime::Limits limits;
   limits.memory_bytes = std::min(spec.process.memory, spec.limits.memory);
@@ -131,6 +141,12 @@ struct Machines::Entry {
   void say(std::string_view text) const { output->log.say(text, real_time()); }
 };
 
+struct Machines::Totals {
+  u64 memory = 0;
+  u64 messages = 0;
+  u64 handles = 0;
+};
+
 // --- Life ---------------------------------------------------------------------------------
 
 Machines::Machines(const Options& options)
@@ -174,23 +190,17 @@ void Machines::wake() {
   news_.notify_all();
 }
 
-// The thread that follows up the ends of machines.
+// The thread that follows up the ends of machines, and looks at their limits.
 void Machines::watch() {
   while (true) {
     std::vector<RootEnd> root_ends;
-    std::vector<Entry*> used_up;
     u64 next = 0;
     {
       const std::lock_guard guard(mutex_);
       {
         const std::lock_guard news(news_mutex_);
         root_ends.swap(root_ends_);
-        used_up.swap(used_up_);
         woken_ = false;
-      }
-      for (Entry* const each : used_up) {
-        each->is_used_up = true;
-        if (!each->is_ending) end(*each, ExitKind::time, "the machine used up its CPU time");
       }
       for (RootEnd& each : root_ends) {
         Entry& entry = *each.entry;
@@ -201,9 +211,7 @@ void Machines::watch() {
       next = tend(loop::monotonic_ns());
     }
     std::unique_lock lock(news_mutex_);
-    const auto has_news = [&] {
-      return woken_ || is_over_ || !root_ends_.empty() || !used_up_.empty();
-    };
+    const auto has_news = [&] { return woken_ || is_over_ || !root_ends_.empty(); };
     const u64 now = loop::monotonic_ns();
     if (next == sched::Task::never) {
       news_.wait(lock, has_news);
@@ -216,6 +224,7 @@ void Machines::watch() {
 
 u64 Machines::tend(u64 now) {
   u64 next = sched::Task::never;
+  bool runs = false;
   for (auto at = entries_.begin(); at != entries_.end();) {
     Entry& entry = *at->second;
     if (entry.is_ending) {
@@ -241,19 +250,40 @@ u64 Machines::tend(u64 now) {
         }
       }
     }
+    runs = runs || entry.is_up();
     if (entry.is_destroyed && !entry.is_up()) {
       scheduler_->remove_machine(*entry.machine);
-      {
-        const std::lock_guard guard(news_mutex_);
-        std::erase(used_up_, &entry);
-      }
       at = entries_.erase(at);
       changed_.notify_all();
     } else {
       ++at;
     }
   }
-  return next;
+  if (!runs) return next;
+  if (now >= next_check_) {
+    check_limits();
+    const u64 after = loop::monotonic_ns();
+    // Of very many processes less often, so that it takes a twentieth of the time.
+    next_check_ = after + std::max(check_every, 20 * (after - now));
+  }
+  return std::min(next, next_check_);
+}
+
+void Machines::check_limits() {
+  const std::vector<Totals> totals = count();
+  for (const auto& [name, entry] : entries_) {
+    if (!entry->is_up() || entry->is_ending) continue;
+    const machine::MachineLimits& limits = entry->spec.limits;
+    const Totals& held = totals[entry->machine->group().index];
+    if (entry->machine->cpu_time() >= limits.cpu_time) {
+      entry->is_used_up = true;
+      end(*entry, ExitKind::time, "the machine used up its CPU time");
+    } else if (held.memory > limits.memory) {
+      end(*entry, ExitKind::memory, "the machine's memory limit");
+    } else if (held.handles > limits.handles) {
+      end(*entry, ExitKind::memory, "the machine's limit of handles");
+    }
+  }
 }
 
 // --- Processes ----------------------------------------------------------------------------
@@ -287,11 +317,12 @@ base::Status Machines::begin(Entry& entry) {
   what.handles = *std::move(handles);
   what.program = entry.program;
   what.functions = entry.stages;
-  what.io = {spec.process.io_bytes, spec.process.io_operations};
   what.mailbox.messages = fit(spec.process.mailbox_messages);
   what.mailbox.bytes = spec.process.mailbox_bytes;
   what.mailbox.overflow = spec.process.overflow;
-  what.cpu_limit = spec.process.cpu_time;
+  what.cpu_limit =
+      std::min(spec.process.cpu_time,
+               spec.limits.cpu_time == unlimited ? unlimited : spec.limits.cpu_time - used);
   what.is_main = true;
   entry.fuel_back.store(0);
   entry.is_quiet.store(false);
@@ -397,22 +428,25 @@ void Machines::ended(Entry& entry, sched::Task& task, const runtime::Outcome& ou
 
 // --- What runs ----------------------------------------------------------------------------
 
-// Of each machine, by its group.
-std::vector<u64> Machines::count_messages() {
+std::vector<Machines::Totals> Machines::count() {
   u32 groups = 0;
   for (const auto& [name, entry] : entries_) {
     groups = std::max(groups, entry->machine->group().index + 1);
   }
-  std::vector<u64> totals(groups);
+  std::vector<Totals> totals(groups);
   scheduler_->table().for_each([&](const sched::Task& task) {
     const u32 group = task.machine->group().index;
     if (group >= groups) return;
-    totals[group] += task.mailbox.messages();
+    const sched::Census held = task.census(false);
+    totals[group].memory += held.memory_bytes + held.stack_bytes + task.mailbox.bytes();
+    totals[group].messages += task.mailbox.messages();
+    totals[group].handles += held.handles + task.mailbox.handles();
   });
   return totals;
 }
 
-MachineStatus Machines::status(const Entry& entry, const std::vector<u64>& messages) const {
+MachineStatus Machines::status(const Entry& entry, const std::vector<Totals>& totals) const {
+  const Totals& held = totals[entry.machine->group().index];
   MachineStatus status;
   status.name = entry.spec.name;
   status.state = entry.state;
@@ -420,13 +454,10 @@ MachineStatus Machines::status(const Entry& entry, const std::vector<u64>& messa
   status.processes = entry.machine->processes();
   status.root = static_cast<i64>(entry.root);
   status.cpu = entry.machine->cpu_time();
-  const cap::Account& account = entry.machine->account();
-  status.memory = account.memory.used();
+  status.memory = held.memory;
   status.memory_limit = entry.spec.limits.memory;
-  status.messages = messages[entry.machine->group().index];
-  status.handles = account.handles.used();
-  status.io_bytes = account.io_bytes.used();
-  status.io_operations = account.io_operations.used();
+  status.messages = held.messages;
+  status.handles = held.handles;
   status.restarts = entry.restart_count;
   status.created = entry.created;
   status.started = entry.started;
@@ -434,7 +465,7 @@ MachineStatus Machines::status(const Entry& entry, const std::vector<u64>& messa
   return status;
 }
 
-MachineStatus Machines::status(const Entry& entry) { return status(entry, count_messages()); }
+MachineStatus Machines::status(const Entry& entry) { return status(entry, count()); }
 
 base::Result<std::shared_ptr<Machines::Entry>> Machines::find(const std::string& name) {
   const auto found = entries_.find(name);
@@ -457,10 +488,10 @@ base::Result<std::vector<MachineStatus>> Machines::machines(const std::string& n
     if (!entry) return entry.error();
     return std::vector{status(**entry)};
   }
-  const std::vector<u64> messages = count_messages();
+  const std::vector<Totals> totals = count();
   std::vector<MachineStatus> result;
   for (const auto& [each, entry] : entries_) {
-    if (!entry->is_destroyed) result.push_back(status(*entry, messages));
+    if (!entry->is_destroyed) result.push_back(status(*entry, totals));
   }
   return result;
 }
@@ -559,6 +590,7 @@ std::optional<machine::Exit> Machines::first_failure() {
 // --- Requests -----------------------------------------------------------------------------
 
 base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
+  if (base::Status status = check(spec); !status) return std::move(status).error();
   const auto is_taken = [&] { return entries_.contains(spec.name); };
   const base::Error taken{base::ErrorCode::usage, spec.name, "there is a machine of this name"};
   {
@@ -619,16 +651,6 @@ base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
   machine.name = spec.name;
   machine.weight = spec.weight;
   machine.max_processes = fit(spec.limits.processes);
-  machine.limits = {spec.limits.memory, spec.limits.handles, spec.limits.io_bytes,
-                    spec.limits.io_operations};
-  machine.cpu_limit = spec.limits.cpu_time;
-  machine.on_cpu_limit = [this, raw = entry.get()] {
-    {
-      const std::lock_guard guard(news_mutex_);
-      used_up_.push_back(raw);
-    }
-    news_.notify_all();
-  };
   machine.host = entry->calls.functions;
   machine.on_end = [this, raw = entry.get()](sched::Task& task, const runtime::Outcome& outcome,
                                              sched::Exit why) { ended(*raw, task, outcome, why); };

@@ -40,11 +40,6 @@ runtime::Limits to_internal(const Limits& limits) {
   return result;
 }
 
-runtime::IoAmount io_of(const Limits& limits) {
-  return {limits.io_bytes.value_or(cap::Meter::unlimited),
-          limits.io_operations.value_or(cap::Meter::unlimited)};
-}
-
 Outcome::Kind kind_of(runtime::Outcome outcome) {
   switch (outcome.kind) {
     case runtime::Outcome::Kind::out_of_fuel:
@@ -167,14 +162,14 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   }
   impl->imports = options.imports;
   impl->scheduling = options.scheduling;
-  impl->scheduled = uses_processes(*impl->program) && Access::impl(impl->imports) == nullptr;
+  impl->scheduled = (uses_processes(*impl->program) || options.scheduling.stress != 0) &&
+                    Access::impl(impl->imports) == nullptr;
   HostCalls calls = host_calls(*impl->program, impl->environment);
   impl->functions = std::move(calls.functions);
   impl->uses_wasi = calls.uses_wasi;
   if (options.trap_unknown_imports) impl->add_unknown();
   runtime::Options inner;
   inner.limits = to_internal(options.limits);
-  inner.io = io_of(options.limits);
   inner.memory = static_cast<runtime::MemoryStrategy>(engine.options().memory);
   inner.host = impl->functions;
   if (const auto& own = Access::impl(impl->imports)) inner.more_host = own->functions;
@@ -209,6 +204,7 @@ base::Result<runtime::Outcome> Process::Impl::run_with_others() {
     }
   }
   run.scheduler.slice_ns = static_cast<u64>(std::chrono::nanoseconds(scheduling.slice).count());
+  run.scheduler.stress = scheduling.stress;
   run.machine.name = program->module().name;
   run.machine.max_processes = scheduling.max_processes;
   run.machine.host = functions;
@@ -217,7 +213,6 @@ base::Result<runtime::Outcome> Process::Impl::run_with_others() {
   run.main.like = &process->instance();
   run.main.functions = stages;
   run.main.limits = process->limits();
-  run.main.io = process->io_limit();
   run.main.memory = process->memory_strategy();
   for (cap::Handle number = 0; const cap::Capability* each = process->handles().find(number);
        ++number) {
@@ -585,6 +580,11 @@ Stats Process::stats() const {
   if (impl_->process->counts_fuel()) {
     stats.fuel_used =
         impl_->fuel_given - static_cast<u64>(end ? end->fuel : impl_->process->fuel());
+  }
+  if (end) {
+    stats.stress_stops = end->stress.stops;
+    stats.stress_moves = end->stress.moves;
+    stats.stress_naps = end->stress.sleeps;
   }
   return stats;
 }

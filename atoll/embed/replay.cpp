@@ -56,7 +56,7 @@ class Simulation {
       : workload_(workload), policy_(row.make()), cores_(workload.cores) {
     policy_->set_time_slice(workload.slice);
     for (u32 i = 0; i < workload.groups.size(); ++i) {
-      groups_.push_back({i, workload.groups[i].weight});
+      groups_.emplace_back(i, workload.groups[i].weight);
       policy_->add_group(groups_.back());
     }
     used_.resize(groups_.size());

@@ -65,6 +65,7 @@ base::Result<MainEnd> run_scheduled(ScheduledRun run, loop::Loop& loop, sched::R
       loop.run_once(true);
     }
     scheduler.remove_machine(machine);
+    end->stress = scheduler.stress_counts();
     if (asked && end->outcome.kind == runtime::Outcome::Kind::trapped) end->outcome.trap = *asked;
   } catch (const std::system_error&) {
     return base::Error{base::ErrorCode::io, "", "no threads for the scheduler"};

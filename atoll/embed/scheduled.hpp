@@ -24,6 +24,7 @@ struct MainEnd {
   std::optional<u32> exit_code;  // that its function returned
   runtime::Process::Usage usage;
   i64 fuel = 0;
+  sched::StressCounts stress;
 };
 
 struct ScheduledRun {

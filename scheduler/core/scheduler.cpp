@@ -23,6 +23,9 @@ constexpr usize max_names = 4096;
 constexpr usize max_monitors = 1 << 20;
 // That go off between two turns of a worker.
 constexpr u32 most_timers = 1024;
+// What is done of a burial between two turns: messages, links and so on; bytes of memory.
+constexpr u32 burial_budget = 1000;
+constexpr u64 memory_a_burial = 16 << 20;
 // The alarm clock looks at least so often while any worker runs something.
 constexpr u64 alarm_period = 1'000'000;
 
@@ -50,6 +53,7 @@ Scheduler::Scheduler(const Options& options, Run run_process) : run_(run_process
   for (u32 i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, policy.make()));
     workers_.back()->set_time_slice(options.slice_ns);
+    if (options.stress != 0) workers_.back()->set_stress(options.stress);
   }
   for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
   alarm_thread_ = std::thread([this] { watch_alarms(); });
@@ -138,14 +142,12 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
       machine.is_ending_.load(std::memory_order_relaxed)) {
     return Error{ErrorCode::limit, "", "the scheduler stops"};
   }
-  u32 processes = machine.processes_.load(std::memory_order_relaxed);
-  do {
-    if (processes >= machine.options_.max_processes) {
-      return Error{ErrorCode::limit, machine.options_.name,
-                   "has as many processes as it may have: " +
-                       std::to_string(machine.options_.max_processes)};
-    }
-  } while (!machine.processes_.compare_exchange_weak(processes, processes + 1));
+  if (machine.processes_.fetch_add(1) >= machine.options_.max_processes) {
+    machine.processes_.fetch_sub(1);
+    return Error{
+        ErrorCode::limit, machine.options_.name,
+        "has as many processes as it may have: " + std::to_string(machine.options_.max_processes)};
+  }
   machine.records_.fetch_add(1);
   live_.fetch_add(1);
   const auto forget = [&] {
@@ -155,8 +157,62 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
   };
   Task* made = nullptr;  // once others can find it
   try {
-    auto pid = make(machine, what, here, made);
-    if (!pid) forget();
+    runtime::Options options;
+    options.limits = what.limits;
+    options.memory = what.memory;
+    options.host = machine.options_.host;
+    options.more_host = machine.options_.more_host;
+    MailboxLimits mailbox = what.mailbox;
+    mailbox.handles = what.limits.handles;
+    auto task = std::make_unique<Task>(options, mailbox, machine);
+    task->owner = machine.options_.owner;
+    if (auto added = task->add_instance(what.program, what.like); !added) {
+      forget();
+      return std::move(added).error();
+    }
+    for (usize number = 0; number < what.handles.size(); ++number) {
+      if (std::holds_alternative<cap::Errno>(task->handles().insert(what.handles[number]))) {
+        forget();
+        return Error{ErrorCode::limit, "", "fewer handles allowed than it is given"};
+      }
+    }
+    const bool only_one = what.functions.size() == 1;
+    base::Status prepared = task->prepare(
+        what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
+    if (!prepared) {
+      forget();
+      return prepared.error();
+    }
+    if (!only_one) {
+      task->later = std::make_unique<Task::Later>();
+      task->later->functions.assign(what.functions.begin() + 1, what.functions.end());
+      task->later->arguments.assign(what.arguments.begin(), what.arguments.end());
+    }
+    task->group = &machine.group_;
+    task->set_weight(what.weight);
+    task->Node::priority = std::min(what.priority, policy::max_priority);
+    task->cpu_limit = what.cpu_limit;
+    task->parent = what.parent;
+    task->is_main = what.is_main;
+    task->home_worker = here != nullptr ? here : &some_worker();
+    if (what.link) task->bound().links.insert(what.parent);
+    if (what.monitor != 0) task->bound().watchers.emplace(what.monitor, what.parent);
+    const Pid pid = table_.add(*task);
+    if (pid == 0) {
+      forget();
+      return Error{ErrorCode::limit, "", "there are as many processes as there can be"};
+    }
+    made = task.release();
+    if (what.link || what.monitor != 0) {
+      const Table::Held parent = find(machine, what.parent);
+      if (parent && what.link) parent->bound().links.insert(pid);
+      if (parent && what.monitor != 0) parent->bound().watching.emplace(what.monitor, pid);
+    }
+    if (here != nullptr) {
+      here->accept(*made);
+    } else {
+      made->home_worker->post(*made);
+    }
     return pid;
   } catch (const std::bad_alloc&) {
     if (made != nullptr) {
@@ -167,106 +223,6 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
     }
     return Error{ErrorCode::limit, "", "the host has no memory for this process"};
   }
-}
-
-namespace {
-
-// The charge of handles that a process has been given goes back with it. Where it is not started
-// after all, that is nobody's yet.
-class Adoption {
- public:
-  Adoption(Task& task, cap::Meter& meter) : task_(task), meter_(meter) {}
-  ~Adoption() { meter_.add(count_); }
-  Adoption(const Adoption&) = delete;
-  Adoption& operator=(const Adoption&) = delete;
-  void add(const cap::Capability& capability) {
-    task_.handles().adopt(capability);
-    ++count_;
-  }
-  void keep() { count_ = 0; }
-
- private:
-  Task& task_;
-  cap::Meter& meter_;
-  u64 count_ = 0;
-};
-
-}  // namespace
-
-base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* here, Task*& made) {
-  cap::Account& account = machine.account_;
-  cap::Charge record(&account.memory, runtime::process_bytes);
-  cap::Charge link(what.link ? &account.memory : nullptr, link_bytes);
-  const u64 parents_bytes = (what.link ? link_bytes : 0) + (what.monitor != 0 ? monitor_bytes : 0);
-  cap::Charge parents(parents_bytes != 0 ? &account.memory : nullptr, parents_bytes);
-  cap::Charge open(what.handles_are_paid ? nullptr : &account.handles, what.handles.size());
-  if (!open) {
-    return Error{ErrorCode::limit, machine.options_.name, "has as many handles as it may have"};
-  }
-  if (!record || !link || !parents) {
-    return Error{ErrorCode::limit, machine.options_.name,
-                 "has no memory left for a further process"};
-  }
-  if (what.handles.size() > what.limits.handles) {
-    return Error{ErrorCode::limit, "", "fewer handles allowed than it is given"};
-  }
-  runtime::Options options;
-  options.limits = what.limits;
-  options.io = what.io;
-  options.memory = what.memory;
-  options.host = machine.options_.host;
-  options.more_host = machine.options_.more_host;
-  options.account = &account;
-  MailboxLimits mailbox = what.mailbox;
-  mailbox.handles = what.limits.handles;
-  auto task = std::make_unique<Task>(options, mailbox, machine);
-  record.keep();
-  task->owner = machine.options_.owner;
-  if (auto added = task->add_instance(what.program, what.like); !added) {
-    return std::move(added).error();
-  }
-  const bool only_one = what.functions.size() == 1;
-  base::Status prepared = task->prepare(
-      what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
-  if (!prepared) return prepared.error();
-  if (!only_one) {
-    task->later = std::make_unique<Task::Later>();
-    task->later->functions.assign(what.functions.begin() + 1, what.functions.end());
-    task->later->arguments.assign(what.arguments.begin(), what.arguments.end());
-  }
-  task->group = &machine.group_;
-  task->set_weight(what.weight);
-  task->Node::priority = std::min(what.priority, policy::max_priority);
-  task->cpu_limit = what.cpu_limit;
-  task->parent = what.parent;
-  task->is_main = what.is_main;
-  task->home_worker = here != nullptr ? here : &some_worker();
-  if (what.link) task->bound().links.insert(what.parent);
-  if (what.monitor != 0) task->bound().watchers.emplace(what.monitor, what.parent);
-  Adoption adoption(*task, account.handles);
-  for (const cap::Capability& each : what.handles) adoption.add(each);
-  const Pid pid = table_.add(*task);
-  if (pid == 0) {
-    return Error{ErrorCode::limit, "", "there are as many processes as there can be"};
-  }
-  made = task.release();
-  link.keep();
-  if (what.link || what.monitor != 0) {
-    const Table::Held parent = find(machine, what.parent);
-    if (parent) {
-      if (what.link) parent->bound().links.insert(pid);
-      if (what.monitor != 0) parent->bound().watching.emplace(what.monitor, pid);
-      parents.keep();
-    }
-  }
-  if (here != nullptr) {
-    here->accept(*made);
-  } else {
-    made->home_worker->post(*made);
-  }
-  open.keep();
-  adoption.keep();
-  return pid;
 }
 
 Table::Held Scheduler::find(const Machine& machine, Pid pid) {
@@ -361,56 +317,25 @@ void Scheduler::resume(Machine& machine) {
   for (const auto& [pid, task] : held) task->home_worker->post(*task);
 }
 
-void Scheduler::bury(Task& task, Exit why, Worker* here) {
-  std::unique_ptr<Task> owned(&task);
-  Machine& machine = *task.machine;
-  cap::Meter& memory = machine.account_.memory;
-  table_.remove(task.pid);
-  // Who hears of its end may start another one in its place.
-  machine.processes_.fetch_sub(1);
+bool Scheduler::bury(Task& task, Exit why, Worker* here) {
+  if (!task.has_ended) {
+    task.has_ended = true;
+    table_.remove(task.pid);
+    // Who hears of its end may start another one in its place.
+    task.machine->processes_.fetch_sub(1);
+    task.doom = why;
+  }
   // Nobody finds it any more, so all of it is this thread's.
-  if (task.has_timers) {
-    const std::lock_guard guard(timers_mutex_);
-    if (const auto at = timers_of_.find(task.pid); at != timers_of_.end()) {
-      for (const u64 id : at->second) {
-        timers_.erase({timer_deadlines_.at(id), id});
-        timer_deadlines_.erase(id);
-      }
-      memory.give(at->second.size() * timer_bytes);
-      timers_of_.erase(at);
-    }
-  }
-  if (task.relations != nullptr) {
-    const Relations& bound = *task.relations;
-    memory.give(bound.charged());
-    if (!bound.names.empty()) {
-      const std::lock_guard guard(machine.names_mutex_);
-      for (const std::string& name : bound.names) machine.names_.erase(name);
-    }
-    for (const Pid other : bound.links) {
-      Table::Held held = find(machine, other);
-      // Under one lock: who has undone a link gets no signal by it.
-      if (held && held->relations != nullptr && held->relations->links.erase(task.pid) != 0) {
-        memory.give(link_bytes);
-        signal(std::move(held), task.pid, why, here);
-      }
-    }
-    for (const auto& [reference, other] : bound.watching) {
-      const Table::Held held = find(machine, other);
-      if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
-    }
-    for (const auto& [reference, other] : bound.watchers) {
-      Table::Held held = find(machine, other);
-      if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
-        continue;
-      }
-      memory.give(monitor_bytes);
-      hear(std::move(held), task.pid, reference, tag_down, why, here);
-    }
-  }
+  u32 budget = burial_budget;
+  if (task.has_timers && !drop_timers(task, budget)) return false;
+  if (task.relations != nullptr && !unbind(task, budget, here)) return false;
+  return task.mailbox.drop(budget) && task.release_memory(memory_a_burial);
+}
+
+void Scheduler::forget(Task& task) {
+  Machine& machine = *task.machine;
   // All that it holds goes before its machine can.
-  memory.give(task.mailbox.paid());
-  owned.reset();
+  delete &task;
   live_.fetch_sub(1);
   if (machine.records_.fetch_sub(1) == 1) {
     const std::lock_guard guard(machines_mutex_);
@@ -418,16 +343,69 @@ void Scheduler::bury(Task& task, Exit why, Worker* here) {
   }
 }
 
+// Each false: the budget did not last.
+bool Scheduler::drop_timers(const Task& task, u32& budget) {
+  const std::lock_guard guard(timers_mutex_);
+  const auto at = timers_of_.find(task.pid);
+  if (at == timers_of_.end()) return true;
+  for (std::vector<u64>& own = at->second; !own.empty(); own.pop_back()) {
+    if (budget == 0) return false;
+    --budget;
+    const auto deadline = timer_deadlines_.find(own.back());
+    timers_.erase({deadline->second, own.back()});
+    timer_deadlines_.erase(deadline);
+  }
+  timers_of_.erase(at);
+  return true;
+}
+
+bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
+  Machine& machine = *task.machine;
+  Relations& bound = *task.relations;
+  while (!bound.names.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    const std::lock_guard guard(machine.names_mutex_);
+    machine.names_.erase(*bound.names.begin());
+    bound.names.erase(bound.names.begin());
+  }
+  while (!bound.links.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    Table::Held held = find(machine, *bound.links.begin());
+    bound.links.erase(bound.links.begin());
+    // Under one lock: who has undone a link gets no signal by it.
+    if (held && held->relations != nullptr && held->relations->links.erase(task.pid) != 0) {
+      signal(std::move(held), task.pid, task.doom, here);
+    }
+  }
+  while (!bound.watching.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    const auto [reference, other] = *bound.watching.begin();
+    bound.watching.erase(bound.watching.begin());
+    const Table::Held held = find(machine, other);
+    if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
+  }
+  while (!bound.watchers.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    const auto [reference, other] = *bound.watchers.begin();
+    bound.watchers.erase(bound.watchers.begin());
+    Table::Held held = find(machine, other);
+    if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
+      continue;
+    }
+    hear(std::move(held), task.pid, reference, tag_down, task.doom, here);
+  }
+  return true;
+}
+
 // --- Messages -----------------------------------------------------------------------------
 
 Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& message, Worker* here) {
-  return deliver(find(machine, to), message, false, here);
-}
-
-// `must`: it is charged already, in whatever way.
-Scheduler::Sent Scheduler::deliver(Table::Held to, MessagePtr& message, bool must, Worker* here) {
   std::vector<MessagePtr> dropped;  // not under the lock: handles go with them
-  Table::Held held = std::move(to);
+  Table::Held held = find(machine, to);
   if (!held) return Sent::no_process;
   Mailbox& mailbox = held->mailbox;
   if (!mailbox.has_room(*message)) [[unlikely]] {
@@ -451,18 +429,14 @@ Scheduler::Sent Scheduler::deliver(Table::Held to, MessagePtr& message, bool mus
         return Sent::yes;
     }
   }
-  if (!mailbox.pay(held->machine->account().memory, *message, must)) [[unlikely]] {
-    return Sent::no_memory;
-  }
   const Tag tag = message->tag;
   mailbox.append(std::move(message));
   if (held->waits_for(tag)) wake(std::move(held), here);
   return Sent::yes;
 }
 
-// A message of the system's to a held process. The limits of its mailbox and machine don't count;
-// but one that lets too many lie can't be told any more, and must not go on as if nothing had
-// happened.
+// A message of the system's to a held process. The limits of its mailbox don't count; but one that
+// lets too many lie can't be told any more, and must not go on as if nothing had happened.
 void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here) {
   MessagePtr message;
   if (!held->mailbox.is_flooded()) message.reset(Message::make(sizeof(ExitInfo)));
@@ -477,7 +451,6 @@ void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit wh
   message->tag = tag;
   message->sender = from;
   message->reference = reference;
-  held->mailbox.pay(held->machine->account().memory, *message, /*must=*/true);
   held->mailbox.append(std::move(message));
   if (held->waits_for(tag)) wake(std::move(held), here);
 }
@@ -491,75 +464,59 @@ void Scheduler::signal(Table::Held held, Pid from, Exit why, Worker* here) {
   }
 }
 
-Scheduler::Bound Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why,
-                                   Worker* here) {
+bool Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here) {
   Table::Held held = find(machine, to);
-  if (!held) return Bound::no_process;
-  // Nothing has been charged for the message before.
-  const cap::Charge room(held->traps_exits ? &machine.account().memory : nullptr, link_bytes);
-  if (!room) return Bound::no_memory;
+  if (!held) return false;
   signal(std::move(held), from, why, here);
-  return Bound::yes;
+  return true;
 }
 
 // --- Links and monitors -------------------------------------------------------------------
 
-Scheduler::Bound Scheduler::link(Task& running, Pid other) {
-  if (other == running.pid) return Bound::yes;
-  const Machine& machine = *running.machine;
-  cap::Charge own_side(&machine.account().memory, link_bytes);
-  cap::Charge other_side(&machine.account().memory, link_bytes);
-  if (!own_side || !other_side) return Bound::no_memory;
+bool Scheduler::link(Task& running, Pid other) {
+  if (other == running.pid) return true;
   {
     const Table::Held own = table_.find(running.pid);
-    if (own->bound().links.insert(other).second) own_side.keep();
+    own->bound().links.insert(other);
   }
   {
-    const Table::Held held = find(machine, other);
+    const Table::Held held = find(*running.machine, other);
     if (held) {
-      if (held->bound().links.insert(running.pid).second) other_side.keep();
-      return Bound::yes;
+      held->bound().links.insert(running.pid);
+      return true;
     }
   }
   const Table::Held own = table_.find(running.pid);
-  if (own->bound().links.erase(other) != 0) machine.account().memory.give(link_bytes);
-  return Bound::no_process;
+  own->bound().links.erase(other);
+  return false;
 }
 
 void Scheduler::unlink(Task& running, Pid other) {
-  cap::Meter& memory = running.machine->account().memory;
   {
     const Table::Held own = table_.find(running.pid);
     if (own->relations == nullptr || own->relations->links.erase(other) == 0) return;
-    memory.give(link_bytes);
   }
   const Table::Held held = find(*running.machine, other);
-  if (held && held->relations != nullptr && held->relations->links.erase(running.pid) != 0) {
-    memory.give(link_bytes);
-  }
+  if (held && held->relations != nullptr) held->relations->links.erase(running.pid);
 }
 
-Scheduler::Bound Scheduler::monitor(Task& running, Pid other, u64 reference) {
-  cap::Meter& memory = running.machine->account().memory;
-  cap::Charge charge(&memory, monitor_bytes);
-  if (!charge) return Bound::no_memory;
+bool Scheduler::monitor(Task& running, Pid other, u64 reference) {
   {
     const Table::Held own = table_.find(running.pid);
-    if (own->bound().watching.size() >= max_monitors) return Bound::too_many;
+    if (own->bound().watching.size() >= max_monitors) return false;
     own->bound().watching.emplace(reference, other);
-    charge.keep();
   }
   {
     const Table::Held held = find(*running.machine, other);
     if (held) {
       held->bound().watchers.emplace(reference, running.pid);
-      return Bound::yes;
+      return true;
     }
   }
   Table::Held own = table_.find(running.pid);
-  if (own->bound().watching.erase(reference) != 0) memory.give(monitor_bytes);
+  own->bound().watching.erase(reference);
   hear(std::move(own), other, reference, tag_down, {ExitKind::noproc, 0}, nullptr);
-  return Bound::yes;
+  return true;
 }
 
 void Scheduler::demonitor(Task& running, u64 reference) {
@@ -571,13 +528,11 @@ void Scheduler::demonitor(Task& running, u64 reference) {
       if (at != own->relations->watching.end()) {
         other = at->second;
         own->relations->watching.erase(at);
-        running.machine->account().memory.give(monitor_bytes);
       }
     }
     if (other == 0) {
       // Its message may have come; it can't any more where the monitor was still there.
       own->mailbox.collect();
-      own->mailbox.settle(running.machine->account().memory, /*ahead=*/true);
       if (own->mailbox.limits().overflow != Overflow::oldest) own.release();
       running.mailbox.drop_down(reference);
       return;
@@ -596,11 +551,8 @@ Scheduler::Named Scheduler::name(Machine& machine, std::string name, Pid pid) {
   const Table::Held held = find(machine, pid);
   if (!held) return Named::no_process;
   if (held->bound().names.size() >= max_names) return Named::too_many;
-  cap::Charge charge(&machine.account_.memory, name_bytes(name.size()));
-  if (!charge) return Named::no_memory;
   held->bound().names.insert(name);
   machine.names_.emplace(std::move(name), pid);
-  charge.keep();
   return Named::yes;
 }
 
@@ -609,9 +561,7 @@ bool Scheduler::unname(Machine& machine, const std::string& name) {
   const auto at = machine.names_.find(name);
   if (at == machine.names_.end()) return false;
   const Table::Held held = find(machine, at->second);
-  if (held && held->relations != nullptr && held->relations->names.erase(name) != 0) {
-    machine.account_.memory.give(name_bytes(name.size()));
-  }
+  if (held && held->relations != nullptr) held->relations->names.erase(name);
   machine.names_.erase(at);
   return true;
 }
@@ -627,17 +577,12 @@ Pid Scheduler::find(Machine& machine, const std::string& name) {
 u64 Scheduler::start_timer(Task& task, u64 deadline, Tag tag, u64 value) {
   const std::lock_guard guard(timers_mutex_);
   std::vector<u64>& own = timers_of_[task.pid];
-  cap::Charge charge(&task.machine->account().memory, timer_bytes);
-  if (own.size() == max_timers || !charge) {
-    if (own.empty()) timers_of_.erase(task.pid);
-    return 0;
-  }
+  if (own.size() == max_timers) return 0;
   task.has_timers = true;
   const u64 id = next_timer_id_++;
   own.push_back(id);
   timer_deadlines_.emplace(id, deadline);
   timers_.emplace(TimerKey{deadline, id}, TimerEntry{task.pid, task.machine, tag, value});
-  charge.keep();
   if (timers_.begin()->first.id == id) {
     next_timer_.store(deadline);
     workers_.front()->nudge();
@@ -655,7 +600,6 @@ bool Scheduler::cancel_timer(Task& task, u64 id) {
   if (own->second.empty()) timers_of_.erase(own);
   timers_.erase({timer_deadlines_.at(id), id});
   timer_deadlines_.erase(id);
-  task.machine->account().memory.give(timer_bytes);
   return true;
 }
 
@@ -667,8 +611,6 @@ void Scheduler::fire_timers(u64 now, Worker* here) {
     const auto [key, entry] = *timers_.begin();
     timers_.erase(timers_.begin());
     timer_deadlines_.erase(key.id);
-    // The message costs less; and until the lock is given up its process has a machine.
-    entry.machine->account().memory.give(timer_bytes);
     if (const auto own = timers_of_.find(entry.pid); own != timers_of_.end()) {
       std::erase(own->second, key.id);
       if (own->second.empty()) timers_of_.erase(own);
@@ -678,7 +620,7 @@ void Scheduler::fire_timers(u64 now, Worker* here) {
       std::memcpy(message->bytes(), &entry.value, sizeof entry.value);
       message->tag = entry.tag;
       message->sender = entry.pid;
-      deliver(find(*entry.machine, entry.pid), message, /*must=*/true, here);
+      send(*entry.machine, entry.pid, message, here);
     }
     lock.lock();
   }

@@ -19,25 +19,12 @@ namespace atollvm::sched {
 class Machine;
 class Worker;
 
-// What binds processes is charged to their machine's memory; these are prices, in bytes.
-inline constexpr u64 link_bytes = 128;     // for either side
-inline constexpr u64 monitor_bytes = 192;  // its message included
-inline constexpr u64 timer_bytes = 192;    // likewise
-inline constexpr u64 name_bytes(usize size) { return 160 + 2 * size; }
-
 // Whom a process is bound to; few have any.
 struct Relations {
   std::unordered_set<Pid> links;
   std::unordered_map<u64, Pid> watching;  // monitors of its own, by their references
   std::unordered_map<u64, Pid> watchers;  // others' monitors of it
   std::unordered_set<std::string> names;
-
-  // What is charged for them: monitors to those who watch.
-  [[nodiscard]] u64 charged() const {
-    u64 bytes = links.size() * link_bytes + watching.size() * monitor_bytes;
-    for (const std::string& name : names) bytes += name_bytes(name.size());
-    return bytes;
-  }
 };
 
 // What a process holds.
@@ -84,11 +71,15 @@ class Task final : public runtime::Process, public policy::Entry {
   bool timed = false;   // in the worker's Timers
   bool yields = false;  // waits for nothing but its next turn
   bool has_timers = false;
+  bool has_ended = false;  // its burial is under way
   u32 timer_place = 0;
   u64 deadline = never;  // of the call that it waits in
   u64 cpu = 0;           // ns that it ran
   u64 cpu_limit = never;
   u64 next_reference = 0;
+  // A call that copies a large message is made in pieces: what it sends, and bytes done.
+  MessagePtr draft;
+  u32 transferred = 0;
   // Functions to call after the first has returned, each without arguments but the last.
   struct Later {
     std::vector<u32> functions;

@@ -13,6 +13,7 @@ namespace {
 
 // How often a busy worker looks what its event loop has.
 constexpr u64 poll_every = 1'000'000;
+constexpr u64 mix_every = 4'000'000;
 constexpr u64 charge_every = 1'000'000;
 // That are woken between two turns.
 constexpr u32 most_sleepers = 4096;
@@ -140,7 +141,7 @@ void Worker::charge(Machine& machine, u64 ns) {
     charged_ = &machine;
   }
   uncharged_ += ns;
-  if (uncharged_ >= charge_every || machine.has_cpu_limit()) flush_charge();
+  if (uncharged_ >= charge_every) flush_charge();
 }
 
 void Worker::flush_charge() {
@@ -159,7 +160,10 @@ void Worker::run() {
     if (now_ >= next_poll_) {
       loop_.run_once(false);
       next_poll_ = now_ + poll_every;
-      if (policy_->size() > 1) offer();
+      if (policy_->size() > 1) {
+        offer();
+        if (now_ >= next_mix_) mix();
+      }
     }
     policy::Entry* const entry = policy_->pick(now_);
     if (entry == nullptr) {
@@ -176,15 +180,20 @@ void Worker::run() {
 
 void Worker::run_task(Task& task) {
   task.phase.store(Task::Phase::running, std::memory_order_relaxed);
+  if (task.has_ended) [[unlikely]] {
+    bury(task);
+    return;
+  }
   Outcome outcome{Outcome::Kind::preempted, Trap::unreachable, 0};
-  const u64 left = task.machine->cpu_left();
-  if (!task.dying.load(std::memory_order_relaxed) && left != 0) [[likely]] {
+  if (!task.dying.load(std::memory_order_relaxed)) {
     // What was asked of the process before.
     preempt.store(false, std::memory_order_relaxed);
     // Where slices have no end, the rest is looked after all the same.
     u64 most = policy_->slice(task);
     if (most == policy::no_slice_end) most = poll_every;
-    most = std::min({most, task.cpu_limit - task.cpu, left});
+    most = std::min(most, task.cpu_limit - task.cpu);
+    if (stress_ != nullptr) [[unlikely]]
+      most = prepare_stress(task, most);
     u64 stop_at = std::min(timers_.first(), now_ + std::min(most, no_alarm - 1 - now_));
     if (index_ == 0) stop_at = std::min(stop_at, scheduler_.next_timer());
     alarm_.store(stop_at, std::memory_order_relaxed);
@@ -219,7 +228,7 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     end(task, task.doom, killed);
     return;
   }
-  if (!ended && (task.cpu >= task.cpu_limit || task.machine->cpu_left() == 0)) {
+  if (!ended && task.cpu >= task.cpu_limit) {
     const Outcome stopped = task.stop(Trap::time_limit);
     policy_->account(task, ran, policy::Stop::ended, now_);
     end(task, {ExitKind::time, 0}, stopped);
@@ -229,6 +238,7 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
   switch (outcome.kind) {
     case Kind::preempted:
       publish_census(task);
+      if (stress_ != nullptr && disturb(task, ran)) return;
       task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
       policy_->account(task, ran, policy::Stop::preempted, now_);
       return;
@@ -236,7 +246,7 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
       give_way(task, ran);
       return;
     case Kind::waiting:
-      if (task.yields) {
+      if (task.yields || (stress_ != nullptr && stress_->wakes_early())) {
         task.yields = false;
         give_way(task, ran);
         return;
@@ -287,6 +297,41 @@ void Worker::give_way(Task& task, u64 ran) {
   policy_->ready(task, now_, policy::Wake::woken);
 }
 
+// Under stress: when a process is to stop, and how long it may run at most.
+u64 Worker::prepare_stress(Task& task, u64 most) {
+  // A call of the guest's that waits has a deadline of its own; a nap's is over.
+  if (task.state == runtime::Process::State::runnable) task.deadline = Task::never;
+  if (stress_->stops_at_once()) {
+    task.preempt();
+    return most;
+  }
+  return std::min(most, stress_->slice());
+}
+
+// Under stress: what becomes of a process that has stopped and could go on. False: what is usual.
+bool Worker::disturb(Task& task, u64 ran) {
+  const auto others = scheduler_.workers();
+  switch (stress_->turn()) {
+    case Stress::Turn::stays:
+      return false;
+    case Stress::Turn::moves: {
+      if (others.size() < 2) return false;
+      stress_->count_move();
+      task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+      policy_->account(task, ran, policy::Stop::waits, now_);
+      others[stress_->other(index_, static_cast<u32>(others.size()))]->post(task);
+      return true;
+    }
+    case Stress::Turn::sleeps:
+      stress_->count_sleep();
+      task.waits_for_message = false;
+      task.deadline = now_ + stress_->nap();
+      park(task, ran, false);
+      return true;
+  }
+  return false;
+}
+
 // Lets a process wait. What it waits for may have come since it decided to.
 void Worker::park(Task& task, u64 ran, bool for_completion) {
   policy_->account(task, ran, policy::Stop::waits, now_);
@@ -305,7 +350,6 @@ void Worker::park(Task& task, u64 ran, bool for_completion) {
     const bool has_come = for_completion ? task.runtime::Process::ready()
                                          : task.waits_for_message && task.mailbox.has_news();
     if (!has_come && !task.dying.load(std::memory_order_relaxed)) {
-      task.mailbox.settle(task.machine->account().memory, /*ahead=*/false);
       task.phase.store(Task::Phase::waiting, std::memory_order_relaxed);
       return;
     }
@@ -331,7 +375,22 @@ void Worker::end(Task& task, Exit why, const Outcome& outcome) {
   if (task.timed) timers_.remove(task);
   task.timed = false;
   if (const auto& on_end = task.machine->options().on_end) on_end(task, outcome, why);
-  scheduler_.bury(task, why, this);
+  if (scheduler_.bury(task, why, this)) {
+    scheduler_.forget(task);
+  } else {
+    policy_->ready(task, now_, policy::Wake::woken);
+  }
+}
+
+// The next piece of a long burial.
+void Worker::bury(Task& task) {
+  const bool is_over = scheduler_.bury(task, task.doom, this);
+  const u64 now = clock_.now();
+  const u64 ran = now - now_;
+  now_ = now;
+  charge(*task.machine, ran);
+  policy_->account(task, ran, is_over ? policy::Stop::ended : policy::Stop::preempted, now_);
+  if (is_over) scheduler_.forget(task);
 }
 
 // --- With nothing to do -------------------------------------------------------------------
@@ -367,6 +426,20 @@ void Worker::offer() {
     share();
     return;
   }
+}
+
+// Gives one process to another worker that has not more of them. They do the same, so that all
+// machines, and all processes of a machine, are with each other now and then, and get their shares
+// of all workers together.
+void Worker::mix() {
+  next_mix_ = now_ + mix_every;
+  const auto all = scheduler_.workers();
+  if (all.size() == 1) return;
+  mixed_with_ = (mixed_with_ + 1) % all.size();
+  Worker& other = *all[mixed_with_];
+  // One of this worker's is about to run, as one of the other's runs.
+  if (&other == this || other.ready_count() >= policy_->size()) return;
+  if (policy::Entry* const entry = policy_->steal(now_)) other.post(static_cast<Task&>(*entry));
 }
 
 // Gives half of what is ready to a worker that has nothing.

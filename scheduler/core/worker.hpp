@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scheduler/core/clock.hpp"
+#include "scheduler/core/stress.hpp"
 #include "scheduler/core/task.hpp"
 #include "scheduler/core/timers.hpp"
 #include "scheduler/loop/loop.hpp"
@@ -38,6 +39,12 @@ class Worker : public runtime::Worker {
   [[nodiscard]] bool is_parked() const { return parked_.load(); }
   // Before run().
   void set_time_slice(u64 ns) { policy_->set_time_slice(ns); }
+  // Before run(): disturbs what it runs, see Scheduler::Options.
+  void set_stress(u64 seed) { stress_ = std::make_unique<Stress>(seed, index_); }
+  // Any thread.
+  [[nodiscard]] StressCounts stress_counts() const {
+    return stress_ != nullptr ? stress_->counts() : StressCounts();
+  }
 
   // --- On this worker's thread.
   // Queues a process that is ready.
@@ -57,12 +64,16 @@ class Worker : public runtime::Worker {
   void publish_census(Task& task);
   void put_off(Task& task);
   void give_way(Task& task, u64 ran);
+  [[gnu::cold]] u64 prepare_stress(Task& task, u64 most);
+  [[gnu::cold]] bool disturb(Task& task, u64 ran);
   void park(Task& task, u64 ran, bool for_completion);
   bool go_on(Task& task);
   void end(Task& task, Exit why, const runtime::Outcome& outcome);
+  void bury(Task& task);
   void idle();
   void share();
   void offer();
+  void mix();
 
   Scheduler& scheduler_;
   u32 index_;
@@ -72,6 +83,8 @@ class Worker : public runtime::Worker {
   Clock clock_;
   u64 now_ = 0;
   u64 next_poll_ = 0;
+  u64 next_mix_ = 0;
+  u32 mixed_with_ = 0;  // the worker
   std::atomic<u64> alarm_{no_alarm};
   std::atomic<u32> ready_count_{0};
   std::atomic<policy::Node*> posted_{nullptr};  // the last one first, linked by `next`
@@ -86,6 +99,7 @@ class Worker : public runtime::Worker {
   std::vector<News> news_;
   Machine* charged_ = nullptr;  // whose CPU time `uncharged_` is
   u64 uncharged_ = 0;
+  std::unique_ptr<Stress> stress_;  // null: none
 };
 
 }  // namespace atollvm::sched

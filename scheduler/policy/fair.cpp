@@ -8,6 +8,10 @@
 // share and waits in order. So nobody can jump the queue for more than two slices before V has
 // moved on, and V moves on only when the others have run. Who starts is put one slice above V, and
 // in order: starting ever new processes gains nothing.
+//
+// A machine's share is of all workers: what it ran on others is charged here too, so it gets less
+// here. What others tell late, or what it ran where nobody else wanted to, is at most a debt of a
+// few slices.
 #include <atomic>
 #include <vector>
 
@@ -16,6 +20,11 @@
 namespace atollvm::policy {
 
 namespace {
+
+// Nanoseconds that a machine runs on a worker until others hear of it.
+constexpr u64 tell_every = 250'000;
+// Slices that a machine can owe for what it ran elsewhere.
+constexpr u64 most_slices = 4;
 
 // One step: the ready nodes of a machine, or the machines that have ready nodes.
 class ShareQueue {
@@ -67,6 +76,13 @@ class ShareQueue {
     remove(node);
     queue(node);
   }
+  // Charges a node that is not queued for what it ran on other workers.
+  void charge_elsewhere(Node& node, u64 ran, u64 slice) noexcept {
+    if (ran == 0) return;
+    const u64 most = std::max(node.key, now_ + ticks(slice * most_slices, node));
+    charge(node, ran, node.inverse);
+    node.key = std::min(node.key, most);
+  }
   // The next to run; it stays queued. Moves V.
   Node* front() noexcept {
     if (Node* const owed = owed_.front()) return owed;
@@ -93,6 +109,9 @@ class ShareQueue {
 
 struct Machine : Node {
   ShareQueue entries;
+  const Group* group = nullptr;
+  u64 untold = 0;  // ns that it ran here, and are not in group->used yet
+  u64 seen = 0;    // of group->used
 };
 
 // Tells the queues apart; 0 is none.
@@ -104,6 +123,10 @@ class Fair final : public Policy {
     if (group.index >= machines_.size()) machines_.resize(group.index + 1);
     auto& machine = machines_[group.index];
     if (machine == nullptr) machine = std::make_unique<Machine>();
+    if (machine->group != &group) {
+      machine->group = &group;
+      machine->seen = group.used.load(std::memory_order_relaxed);
+    }
     machine->inverse = inverse_of(std::clamp(group.weight, min_weight, max_weight));
   }
 
@@ -126,6 +149,9 @@ class Fair final : public Policy {
     ++size_;
     if (machine.queued) return;
     machine.queued = true;
+    const u64 used = machine.group->used.load(std::memory_order_relaxed);
+    machines_ready_.charge_elsewhere(machine, used - machine.seen, slice_);
+    machine.seen = used;
     machines_ready_.wake(machine, slice_);
   }
 
@@ -140,6 +166,8 @@ class Fair final : public Policy {
 
   void account(Entry& entry, u64 ran, Stop why, u64) noexcept override {
     Machine& machine = machine_of(entry);
+    machine.untold += ran;
+    if (machine.untold >= tell_every) tell(machine);
     if (machine.queued) {
       machines_ready_.charge_queued(machine, ran, slice_);
     } else {
@@ -175,6 +203,18 @@ class Fair final : public Policy {
   }
 
  private:
+  // Tells other workers what a machine ran here, and hears what it ran there.
+  void tell(Machine& machine) noexcept {
+    const u64 before = machine.group->used.fetch_add(machine.untold, std::memory_order_relaxed);
+    const u64 elsewhere = before - machine.seen;
+    machine.seen = before + machine.untold;
+    machine.untold = 0;
+    if (elsewhere == 0) return;
+    if (machine.queued) machines_ready_.remove(machine);
+    machines_ready_.charge_elsewhere(machine, elsewhere, slice_);
+    if (machine.queued) machines_ready_.resume(machine, slice_);
+  }
+
   [[nodiscard]] Machine& machine_of(const Entry& entry) const noexcept {
     return *machines_[entry.group->index];
   }

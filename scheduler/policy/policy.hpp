@@ -3,9 +3,10 @@
 // A policy is one worker's run queue. It never reads a clock, makes no system calls, and after
 // add_group() allocates nothing; the same calls give the same picks. Times are nanoseconds on any
 // clock that does not run backwards. docs/scheduling.md says what each policy promises.
-// Threads: one at a time for each instance, and for each entry.
+// Threads: one at a time for each instance, and for each entry; groups are shared by all.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -37,8 +38,13 @@ struct Node {
 
 // A machine: a group of entries that shares by its weight. Outlives the policies that know it.
 struct Group {
+  Group() = default;
+  Group(u32 number, u32 its_weight) : index(number), weight(its_weight) {}
+
   u32 index = 0;  // small: policies keep tables by it
   u32 weight = default_weight;
+  // CPU time of its entries on all workers, ns: what each has told, now and then.
+  mutable std::atomic<u64> used{0};
 };
 
 // A process, as policies see it: a member of the process record. The owner sets group, weight,

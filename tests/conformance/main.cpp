@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 
 #include "tests/conformance/script.hpp"
 
@@ -32,16 +33,15 @@ class TemporaryFolder {
   fs::path path_;  // empty: could not be made
 };
 
-base::Result<Report> run_file(const fs::path& file, runtime::MemoryStrategy strategy,
-                              unsigned seconds) {
-  if (file.extension() == ".json") return run_script(file, strategy, seconds);
+base::Result<Report> run_file(const fs::path& file, const RunOptions& options) {
+  if (file.extension() == ".json") return run_script(file, options);
   const TemporaryFolder folder;
   if (folder.path().empty()) {
     return base::Error{base::ErrorCode::io, "", "no folder for temporary files"};
   }
   const auto json = convert_script(file, folder.path());
   if (!json) return json.error();
-  return run_script(*json, strategy, seconds);
+  return run_script(*json, options);
 }
 
 std::string counts(const Tally& tally) {
@@ -75,24 +75,30 @@ int main(int argc, char** argv) {
       "Exit status: 0 if nothing failed, 1 if a directive failed, 2 if a script could not be run.");
   std::vector<std::string> files;
   std::string memory = "checked";
-  unsigned seconds = 120;
+  RunOptions options;
+  u64 seed = 0;
   usize most = 20;
   app.add_option("scripts", files, "Scripts (.wast), or what wast2json made of them (.json)")
       ->required();
   app.add_option("--memory", memory, "How memories are kept inside their bounds")
       ->check(CLI::IsMember({"checked", "guarded"}))
       ->capture_default_str();
-  app.add_option("--seconds", seconds, "How long one action may take")->capture_default_str();
+  app.add_option("--seconds", options.seconds, "How long one action may take")
+      ->capture_default_str();
   app.add_option("--failures", most, "How many failures of each script to print")
       ->capture_default_str();
+  app.add_flag("--fuel", options.counts_fuel, "Count fuel");
+  app.add_option("--stress", seed, "Stop at every safepoint and go on in another thread; a seed");
   CLI11_PARSE(app, argc, argv);
 
-  const auto strategy =
+  options.memory =
       memory == "guarded" ? runtime::MemoryStrategy::guarded : runtime::MemoryStrategy::checked;
+  std::optional<test::Disturber> disturber;
+  if (seed != 0) options.stress = &disturber.emplace(seed);
   Report total;
   usize unusable = 0;
   for (const std::string& file : files) {
-    const auto report = run_file(file, strategy, seconds);
+    const auto report = run_file(file, options);
     if (!report) {
       ++unusable;
       fmt::print("FAILED {}: {}\n", file, report.error().text());
@@ -112,6 +118,10 @@ int main(int argc, char** argv) {
   for (const auto& [why, count] : total.reasons) fmt::print("  not run: {}: {}\n", count, why);
   for (const auto& [name, lines] : total.strategies) {
     fmt::print("  memory: {}: {} modules\n", name, lines.size());
+  }
+  if (disturber) {
+    fmt::print("stress: {} stops, {} moves\n", disturber->counts().stops,
+               disturber->counts().moves);
   }
   if (unusable != 0) fmt::print("  scripts that could not be run: {}\n", unusable);
   if (unusable != 0) return 2;

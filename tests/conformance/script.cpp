@@ -56,7 +56,9 @@ bool says(std::string_view actual, const std::string& expected) {
 
 // Stops the process that runs now when the alarm goes off.
 std::atomic<Process*> running{nullptr};
+std::atomic<bool> is_late{false};
 void on_alarm(int) {
+  is_late.store(true);
   if (Process* process = running.load()) process->preempt();
 }
 
@@ -102,12 +104,8 @@ std::string type_name(mod::ValType type) {
 
 class Runner {
  public:
-  Runner(std::unique_ptr<Process> process, fs::path folder, runtime::MemoryStrategy strategy,
-         unsigned seconds)
-      : process_(std::move(process)),
-        folder_(std::move(folder)),
-        strategy_(strategy),
-        seconds_(seconds) {
+  Runner(std::unique_ptr<Process> process, fs::path folder, const RunOptions& options)
+      : process_(std::move(process)), folder_(std::move(folder)), options_(options) {
     process_->name_instance("spectest", 0);
   }
 
@@ -286,7 +284,7 @@ class Runner {
     if (instance.memories.empty()) return report.strategies["without memory"].push_back(line_);
     const bool guarded = instance.memories[0]->strategy() == runtime::MemoryStrategy::guarded;
     report.strategies[guarded ? "guarded" : "checked"].push_back(line_);
-    if (instance.memories[0]->strategy() != strategy_) {
+    if (instance.memories[0]->strategy() != options_.memory) {
       report.fail(line_, kind_, "its memory is not of the strategy that was asked for");
     }
   }
@@ -322,9 +320,12 @@ class Runner {
     const runtime::Program& program = *process_->instance(instance).program;
     base::Status prepared = process_->prepare(function, arguments, instance);
     if (!prepared) return refused(prepared.error().text());
+    is_late.store(false);
     running.store(process_.get());
-    alarm(seconds_);
-    const Outcome outcome = interp::run(*process_);
+    alarm(options_.seconds);
+    const Outcome outcome = options_.stress == nullptr
+                                ? interp::run(*process_)
+                                : options_.stress->run(*process_, [] { return is_late.load(); });
     alarm(0);
     running.store(nullptr);
     switch (outcome.kind) {
@@ -340,7 +341,7 @@ class Runner {
         return trapped(runtime::text(outcome.trap));
       case Outcome::Kind::preempted:
         process_->stop(runtime::Trap::time_limit);
-        return refused(fmt::format("still running after {} seconds", seconds_));
+        return refused(fmt::format("still running after {} seconds", options_.seconds));
       default:
         return refused("it stopped in a way that no guest of a script can");
     }
@@ -348,8 +349,7 @@ class Runner {
 
   std::unique_ptr<Process> process_;
   fs::path folder_;
-  runtime::MemoryStrategy strategy_;
-  unsigned seconds_;
+  RunOptions options_;
   std::optional<u32> current_;        // the last module's instance
   std::map<std::string, u32> names_;  // of modules in the script, "$M"
   u64 line_ = 0;
@@ -358,8 +358,7 @@ class Runner {
 
 }  // namespace
 
-base::Result<Report> run_script(const fs::path& file, runtime::MemoryStrategy strategy,
-                                unsigned seconds) {
+base::Result<Report> run_script(const fs::path& file, const RunOptions& how) {
   struct sigaction action{};
   action.sa_handler = on_alarm;
   sigaction(SIGALRM, &action, nullptr);
@@ -372,12 +371,13 @@ base::Result<Report> run_script(const fs::path& file, runtime::MemoryStrategy st
   }
   // All modules of a script live to its end.
   runtime::Options options;
-  options.memory = strategy;
+  options.memory = how.memory;
   options.limits.memory_bytes = u64{1} << 40;
   options.limits.table_elements = 100'000'000;
+  if (how.counts_fuel) options.limits.fuel = u64{1} << 60;
   auto process = Process::create(make_spectest(), options);
   if (!process) return std::move(process).error();
-  Runner runner(*std::move(process), file.parent_path(), strategy, seconds);
+  Runner runner(*std::move(process), file.parent_path(), how);
   for (const json& command : script.at("commands")) runner.run(command);
   return std::move(runner.report);
 }

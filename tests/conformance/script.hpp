@@ -6,15 +6,22 @@
 #include <vector>
 
 #include "tests/conformance/report.hpp"
+#include "tests/support/disturb.hpp"
 #include "vm/base/result.hpp"
 #include "vm/runtime/memory.hpp"
 
 namespace atollvm::conformance {
 
-// `json`: what wast2json made of a script; the modules are beside it. `seconds`: how long one
-// action may take before it fails. Errors: io or malformed (the file itself), limit.
-base::Result<Report> run_script(const std::filesystem::path& json, runtime::MemoryStrategy strategy,
-                                unsigned seconds);
+struct RunOptions {
+  runtime::MemoryStrategy memory = runtime::MemoryStrategy::checked;
+  unsigned seconds = 120;             // one action may take before it fails
+  bool counts_fuel = false;           // without a limit
+  test::Disturber* stress = nullptr;  // runs all of it; null: as usual
+};
+
+// `json`: what wast2json made of a script; the modules are beside it. Errors: io or malformed (the
+// file itself), limit.
+base::Result<Report> run_script(const std::filesystem::path& json, const RunOptions& options);
 
 // Runs wabt's wast2json on `script`, with the proposals that are on by the name of the script's
 // folder ("tail-call", "extended-const"), into the folder `target`. Gives the JSON file. Errors:

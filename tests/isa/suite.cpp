@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "tests/support/disturb.hpp"
 #include "vm/interp/interp.hpp"
 
 namespace atollvm::test {
@@ -22,6 +23,12 @@ Outcome run_by_steps(Process& process) {
     const Outcome outcome = interp::step(process, 1);
     if (outcome.kind != Outcome::Kind::preempted) return outcome;
   }
+}
+
+// At every safepoint on another thread, perhaps.
+Outcome run_disturbed(Process& process) {
+  static Disturber disturber(1);
+  return disturber.run(process);
 }
 
 // Operations in the modules that a scenario made.
@@ -280,6 +287,8 @@ std::span<const Tier> tiers() {
       {"run, guarded memory", run_at_once, MemoryStrategy::guarded, false},
       {"run, fuel", run_at_once, MemoryStrategy::checked, true},
       {"step, fuel, guarded memory", run_by_steps, MemoryStrategy::guarded, true},
+      {"disturbed", run_disturbed, MemoryStrategy::checked, false},
+      {"disturbed, fuel, guarded memory", run_disturbed, MemoryStrategy::guarded, true},
   };
   return all;
 }

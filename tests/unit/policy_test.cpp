@@ -36,7 +36,7 @@ class Worker {
   explicit Worker(const char* name) : policy(find(name)->make()) {}
 
   Group& group(u32 weight) {
-    groups.push_back({static_cast<u32>(groups.size()), weight});
+    groups.emplace_back(static_cast<u32>(groups.size()), weight);
     policy->add_group(groups.back());
     return groups.back();
   }
@@ -146,6 +146,37 @@ TEST_CASE("weights are kept within their bounds") {
 }
 
 // --- fair: shares -------------------------------------------------------------------------------
+
+TEST_CASE("fair: shares are of all workers together") {
+  // Machines of weights 1, 2 and 5. No worker has processes of all of them.
+  std::deque<Group> groups;
+  std::unique_ptr<Policy> workers[2] = {find("fair")->make(), find("fair")->make()};
+  for (const u32 weight : {100u, 200u, 500u}) {
+    groups.emplace_back(static_cast<u32>(groups.size()), weight);
+    for (auto& worker : workers) worker->add_group(groups.back());
+  }
+  std::deque<Entry> entries;
+  const auto start = [&](u32 worker, u32 group) {
+    entries.emplace_back().group = &groups[group];
+    workers[worker]->ready(entries.back(), 0, Wake::started);
+  };
+  for (const u32 group : {1u, 1u, 2u, 2u}) start(0, group);
+  for (const u32 group : {0u, 0u, 0u, 2u}) start(1, group);
+  u64 ran[3] = {};
+  const u64 slice = default_slice;
+  for (u64 now = 0; now < 60 * second; now += slice) {
+    Entry* picked[2];
+    for (u32 i = 0; i < 2; ++i) picked[i] = workers[i]->pick(now);
+    for (u32 i = 0; i < 2; ++i) {
+      ran[picked[i]->group->index] += slice;
+      workers[i]->account(*picked[i], slice, Stop::preempted, now + slice);
+    }
+  }
+  const double all = 2 * 60 * static_cast<double>(second);
+  CHECK(std::abs(static_cast<double>(ran[0]) / all - 0.125) < 0.002);
+  CHECK(std::abs(static_cast<double>(ran[1]) / all - 0.250) < 0.002);
+  CHECK(std::abs(static_cast<double>(ran[2]) / all - 0.625) < 0.002);
+}
 
 TEST_CASE("fair: machines of weights 1:2:5 get 12.5, 25 and 62.5 percent") {
   for (const u32 unit : {1u, 100u, 20'000u}) {
@@ -489,7 +520,7 @@ TEST_CASE("random operations: each ready entry is picked once, removed or stolen
       const auto policies = std::array{row.make(), row.make()};
       std::deque<Group> groups;
       for (u32 i = 0; i < 5; ++i) {
-        groups.push_back({i, 1u << (4 * i)});
+        groups.emplace_back(i, 1u << (4 * i));
         for (const auto& each : policies) each->add_group(groups.back());
       }
       // Where each entry is: -1 away, 0 or 1 queued there, 2 or 3 picked there.

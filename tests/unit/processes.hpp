@@ -59,6 +59,10 @@ inline Module assembled(const Engine& engine, const std::string& body) {
 inline ProcessOptions on_workers(unsigned workers) {
   ProcessOptions options;
   options.scheduling.workers = workers;
+  // For the suite of processes as a whole; see ProcessOptions.
+  if (const char* const seed = std::getenv("ATOLL_STRESS")) {
+    options.scheduling.stress = std::strtoull(seed, nullptr, 10);
+  }
   return options;
 }
 

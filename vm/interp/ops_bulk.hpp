@@ -117,8 +117,9 @@ struct Body<Op::memory_grow> {
 
 // Does `total` units of work in pieces of at most `piece`, calling work(first, count) for each.
 // Between pieces the process can be preempted: the work done is kept in the process, and the
-// instruction starts again from there. Costs one fuel for each `per_fuel` units, before the work:
-// if that makes the fuel negative, the process stops, and starts again once there is enough.
+// instruction starts again from there. Where it is to stop already, the piece is a small one. Costs
+// one fuel for each `per_fuel` units, before the work: if that makes the fuel negative, the process
+// stops, and starts again once there is enough.
 template <bool exact, class Work>
 ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const Work& work) {
   runtime::Process& process = *s.worker->process;
@@ -135,7 +136,8 @@ ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const 
       return stop_here(s);
   }
   while (true) {
-    const u64 count = std::min(total - done, piece);
+    const bool stops = s.worker->limit.load(std::memory_order_relaxed) == nullptr;
+    const u64 count = std::min(total - done, stops ? piece / 4096 : piece);
     work(done, count);
     done += count;
     if (done == total) break;

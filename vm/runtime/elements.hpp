@@ -40,23 +40,28 @@ class Elements {
     return std::equal(begin(), end(), other.begin(), other.end());
   }
 
-  // Bytes that it holds.
-  [[nodiscard]] u64 bytes() const { return capacity_ * sizeof(u64); }
-  // Elements that there would be room for after reserve(count).
-  [[nodiscard]] u64 capacity_for(u64 count) const {
-    const u64 needed = size_ + count;
-    return needed <= capacity_ ? capacity_ : std::max(needed, capacity_ * 2);
-  }
   // Room for `count` more elements at end(), not yet written. False: the host has no memory.
-  bool reserve(u64 count) { return make_room(capacity_for(count)); }
-  // Room for `capacity` elements, if that is more than there is.
-  bool make_room(u64 capacity) {
-    if (capacity <= capacity_) return true;
+  bool reserve(u64 count) {
+    const u64 needed = size_ + count;
+    if (needed <= capacity_) return true;
+    const u64 capacity = std::max(needed, capacity_ * 2);
     void* const larger = std::realloc(data_, capacity * sizeof(u64));
     if (larger == nullptr) return false;
     data_ = static_cast<u64*>(larger);
     capacity_ = capacity;
     return true;
+  }
+  // When nobody uses them any more: gives about so many bytes back to the host. False: there are
+  // more.
+  bool release(u64 bytes) {
+    const u64 count = bytes / sizeof(u64);
+    if (capacity_ <= count) return true;
+    capacity_ -= count;
+    size_ = std::min(size_, capacity_);
+    void* const smaller = std::realloc(data_, capacity_ * sizeof(u64));
+    if (smaller == nullptr) return true;
+    data_ = static_cast<u64*>(smaller);
+    return false;
   }
   // Takes in `count` elements that were written to reserved room.
   void extend(u64 count) { size_ += count; }

@@ -120,6 +120,15 @@ void Memory::settle(Home home, u8* base, u64 capacity, Strip* strip) {
   strip_ = strip;
 }
 
+bool Memory::release(u64 bytes) {
+  // To unmap all of a large one takes long. Its pages are the host's, so this can't fail.
+  if (home_ != Home::mapping || size_ <= bytes) return true;
+  size_ = (size_ - bytes) & ~u64{0xffff};
+  base::unpoison(base_ + size_, capacity_ - size_);
+  madvise(base_ + size_, std::min(capacity_ - size_, bytes + 0xffff), MADV_DONTNEED);
+  return false;
+}
+
 // Gives up where it is.
 void Memory::leave() {
   switch (home_) {

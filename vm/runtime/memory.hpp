@@ -37,6 +37,9 @@ class Memory {
   // Adds pages. The old size in pages, or -1 when the type's maximum, the limit or the host
   // refuses (then nothing changed). The base may change.
   i64 grow(u64 delta_pages);
+  // Of a memory that nobody uses any more: gives about so many bytes back to the host. False: there
+  // are more.
+  bool release(u64 bytes);
 
  private:
   Memory(const mod::MemoryType& type, u64 byte_limit, MemoryStrategy strategy)

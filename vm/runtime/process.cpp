@@ -32,36 +32,12 @@ Process::Process(const Options& options)
     : stack_max_(std::max<u64>(options.limits.stack_bytes / sizeof(Slot), min_window + 1)),
       fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
       limits_(options.limits),
-      account_(options.account),
       host_(options.host),
       more_host_(options.more_host),
-      strategy_(options.memory) {
-  if (options.io.bytes != cap::Meter::unlimited || options.io.operations != cap::Meter::unlimited) {
-    hold(options.io);
-  }
-}
+      strategy_(options.memory) {}
 
 Process::~Process() {
   if (port_ != nullptr) port_->abandon();
-  if (account_ != nullptr) account_->memory.give(charged());
-}
-
-// Of all stacks, when the one in use has so many slots.
-u64 Process::charged_stack(u64 capacity) const {
-  u64 slots = capacity;
-  if (extra_ != nullptr) {
-    slots += extra_->spare_capacity;
-    for (const Aside& call : extra_->aside) slots += call.stack_capacity;
-  }
-  return (std::max(slots, first_stack_slots) - first_stack_slots) * sizeof(Slot);
-}
-
-u64 Process::charged() const {
-  u64 bytes = process_bytes + charged_stack(stack_capacity_);
-  for (const auto& memory : memories_) bytes += memory->size();
-  if (extra_ == nullptr) return bytes;
-  for (const auto& table : extra_->tables) bytes += table->elements.bytes();
-  return bytes;
 }
 
 Process::Extra& Process::extra() {
@@ -74,35 +50,9 @@ CompletionPort& Process::port() {
   return *port_;
 }
 
-Process::Holdings& Process::hold(IoAmount io) {
-  cap::Meter* const machine = account_ == nullptr ? nullptr : &account_->handles;
-  holdings_ = std::make_unique<Holdings>(limits_.handles, machine, io);
-  return *holdings_;
-}
-
 cap::HandleTable& Process::handles() {
-  return holdings_ != nullptr ? holdings_->handles : hold({}).handles;
-}
-
-bool Process::take_io_operation() {
-  Holdings& own = *holdings_;
-  if (own.io_used.operations >= own.io_limit.operations) return false;
-  if (account_ != nullptr && !account_->io_operations.take(1)) return false;
-  ++own.io_used.operations;
-  return true;
-}
-
-u64 Process::take_io_bytes(u64 wanted) {
-  Holdings& own = *holdings_;
-  u64 bytes = std::min(wanted, own.io_limit.bytes - own.io_used.bytes);
-  if (account_ != nullptr) bytes = account_->io_bytes.take_some(bytes);
-  own.io_used.bytes += bytes;
-  return bytes;
-}
-
-void Process::give_io_bytes(u64 unused) {
-  holdings_->io_used.bytes -= unused;
-  if (account_ != nullptr) account_->io_bytes.give(unused);
+  if (handles_ == nullptr) handles_ = std::make_unique<cap::HandleTable>(limits_.handles);
+  return *handles_;
 }
 
 void Process::name_instance(std::string name, u32 instance) {
@@ -242,34 +192,23 @@ void Process::add_fuel(u64 amount) {
 
 void Process::drop_spare() {
   if (extra_ == nullptr) return;
-  const u64 held = charged_stack(stack_capacity_);
   extra_->spare.reset();
   extra_->spare_capacity = 0;
-  if (account_ != nullptr) account_->memory.give(held - charged_stack(stack_capacity_));
 }
 
 bool Process::ensure_stack(u64 needed) {
   if (needed > stack_max_) return false;
   if (needed > stack_capacity_) {
-    drop_spare();
-    const u64 roomy = std::min(
+    const u64 capacity = std::min(
         std::max({needed, stack_capacity_ + stack_capacity_ / 2, first_stack_slots}), stack_max_);
-    if (!move_stack(roomy) && (roomy == needed || !move_stack(needed))) return false;
+    drop_spare();
+    std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
+    if (larger == nullptr) return false;
+    if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
+    stack_ = std::move(larger);
+    stack_capacity_ = capacity;
   }
   arm();
-  return true;
-}
-
-// To a larger one. False: there is no memory for it, and nothing changed.
-bool Process::move_stack(u64 capacity) {
-  cap::Charge charge(memory_meter(), charged_stack(capacity) - charged_stack(stack_capacity_));
-  if (!charge) return false;
-  std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
-  if (larger == nullptr) return false;
-  if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
-  stack_ = std::move(larger);
-  stack_capacity_ = capacity;
-  charge.keep();
   return true;
 }
 
@@ -313,9 +252,6 @@ HostResult Process::call_with_handle(const HostFunction& function, HostContext& 
   if (const auto* error = std::get_if<cap::Errno>(&found)) {
     return gate_error(function, context, *error, handles().find(handle) != nullptr);
   }
-  if (function.is_io && !take_io_operation()) {
-    return gate_error(function, context, cap::Errno::dquot, true);
-  }
   // A copy: the function may close the handle.
   const cap::Capability capability = *std::get<cap::Capability*>(found);
   context.capability_ = &capability;
@@ -340,11 +276,7 @@ i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
   }
   const u64 allowed = (limits_.memory_bytes - others) >> memory.type().page_shift;
   if (delta_pages > allowed || memory.pages() > allowed - delta_pages) return -1;
-  cap::Charge charge(memory_meter(), delta_pages << memory.type().page_shift);
-  if (!charge) return -1;
-  const i64 old_pages = memory.grow(delta_pages);
-  if (old_pages >= 0) charge.keep();
-  return old_pages;
+  return memory.grow(delta_pages);
 }
 
 bool Process::reserve_table(Table& table, u64 delta) {
@@ -354,17 +286,7 @@ bool Process::reserve_table(Table& table, u64 delta) {
   const u64 maximum = table.type.size.max.value_or(std::numeric_limits<u32>::max());
   if (delta > limits_.table_elements - std::min(total, limits_.table_elements)) return false;
   if (old_size > maximum || delta > maximum - old_size) return false;
-  // Room ahead, if there is room for that.
-  for (const u64 capacity : {table.elements.capacity_for(delta), old_size + delta}) {
-    const u64 more =
-        std::max(capacity * sizeof(u64), table.elements.bytes()) - table.elements.bytes();
-    cap::Charge charge(memory_meter(), more);
-    if (!charge) continue;
-    const bool done = table.elements.make_room(capacity);
-    if (done) charge.keep();
-    return done;
-  }
-  return false;
+  return table.elements.reserve(delta);
 }
 
 Outcome Process::stop(Trap why) {
@@ -372,6 +294,18 @@ Outcome Process::stop(Trap why) {
   again = nullptr;
   state = State::done;
   return {Outcome::Kind::trapped, why, 0};
+}
+
+bool Process::release_memory(u64 bytes) {
+  for (const auto& memory : memories_) {
+    if (!memory->release(bytes)) return false;
+  }
+  if (extra_ != nullptr) {
+    for (const auto& table : extra_->tables) {
+      if (!table->elements.release(bytes)) return false;
+    }
+  }
+  return true;
 }
 
 Process::Usage Process::usage() const {

@@ -41,10 +41,6 @@ struct Limits {
   std::uint32_t handles = 1024;                         // open at once
   // Exact units of work (docs/isa.md gives each operation's); without it nothing is counted.
   std::optional<std::uint64_t> fuel;
-  // What it reads and writes through handles: bytes, and calls on streams, files and directories.
-  // More is the error dquot of the call.
-  std::optional<std::uint64_t> io_bytes;
-  std::optional<std::uint64_t> io_operations;
   // Wall time of each run().
   std::optional<std::chrono::milliseconds> time;
 };
@@ -86,6 +82,10 @@ struct Scheduling {
   std::string policy;                     // "fair" (also if empty), "rr", "fcfs", "sjf", "priority"
   std::chrono::microseconds slice{1000};  // how long a process runs while others are ready
   std::uint32_t max_processes = 1 << 20;  // at once
+  // Not 0: a seed. For tests: run() stops processes at random safepoints, very often, moves them
+  // between the threads, and lets them sleep for moments. A guest that does not depend on timing
+  // ends as it does without.
+  std::uint64_t stress = 0;
   // Called from a worker's thread, one at a time, when another process than the main one has ended
   // by a trap or a limit.
   std::function<void(std::uint64_t pid, const Outcome& outcome)> on_crash;
@@ -116,6 +116,10 @@ struct Stats {
   std::uint64_t stack_bytes = 0;         // of the VM stack; it grows by halves
   std::uint64_t table_elements = 0;
   std::optional<std::uint64_t> fuel_used;  // when Limits::fuel counts it
+  // What Scheduling::stress did in all processes of the run: stops, and of these, moves and naps.
+  std::uint64_t stress_stops = 0;
+  std::uint64_t stress_moves = 0;
+  std::uint64_t stress_naps = 0;
 };
 
 // One isolated guest. Threads: one at a time (not always the same), but for interrupt().
