@@ -50,7 +50,7 @@ int for_each_machine(int argc, char** argv, const AppText& text) {
 
 // The machines of a file, or those of them that are wanted; nothing where one is not there.
 std::optional<std::vector<control::MachineDescription>> read_wanted(
-    const std::string& path, const std::vector<std::string>& wanted) {
+    std::string_view command, const std::string& path, const std::vector<std::string>& wanted) {
   const std::optional<std::string> text = read_or_complain(path);
   if (!text) return std::nullopt;
   const std::string whole = absolute_path(path == "-" ? "." : path);
@@ -64,7 +64,7 @@ std::optional<std::vector<control::MachineDescription>> read_wanted(
     if (std::ranges::find(*machines, name, &control::MachineDescription::name) != machines->end()) {
       continue;
     }
-    complain(fmt::format("create: {} has no machine `{}`", printable(display_name(path)),
+    complain(fmt::format("{}: {} has no machine `{}`", command, printable(display_name(path)),
                          printable(name)));
     return std::nullopt;
   }
@@ -102,7 +102,7 @@ int create_command(int argc, char** argv) {
   app.add_flag("--start", starts, "Start them, too");
   add_control_options(app, options, machines_json);
   if (const auto code = parse(app, argc, argv)) return *code;
-  const auto machines = read_wanted(path, wanted);
+  const auto machines = read_wanted("create", path, wanted);
   if (!machines) return exit_failure;
   auto client = connect("create", options);
   if (!client) return exit_failure;
@@ -209,22 +209,46 @@ int snapshot_command(int argc, char** argv) {
 
 int restore_command(int argc, char** argv) {
   CLI::App app;
-  describe(app, {"restore", "[OPTIONS] FILE [MACHINE]",
-                 "Makes a machine of a file that `atoll snapshot` wrote. It is paused.",
-                 "  atoll restore store.snap && atoll resume store\n"
-                 "  atoll restore store.snap store-2"});
+  describe(app, {"restore", "[OPTIONS] FILE",
+                 "Makes a machine of a file that `atoll snapshot` wrote. It is paused. Without "
+                 "--spec or --grant it\ngets no directories and files of this host, and limits not "
+                 "above the defaults.",
+                 "  atoll restore store.snap --spec tenants.toml && atoll resume store\n"
+                 "  atoll restore store.snap --grant --as store-2"});
   ControlOptions options;
   std::string file;
   std::string machine;
+  std::string spec;
+  bool grants = false;
   app.add_option("FILE", file, "The file; the server reads it")->required()->type_name("");
-  app.add_option("MACHINE", machine, "Its name from now on, in place of the old one")
-      ->type_name("");
+  app.add_option("--as", machine, "Its name from now on, in place of the old one")
+      ->type_name("NAME");
+  CLI::Option* const with_spec =
+      app.add_option("--spec", spec,
+                     "A machine file (TOML), or `-`: its machine NAME, or its only one, says what "
+                     "this one is and gets")
+          ->type_name("MACHINES");
+  app.add_flag("--grant", grants, "Grant all that the snapshot says: only if you trust the file")
+      ->excludes(with_spec);
   add_control_options(app, options, machines_json);
   if (const auto code = parse(app, argc, argv)) return *code;
-  auto client = connect("restore", options);
-  if (!client) return exit_failure;
   Json parameters = {{"file", absolute_path(file)}};
   if (!machine.empty()) parameters["machine"] = machine;
+  if (grants) parameters["grant"] = true;
+  if (!spec.empty()) {
+    std::vector<std::string> wanted;
+    if (!machine.empty()) wanted.push_back(machine);
+    const auto machines = read_wanted("restore", spec, wanted);
+    if (!machines) return exit_failure;
+    if (machines->size() != 1) {
+      complain(fmt::format("restore: {} has several machines: say which with --as",
+                           printable(display_name(spec))));
+      return exit_usage;
+    }
+    parameters["spec"] = Json::parse(machines->front().spec);
+  }
+  auto client = connect("restore", options);
+  if (!client) return exit_failure;
   const auto result = ask("restore", *client, "restore", parameters);
   if (!result) return exit_failure;
   Json results = Json::array();

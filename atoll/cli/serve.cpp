@@ -66,6 +66,16 @@ void add_options(CLI::App& app, serve::Options& options) {
             [&options](const std::string& text) { options.policy = text; });
 }
 
+// At least 0.1 s; without a unit it is seconds.
+std::chrono::nanoseconds parse_every(const std::string& text) {
+  const bool is_bare = !text.empty() && text.find_first_not_of("0123456789.") == std::string::npos;
+  const auto time = parse_duration(is_bare ? text + "s" : text);
+  if (!time || *time < std::chrono::milliseconds(100)) {
+    throw CLI::ValidationError("--every", "must be a time of at least 0.1 s (like 30, 1.5s, 5m)");
+  }
+  return *time;
+}
+
 std::optional<serve::MachineFile> read_machine_file(const std::string& path) {
   std::optional<std::string> text = read_or_complain(path);
   if (!text) return std::nullopt;
@@ -136,6 +146,7 @@ int serve_command(int argc, char** argv) {
                  "machine files.",
                  "  atoll serve &\n"
                  "  atoll serve tenants.toml\n"
+                 "  atoll serve --recover --state /var/lib/atoll --every 30 tenants.toml\n"
                  "  atoll serve --workers 2 --policy rr --socket /tmp/atoll.sock"});
   serve::Options options;
   std::string socket = control::default_socket();
@@ -145,7 +156,17 @@ int serve_command(int argc, char** argv) {
                  "The control socket ($XDG_RUNTIME_DIR/atoll.sock, or /run/atoll.sock)")
       ->type_name("PATH");
   add_options(app, options);
+  add_value(app, "--state", "FOLDER", "Keeps all machines in this folder, for --recover",
+            [&options](const std::string& text) { options.state = absolute_path(text); });
+  add_value(app, "--every", "TIME", "Writes snapshots of them there so often: 30, 1.5s, 5m",
+            [&options](const std::string& text) { options.every = parse_every(text); });
+  app.add_flag("--recover", options.recovers,
+               "Lets the machines in the folder go on from their newest snapshots");
   if (const auto code = parse(app, argc, argv)) return *code;
+  if (options.state.empty() && (options.recovers || options.every.count() != 0)) {
+    complain("serve: --every and --recover need --state: the folder of the machines");
+    return exit_usage;
+  }
   std::optional<serve::MachineFile> file;
   if (!path.empty()) {
     file = read_machine_file(path);
@@ -154,6 +175,8 @@ int serve_command(int argc, char** argv) {
   const Signals signals;
   Result<serve::Machines> machines = serve::Machines::create(options, file);
   if (!machines) return refuse("serve", machines.error());
+  for (const std::string& each : machines->complaints())
+    complain("serve: " + printable(each));
   if (const auto listens = machines->listen(socket); !listens) {
     return refuse("serve", listens.error());
   }

@@ -4,13 +4,9 @@
 #include <time.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
-#include "atoll/embed/impl.hpp"
-#include "atoll/embed/log_stream.hpp"
-#include "atoll/embed/start_up.hpp"
-#include "scheduler/machine/restarts.hpp"
+#include "atoll/embed/operator_entry.hpp"
 #include "vm/interp/interp.hpp"
 
 namespace atollvm {
@@ -33,8 +29,8 @@ void pause_shortly() {
   nanosleep(&shortly, nullptr);
 }
 
-base::Error missing(const std::string& name) {
-  return {base::ErrorCode::not_found, name, "there is no such machine"};
+base::Error taken(const std::string& name) {
+  return {base::ErrorCode::usage, name, "there is a machine of this name"};
 }
 
 base::Error internal_error(Error error) {
@@ -77,10 +73,6 @@ std::optional<u64> counted(u64 limit) {
   return limit == unlimited ? std::nullopt : std::optional(limit);
 }
 
-u32 fit(u64 number) {
-  return static_cast<u32>(std::min<u64>(number, std::numeric_limits<u32>::max()));
-}
-
 // What no process of this server can be held to.
 base::Status check(const machine::MachineSpec& spec) {
   const bool is_io = spec.limits.io_bytes != unlimited || spec.limits.io_operations != unlimited ||
@@ -89,6 +81,8 @@ base::Status check(const machine::MachineSpec& spec) {
   return base::Error{base::ErrorCode::unsupported, spec.name,
                      "this server does not count I/O: leave `io_bytes` and `io_operations` out"};
 }
+
+}  // namespace
 
 runtime::Limits limits_of(const machine::MachineSpec& spec) {
   runtime::Limits limits;
@@ -99,47 +93,6 @@ runtime::Limits limits_of(const machine::MachineSpec& spec) {
   limits.fuel = counted(std::min(spec.process.fuel, spec.limits.fuel));
   return limits;
 }
-
-}  // namespace
-
-struct Machines::Entry {
-  explicit Entry(const machine::MachineSpec& of) : spec(of), restarts(of.restart) {}
-
-  machine::MachineSpec spec;
-  std::shared_ptr<const runtime::Program> program;
-  host::Environment environment;
-  HostCalls calls;
-  std::vector<u32> stages;
-  std::vector<DirectoryGrant> directories;
-  std::shared_ptr<Output> output;
-  sched::Machine* machine = nullptr;
-
-  MachineState state = MachineState::created;
-  bool is_ending = false;     // its processes are to end; the state is as before
-  bool is_last = false;       // it is not to be started again afterwards
-  bool is_destroyed = false;  // it is to be forgotten then
-  bool root_ended = false;
-  bool is_used_up = false;  // what it may use in its whole life
-  ExitKind end_reason = ExitKind::stopped;
-  std::string end_message;
-  u64 end_again = 0;
-  u64 restart_at = 0;
-  sched::Pid root = 0;
-  u64 created = 0;
-  std::optional<u64> started;
-  std::optional<machine::Exit> exit;
-  u64 restart_count = 0;
-  u64 ends = 0;
-  machine::Restarts restarts;
-  u64 fuel_left = unlimited;
-  std::atomic<u64> fuel_back{0};  // that ended processes had left
-  std::atomic<bool> is_quiet{false};
-
-  [[nodiscard]] bool is_up() const {
-    return state == MachineState::running || state == MachineState::paused;
-  }
-  void say(std::string_view text) const { output->log.say(text, real_time()); }
-};
 
 struct Machines::Totals {
   u64 memory = 0;
@@ -154,8 +107,12 @@ Machines::Machines(const Options& options)
                                                   : policy::all().front().name),
       started_(real_time()),
       is_followed_(options.is_followed),
+      every_(options.every),
+      state_(options.state),
       scheduler_(std::make_unique<sched::Scheduler>(options.scheduler, interp::run)),
-      watcher_([this] { watch(); }) {}
+      watcher_([this] { watch(); }) {
+  if (state_ != nullptr) keeper_ = std::thread([this] { keep_all(); });
+}
 
 Machines::~Machines() {
   stop();
@@ -165,12 +122,17 @@ Machines::~Machines() {
   }
   news_.notify_all();
   watcher_.join();
+  if (keeper_.joinable()) keeper_.join();
   scheduler_.reset();
 }
 
 void Machines::stop() {
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+  }
+  keep_last();
   std::unique_lock lock(mutex_);
-  stopping_ = true;
   for (const auto& [name, entry] : entries_) {
     entry->is_last = true;
     if (entry->state == MachineState::restarting) entry->state = MachineState::ended;
@@ -246,6 +208,7 @@ u64 Machines::tend(u64 now) {
         if (const base::Status begun = begin(entry); !begun) {
           entry.say("can't be started again: " + begun.error().text());
           entry.state = MachineState::failed;
+          mark(entry);
           if (!first_failure_) first_failure_ = entry.exit;
         }
       }
@@ -288,17 +251,9 @@ void Machines::check_limits() {
 
 // --- Processes ----------------------------------------------------------------------------
 
-base::Status Machines::begin(Entry& entry) {
+// Opens what the machine is granted of the host.
+base::Status Machines::grant(Entry& entry) {
   const machine::MachineSpec& spec = entry.spec;
-  sched::Spawn what;
-  what.limits = limits_of(spec);
-  if (spec.limits.fuel != unlimited)
-    what.limits.fuel = std::min(*what.limits.fuel, entry.fuel_left);
-  const u64 used = entry.machine->cpu_time();
-  if (used >= spec.limits.cpu_time || (what.limits.fuel && *what.limits.fuel == 0)) {
-    return base::Error{base::ErrorCode::limit, spec.name,
-                       "the machine has used up its CPU time or fuel"};
-  }
   Streams streams;
   auto input = open_input(spec.input.empty() ? "/dev/null" : spec.input);
   if (!input) return std::move(input).error();
@@ -312,9 +267,30 @@ base::Status Machines::begin(Entry& entry) {
     if (!opened) return std::move(opened).error();
     *stream = *std::move(opened);
   }
-  auto handles = first_handles(std::move(streams), entry.directories, entry.calls.uses_wasi);
-  if (!handles) return std::move(handles).error();
-  what.handles = *std::move(handles);
+  std::vector<DirectoryGrant> directories;
+  for (const machine::Directory& each : spec.directories) {
+    directories.push_back({each.host, each.guest, each.writable});
+  }
+  auto grants = open_grants(std::move(streams), directories);
+  if (!grants) return std::move(grants).error();
+  entry.grants = *std::move(grants);
+  return {};
+}
+
+base::Status Machines::begin(Entry& entry) {
+  const machine::MachineSpec& spec = entry.spec;
+  sched::Spawn what;
+  what.limits = limits_of(spec);
+  if (spec.limits.fuel != unlimited)
+    what.limits.fuel = std::min(*what.limits.fuel, entry.fuel_left);
+  const u64 used = entry.machine->cpu_time();
+  if (used >= spec.limits.cpu_time || (what.limits.fuel && *what.limits.fuel == 0)) {
+    return base::Error{base::ErrorCode::limit, spec.name,
+                       "the machine has used up its CPU time or fuel"};
+  }
+  if (entry.stages.empty()) return no_entry(*entry.program);
+  if (base::Status granted = grant(entry); !granted) return granted;
+  what.handles = first_handles(entry.grants, entry.calls.uses_wasi);
   what.program = entry.program;
   what.functions = entry.stages;
   what.mailbox.messages = fit(spec.process.mailbox_messages);
@@ -346,6 +322,7 @@ base::Status Machines::begin(Entry& entry) {
   entry.started = real_time();
   entry.state = MachineState::running;
   scheduler_->resume(*entry.machine);
+  mark(entry);
   wake();
   return {};
 }
@@ -364,6 +341,7 @@ void Machines::end(Entry& entry, ExitKind why, std::string message) {
 }
 
 void Machines::finish(Entry& entry, u64 now) {
+  mark(entry);
   scheduler_->resume(*entry.machine);
   entry.output->log.end(real_time());
   entry.is_ending = false;
@@ -469,7 +447,7 @@ MachineStatus Machines::status(const Entry& entry) { return status(entry, count(
 
 base::Result<std::shared_ptr<Machines::Entry>> Machines::find(const std::string& name) {
   const auto found = entries_.find(name);
-  if (found == entries_.end() || found->second->is_destroyed) return missing(name);
+  if (found == entries_.end() || found->second->is_destroyed) return no_machine(name);
   return found->second;
 }
 
@@ -589,29 +567,17 @@ std::optional<machine::Exit> Machines::first_failure() {
 
 // --- Requests -----------------------------------------------------------------------------
 
-base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
-  if (base::Status status = check(spec); !status) return std::move(status).error();
-  const auto is_taken = [&] { return entries_.contains(spec.name); };
-  const base::Error taken{base::ErrorCode::usage, spec.name, "there is a machine of this name"};
-  {
-    const std::lock_guard guard(mutex_);
-    if (is_taken()) return taken;
-  }
-  auto entry = std::make_shared<Entry>(spec);
-  const auto module = Module::open(engine_, spec.module);
-  if (!module) return internal_error(module.error());
-  entry->program = Access::impl(*module)->program;
-  const runtime::Program& program = *entry->program;
-  entry->stages = find_stages(program, std::nullopt);
-  if (entry->stages.empty()) return no_entry(program);
-  entry->environment.arguments = {spec.module};
-  entry->environment.arguments.insert(entry->environment.arguments.end(), spec.arguments.begin(),
-                                      spec.arguments.end());
+// What its processes are told of the host, and what they may call.
+void Machines::equip(Entry& entry, const std::function<HostCalls()>& calls) {
+  const machine::MachineSpec& spec = entry.spec;
+  entry.environment.arguments = {spec.module};
+  entry.environment.arguments.insert(entry.environment.arguments.end(), spec.arguments.begin(),
+                                     spec.arguments.end());
   for (const auto& [name, value] : spec.environment) {
-    entry->environment.variables.push_back(name + "=" + value);
+    entry.environment.variables.push_back(name + "=" + value);
   }
-  entry->calls = host_calls(program, entry->environment);
-  for (runtime::HostFunction& each : entry->calls.functions) {
+  entry.calls = calls();
+  for (runtime::HostFunction& each : entry.calls.functions) {
     if (each.name != "write" && each.name != "fd_write") continue;
     each.call = [inner = std::move(each.call)](runtime::HostContext& context) {
       writing_process = static_cast<i64>(static_cast<sched::Task&>(context.process()).pid);
@@ -620,9 +586,59 @@ base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
       return result;
     };
   }
-  for (const machine::Directory& each : spec.directories) {
-    entry->directories.push_back({each.host, each.guest, each.writable});
+}
+
+base::Status Machines::open_log(Entry& entry) {
+  auto output = Output::make(is_followed_);
+  if (!output) return std::move(output).error();
+  entry.output = *std::move(output);
+  if (!entry.spec.log.empty()) {
+    base::Status opened = entry.output->log.append_to(entry.spec.log);
+    if (!opened) return std::move(opened).error();
   }
+  return {};
+}
+
+sched::Machine& Machines::make_machine(Entry& entry) {
+  const machine::MachineSpec& spec = entry.spec;
+  sched::Machine::Options machine;
+  machine.name = spec.name;
+  machine.weight = spec.weight;
+  machine.max_processes = fit(spec.limits.processes);
+  machine.host = entry.calls.functions;
+  machine.on_end = [this, raw = &entry](sched::Task& task, const runtime::Outcome& outcome,
+                                        sched::Exit why) { ended(*raw, task, outcome, why); };
+  return scheduler_->add_machine(std::move(machine));
+}
+
+// Makes it one of the machines, if it can be.
+base::Status Machines::add(const std::shared_ptr<Entry>& entry) {
+  const std::string& name = entry->spec.name;
+  if (entries_.contains(name)) return taken(name);
+  if (stopping_) return base::Error{base::ErrorCode::usage, name, "the server stops"};
+  if (entries_.size() >= machine::max_machines) {
+    return base::Error{base::ErrorCode::limit, name,
+                       fmt::format("a server has {} machines at most", machine::max_machines)};
+  }
+  if (entry->machine == nullptr) entry->machine = &make_machine(*entry);
+  entries_.emplace(name, entry);
+  return {};
+}
+
+base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
+  if (base::Status status = check(spec); !status) return std::move(status).error();
+  {
+    const std::lock_guard guard(mutex_);
+    if (entries_.contains(spec.name)) return taken(spec.name);
+  }
+  auto entry = std::make_shared<Entry>(spec);
+  const auto module = Module::open(engine_, spec.module);
+  if (!module) return internal_error(module.error());
+  entry->program = Access::impl(*module)->program;
+  const runtime::Program& program = *entry->program;
+  entry->stages = find_stages(program, std::nullopt);
+  if (entry->stages.empty()) return no_entry(program);
+  equip(*entry, [&] { return host_calls(program, entry->environment); });
   // One is made to see that it can be.
   runtime::Options options;
   options.limits = limits_of(spec);
@@ -630,37 +646,19 @@ base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
   if (auto made = runtime::Process::create(entry->program, options); !made) {
     return std::move(made).error();
   }
-  auto output = Output::make(is_followed_);
-  if (!output) return std::move(output).error();
-  entry->output = *std::move(output);
-  if (!spec.log.empty()) {
-    base::Status opened = entry->output->log.append_to(spec.log);
-    if (!opened) return std::move(opened).error();
-  }
+  if (base::Status opened = open_log(*entry); !opened) return std::move(opened).error();
   entry->created = real_time();
   entry->fuel_left = spec.limits.fuel;
 
-  const std::lock_guard guard(mutex_);
-  if (is_taken()) return taken;
-  if (stopping_) return base::Error{base::ErrorCode::usage, spec.name, "the server stops"};
-  if (entries_.size() >= machine::max_machines) {
-    return base::Error{base::ErrorCode::limit, spec.name,
-                       fmt::format("a server has {} machines at most", machine::max_machines)};
+  {
+    const std::lock_guard guard(mutex_);
+    if (base::Status added = add(entry); !added) return std::move(added).error();
   }
-  sched::Machine::Options machine;
-  machine.name = spec.name;
-  machine.weight = spec.weight;
-  machine.max_processes = fit(spec.limits.processes);
-  machine.host = entry->calls.functions;
-  machine.on_end = [this, raw = entry.get()](sched::Task& task, const runtime::Outcome& outcome,
-                                             sched::Exit why) { ended(*raw, task, outcome, why); };
-  entry->machine = &scheduler_->add_machine(std::move(machine));
-  entries_.emplace(spec.name, entry);
-  return status(*entry);
+  return recorded(entry);
 }
 
 base::Result<MachineStatus> Machines::start(const std::string& name) {
-  const std::lock_guard guard(mutex_);
+  std::unique_lock lock(mutex_);
   const auto found = find(name);
   if (!found) return found.error();
   Entry& entry = **found;
@@ -671,11 +669,11 @@ base::Result<MachineStatus> Machines::start(const std::string& name) {
   entry.restarts = machine::Restarts(entry.spec.restart);
   base::Status begun = begin(entry);
   if (!begun) return std::move(begun).error();
-  return status(entry);
+  return settled(lock, *found);
 }
 
 base::Result<MachineStatus> Machines::pause(const std::string& name) {
-  const std::lock_guard guard(mutex_);
+  std::unique_lock lock(mutex_);
   const auto found = find(name);
   if (!found) return found.error();
   Entry& entry = **found;
@@ -685,12 +683,17 @@ base::Result<MachineStatus> Machines::pause(const std::string& name) {
   scheduler_->pause(*entry.machine);
   entry.state = MachineState::paused;
   entry.say("paused");
-  return status(entry);
+  mark(entry);
+  return settled(lock, *found);
 }
 
 base::Result<MachineStatus> Machines::resume(const std::string& name) {
-  const std::lock_guard guard(mutex_);
-  const auto found = find(name);
+  std::unique_lock lock(mutex_);
+  auto found = find(name);
+  while (found && (*found)->is_held) {
+    changed_.wait(lock);
+    found = find(name);
+  }
   if (!found) return found.error();
   Entry& entry = **found;
   if (entry.state != MachineState::paused || entry.is_ending) {
@@ -698,8 +701,9 @@ base::Result<MachineStatus> Machines::resume(const std::string& name) {
   }
   entry.state = MachineState::running;
   entry.say("resumed");
+  mark(entry);
   scheduler_->resume(*entry.machine);
-  return status(entry);
+  return settled(lock, *found);
 }
 
 base::Result<MachineStatus> Machines::kill(const std::string& name, i64 pid) {
@@ -723,14 +727,15 @@ base::Result<MachineStatus> Machines::kill(const std::string& name, i64 pid) {
   entry->is_last = true;
   if (entry->state == MachineState::restarting) {
     entry->state = MachineState::ended;
+    mark(*entry);
   } else if (entry->is_up()) {
     end(*entry, ExitKind::killed, "killed by the operator");
     changed_.wait(lock, [&, before = entry->ends] { return entry->ends != before; });
   } else if (entry->state != MachineState::ended) {
     return base::Error{base::ErrorCode::usage, name, "the machine does not run"};
   }
-  if (entry->is_destroyed) return missing(name);
-  return status(*entry);
+  if (entry->is_destroyed) return no_machine(name);
+  return settled(lock, entry);
 }
 
 base::Status Machines::destroy(const std::string& name) {
@@ -738,6 +743,9 @@ base::Status Machines::destroy(const std::string& name) {
   const auto found = find(name);
   if (!found) return found.error();
   const std::shared_ptr<Entry> entry = *found;
+  lock.unlock();
+  if (base::Status forgotten = forget(*entry); !forgotten) return forgotten;
+  lock.lock();
   entry->is_last = entry->is_destroyed = true;
   if (entry->state == MachineState::restarting) entry->state = MachineState::ended;
   if (entry->is_up()) end(*entry, ExitKind::stopped, "destroyed by the operator");
@@ -748,19 +756,6 @@ base::Status Machines::destroy(const std::string& name) {
     return at == entries_.end() || at->second != entry;
   });
   return {};
-}
-
-base::Result<machine::SnapshotInfo> Machines::snapshot(const std::string& name,
-                                                       const std::string&) {
-  const std::lock_guard guard(mutex_);
-  if (const auto found = find(name); !found) return found.error();
-  return base::Error{base::ErrorCode::unsupported, name,
-                     "this server can't write snapshots of machines"};
-}
-
-base::Result<MachineStatus> Machines::restore(const std::string& file, const std::string&) {
-  return base::Error{base::ErrorCode::unsupported, file,
-                     "this server can't restore machines from snapshots"};
 }
 
 }  // namespace atollvm

@@ -1,6 +1,9 @@
 #include <atoll/serve.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -38,6 +41,9 @@ struct Machines::Impl {
   };
   atollvm::Machines machines;
   std::vector<Followed> followed;
+  std::vector<std::string> complaints;
+  std::vector<std::string> to_start;
+  std::vector<std::string> to_resume;
   std::unique_ptr<machine::Server> server;  // goes first
 };
 
@@ -62,17 +68,53 @@ Result<Machines> Machines::create(const Options& options, const std::optional<Ma
     inner.scheduler.workers = std::clamp(std::thread::hardware_concurrency(), 1u, 256u);
   }
   inner.is_followed = options.is_followed;
+  inner.every = static_cast<u64>(options.every.count());
+  std::vector<std::string> kept;
+  if (!options.state.empty()) {
+    auto folder = StateFolder::open(options.state);
+    if (!folder) return to_public(std::move(folder).error());
+    inner.state = *std::move(folder);
+    auto names = inner.state->machines();
+    if (!names) return to_public(std::move(names).error());
+    kept = *std::move(names);
+    if (!kept.empty() && !options.recovers) {
+      return Error{ErrorCode::usage, options.state,
+                   "holds machines of a server before this one: recover them, or choose another "
+                   "folder"};
+    }
+  }
   std::unique_ptr<Impl> impl;
   try {
     impl = std::make_unique<Impl>(inner);
   } catch (const std::system_error&) {
     return Error{ErrorCode::io, "", "no threads for the scheduler"};
   }
+  std::set<std::string> known;
+  for (const std::string& name : kept) {
+    const auto spec = std::ranges::find(wanted.machines, name, &machine::MachineSpec::name);
+    auto recovered = impl->machines.recover(name, spec != wanted.machines.end() ? &*spec : nullptr);
+    known.insert(name);
+    if (!recovered) {
+      impl->complaints.push_back(
+          fmt::format("machine {} is not recovered: {}", name, recovered.error().text()));
+      continue;
+    }
+    for (const std::string& each : recovered->complaints) {
+      impl->complaints.push_back(fmt::format(
+          "machine {}: {}; {}", name, each,
+          recovered->has_snapshot ? "it goes on from the one before" : "it begins anew"));
+    }
+    impl->followed.push_back({name});
+    if (!recovered->runs) continue;
+    (recovered->has_snapshot ? impl->to_resume : impl->to_start).push_back(name);
+  }
   for (const machine::MachineSpec& each : wanted.machines) {
+    if (known.contains(each.name)) continue;
     if (auto made = impl->machines.create(each); !made) {
       return to_public(std::move(made).error());
     }
     impl->followed.push_back({each.name});
+    impl->to_start.push_back(each.name);
   }
   return Machines(std::move(impl));
 }
@@ -87,15 +129,23 @@ Result<std::monostate> Machines::listen(const std::string& socket) {
 }
 
 Result<std::monostate> Machines::start() {
-  for (const Impl::Followed& each : impl_->followed) {
-    if (auto begun = impl_->machines.start(each.name); !begun) {
-      Error error = to_public(std::move(begun).error());
-      if (error.place.empty()) error.place = each.name;
-      return error;
+  const auto each_of = [&](const std::vector<std::string>& names,
+                           base::Result<machine::MachineStatus> (machine::Operator::*action)(
+                               const std::string&)) -> Result<std::monostate> {
+    for (const std::string& name : names) {
+      if (auto begun = (impl_->machines.*action)(name); !begun) {
+        Error error = to_public(std::move(begun).error());
+        if (error.place.empty()) error.place = name;
+        return error;
+      }
     }
-  }
-  return std::monostate();
+    return std::monostate();
+  };
+  auto resumed = each_of(impl_->to_resume, &machine::Operator::resume);
+  return resumed ? each_of(impl_->to_start, &machine::Operator::start) : resumed;
 }
+
+std::vector<std::string> Machines::complaints() const { return impl_->complaints; }
 
 std::vector<Line> Machines::take_lines() {
   std::vector<Line> lines;

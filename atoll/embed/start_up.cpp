@@ -4,7 +4,6 @@
 #include <iterator>
 
 #include "stdlib/vfs/host_directory.hpp"
-#include "stdlib/vfs/name_space.hpp"
 #include "stdlib/wasi/wasi.hpp"
 
 namespace atollvm {
@@ -72,31 +71,58 @@ HostCalls host_calls(const runtime::Program& program, host::Environment& environ
   return calls;
 }
 
-base::Result<std::vector<cap::Capability>> first_handles(
-    Streams streams, std::span<const DirectoryGrant> directories, bool uses_wasi) {
-  auto name_space = std::make_shared<vfs::NameSpace>();
-  std::vector<cap::Capability> preopened;
+bool uses_wasi(const runtime::Program& program) {
+  const auto& all = program.module().imports;
+  return std::any_of(all.begin(), all.end(), [](const mod::Import& import) {
+    return wasi::edition_of(import.module).has_value();
+  });
+}
+
+std::vector<runtime::HostFunction> all_host_calls(host::Environment& environment) {
+  std::vector<runtime::HostFunction> functions = host::functions(environment);
+  for (const wasi::Edition edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {
+    std::vector<runtime::HostFunction> more = wasi::functions(environment, edition);
+    functions.insert(functions.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
+  }
+  return functions;
+}
+
+base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories) {
+  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>()};
   for (const DirectoryGrant& grant : directories) {
     auto directory = vfs::open_host_directory(grant.host);
     if (!directory) return std::move(directory).error();
-    base::Status status = name_space->mount(
+    base::Status status = grants.name_space->mount(
         grant.guest, *directory, grant.writable ? vfs::rights_read_write : vfs::rights_read_only);
     if (!status) return std::move(status).error();
-    preopened.push_back(wasi::preopen(*std::move(directory), grant.guest, grant.writable));
+    grants.directories.push_back({grant.guest, grant.writable, *std::move(directory)});
   }
-  std::vector<cap::Capability> handles;
-  if (uses_wasi) {
-    handles = {wasi::stream(std::move(streams.input), false),
-               wasi::stream(std::move(streams.output), true),
-               wasi::stream(std::move(streams.error), true)};
-    std::move(preopened.begin(), preopened.end(), std::back_inserter(handles));
-  } else {
-    handles = {{std::move(streams.input), cap::right_read | cap::right_stat},
-               {std::move(streams.output), cap::right_write | cap::right_stat},
-               {std::move(streams.error), cap::right_write | cap::right_stat},
-               {std::move(name_space), cap::rights_all}};
+  return grants;
+}
+
+std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi) {
+  const Streams& streams = grants.streams;
+  if (!uses_wasi) {
+    return {{streams.input, cap::right_read | cap::right_stat},
+            {streams.output, cap::right_write | cap::right_stat},
+            {streams.error, cap::right_write | cap::right_stat},
+            {grants.name_space, cap::rights_all}};
+  }
+  std::vector<cap::Capability> handles = {wasi::stream(streams.input, false),
+                                          wasi::stream(streams.output, true),
+                                          wasi::stream(streams.error, true)};
+  for (const Grants::Directory& each : grants.directories) {
+    handles.push_back(wasi::preopen(each.object, each.guest, each.writable));
   }
   return handles;
+}
+
+base::Result<std::vector<cap::Capability>> first_handles(
+    Streams streams, std::span<const DirectoryGrant> directories, bool uses_wasi) {
+  auto grants = open_grants(std::move(streams), directories);
+  if (!grants) return std::move(grants).error();
+  return first_handles(*grants, uses_wasi);
 }
 
 }  // namespace atollvm

@@ -11,6 +11,7 @@
 
 #include "stdlib/host/host.hpp"
 #include "stdlib/host/stream.hpp"
+#include "stdlib/vfs/name_space.hpp"
 #include "vm/base/result.hpp"
 #include "vm/cap/object.hpp"
 #include "vm/runtime/program.hpp"
@@ -46,5 +47,24 @@ struct Streams {
 };
 base::Result<std::vector<cap::Capability>> first_handles(
     Streams streams, std::span<const DirectoryGrant> directories, bool uses_wasi);
+
+// The same in two steps, for who wants to know the objects.
+struct Grants {
+  struct Directory {
+    std::string guest;
+    bool writable = false;
+    std::shared_ptr<vfs::Directory> object;
+  };
+  Streams streams;
+  std::vector<Directory> directories;
+  std::shared_ptr<vfs::NameSpace> name_space;
+};
+base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories);
+std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi);
+
+// Whether a program imports any of WASI's functions.
+bool uses_wasi(const runtime::Program& program);
+// All functions that any program may import.
+std::vector<runtime::HostFunction> all_host_calls(host::Environment& environment);
 
 }  // namespace atollvm

@@ -128,4 +128,14 @@ std::vector<LogRecord> Log::read(std::optional<u64> after, u32 limit) const {
           records_.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
+void Log::go_on(u64 number) {
+  const std::lock_guard guard(mutex_);
+  if (number_ == 0) number_ = number;
+}
+
+u64 Log::newest() const {
+  const std::lock_guard guard(mutex_);
+  return number_;
+}
+
 }  // namespace atollvm::machine

@@ -35,6 +35,9 @@ class Log {
   void write(LogStream stream, i64 pid, std::string_view bytes, u64 time);
   // A whole line of LogStream::system.
   void say(std::string_view text, u64 time);
+  // Numbers go on after this one, if there is no record yet; and the newest number.
+  void go_on(u64 number);
+  [[nodiscard]] u64 newest() const;
   // Ends lines that have no newline yet: the machine has ended.
   void end(u64 time);
 

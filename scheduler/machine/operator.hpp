@@ -105,6 +105,14 @@ struct LogQuery {
   u32 limit = 0;  // at most that many, and of about 1 MiB together, but at least one
 };
 
+struct RestoreRequest {
+  std::string file;
+  std::string name;                 // empty: as it was
+  std::optional<MachineSpec> spec;  // what it is from now on, but for its name and module
+  // Without a spec: whether it gets all that the file says, directories and files of the host, too.
+  bool grants = false;
+};
+
 struct SnapshotInfo {
   u64 bytes = 0;  // of the file
   u64 processes = 0;
@@ -136,9 +144,9 @@ class Operator {
 
   // Writes a file, as a whole or not at all. A running machine is paused meanwhile. Errors: io.
   virtual base::Result<SnapshotInfo> snapshot(const std::string& name, const std::string& file) = 0;
-  // Makes a paused machine, called as it was or by another name. Errors: usage (the name is taken),
-  // malformed, invalid, unsupported, io.
-  virtual base::Result<MachineStatus> restore(const std::string& file, const std::string& name) = 0;
+  // Makes a paused machine. Errors: usage (the name is taken), malformed, invalid, unsupported,
+  // limit, not_found, io.
+  virtual base::Result<MachineStatus> restore(const RestoreRequest& request) = 0;
 };
 
 }  // namespace atollvm::machine

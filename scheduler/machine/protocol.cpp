@@ -162,7 +162,7 @@ struct Session::Call {
 
 struct Session::Row {
   std::string_view name;
-  std::string_view keys[3];  // besides v, id and request; the rest are empty
+  std::string_view keys[4];  // besides v, id and request; the rest are empty
   void (Session::*run)(Call& call);
 };
 
@@ -179,7 +179,7 @@ constexpr Session::Row Session::rows[] = {
     {"destroy", {"machine"}, &Session::destroy},
     {"logs", {"machine", "lines", "follow"}, &Session::logs},
     {"snapshot", {"machine", "file"}, &Session::snapshot},
-    {"restore", {"file", "machine"}, &Session::restore},
+    {"restore", {"file", "machine", "spec", "grant"}, &Session::restore},
     {"cancel", {"stream"}, &Session::cancel},
 };
 
@@ -329,9 +329,14 @@ void Session::snapshot(Call& call) {
 
 void Session::restore(Call& call) {
   const std::string name = call.name("machine", false);
-  const std::string file = call.file();
+  RestoreRequest request{call.file(), name, std::nullopt,
+                         call.reader.boolean(call.root, "grant", false)};
+  if (const Node* const node = call.root.find("spec")) {
+    request.spec = read_machine(call.reader, *node, "");
+    if (request.grants) call.reader.fail(*node, "a `spec` says what is granted: leave `grant` out");
+  }
   if (call.is_wrong()) return;
-  const auto status = operator_.restore(file, name);
+  const auto status = operator_.restore(request);
   if (!status) return call.fail(status.error());
   call.reply({{"machine", json_of(*status)}});
 }

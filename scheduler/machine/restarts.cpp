@@ -22,4 +22,15 @@ Restarts::Verdict Restarts::ended(sched::ExitKind why, u64 now) {
   return Verdict::restarts;
 }
 
+std::vector<u64> Restarts::ages(u64 now) const {
+  std::vector<u64> ages;
+  for (const u64 time : times_) ages.push_back(now > time ? now - time : 0);
+  return ages;
+}
+
+void Restarts::go_on(const std::vector<u64>& ages, u64 now) {
+  times_.clear();
+  for (const u64 age : ages) times_.push_back(now > age ? now - age : 0);
+}
+
 }  // namespace atollvm::machine

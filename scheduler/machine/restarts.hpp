@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <vector>
 
 #include "scheduler/core/exit.hpp"
 #include "scheduler/machine/spec.hpp"
@@ -20,6 +21,9 @@ class Restarts {
   };
   // The root process has ended by itself: not by an operator who wants it gone.
   Verdict ended(sched::ExitKind why, u64 now);
+  // How long ago the restarts were that still count, and the same to go on with.
+  [[nodiscard]] std::vector<u64> ages(u64 now) const;
+  void go_on(const std::vector<u64>& ages, u64 now);
   // After `restarts`: how long to wait.
   [[nodiscard]] u64 pause() const { return pause_; }
 

@@ -46,6 +46,7 @@ class HostDirectory final : public Directory {
   Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait wait) override;
+  [[nodiscard]] std::optional<Origin> origin() const override;
   [[nodiscard]] const void* file_system() const override { return &host_file_system; }
 
  private:
@@ -315,6 +316,12 @@ Outcome<std::string> HostDirectory::read_link(std::string_view path, Wait wait) 
   // The empty path gives ENOENT for what is not a link.
   if (size < 0) return errno == ENOENT ? Errno::inval : from_errno(errno);
   return std::string(text.data(), static_cast<usize>(size));
+}
+
+std::optional<Origin> HostDirectory::origin() const {
+  auto path = path_of(directory_.get());
+  if (!path) return std::nullopt;
+  return Origin{*std::move(path)};
 }
 
 Errno HostDirectory::sync(Wait wait) {

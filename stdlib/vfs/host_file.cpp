@@ -31,6 +31,7 @@ class HostFile final : public File {
   Errno advise(u64 at, u64 size, Advice advice, Wait wait) override;
   Errno sync(Durability durability, Wait wait) override;
   Errno set_times(const Times& times, Wait wait) override;
+  [[nodiscard]] std::optional<Origin> origin() const override;
 
  private:
   Outcome<u32> write_blocking(std::span<const u8> bytes, std::optional<u64> at, WriteMode mode);
@@ -121,6 +122,12 @@ Outcome<u64> HostFile::seek(i64 offset, u32 whence) {
   constexpr std::array<int, 3> from{SEEK_SET, SEEK_CUR, SEEK_END};
   const off_t position = lseek(descriptor_.get(), offset, from[whence]);
   return position >= 0 ? Outcome<u64>(static_cast<u64>(position)) : from_errno(errno);
+}
+
+std::optional<Origin> HostFile::origin() const {
+  auto path = path_of(descriptor_.get());
+  if (!path) return std::nullopt;
+  return Origin{*std::move(path), access_, append_};
 }
 
 Outcome<Stat> HostFile::stat(Wait) {

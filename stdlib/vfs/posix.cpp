@@ -86,6 +86,22 @@ Errno from_errno(int error) {
   }
 }
 
+std::optional<std::string> path_of(int fd) {
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  std::string path(max_path + 1, '\0');
+  const ssize_t size = readlink(link.c_str(), path.data(), path.size());
+  if (size <= 0 || static_cast<usize>(size) > max_path || path[0] != '/') return std::nullopt;
+  path.resize(static_cast<usize>(size));
+  // Of a removed file the link says a name that nothing has, or another file.
+  struct stat own{};
+  struct stat named{};
+  if (fstat(fd, &own) != 0 || ::stat(path.c_str(), &named) != 0 || own.st_dev != named.st_dev ||
+      own.st_ino != named.st_ino) {
+    return std::nullopt;
+  }
+  return path;
+}
+
 Stat from_stat(const struct ::stat& status) {
   const auto nanoseconds = [](const timespec& time) {
     // Files can have times that nanoseconds can't hold: the nearest one then.

@@ -14,6 +14,9 @@ Errno from_errno(int error);
 // The guest's view of a stat result.
 Stat from_stat(const struct ::stat& status);
 
+// Where the host has what a descriptor is open for; nothing: nowhere any more, or it does not say.
+std::optional<std::string> path_of(int fd);
+
 // An open file descriptor, closed at the end.
 class Descriptor {
  public:

@@ -14,6 +14,7 @@ Errno File::allocate(u64, u64, Wait) { return Errno::notsup; }
 Errno File::advise(u64, u64, Advice, Wait) { return Errno::success; }
 Errno File::sync(Durability, Wait) { return Errno::notsup; }
 Errno File::set_times(const Times&, Wait) { return Errno::notsup; }
+std::optional<Origin> File::origin() const { return std::nullopt; }
 
 Outcome<std::shared_ptr<cap::Object>> Directory::open(std::string_view, u32, Access, Wait) {
   return Errno::notsup;
@@ -33,5 +34,6 @@ Errno Directory::link(std::string_view, Directory&, std::string_view, Wait) {
 Errno Directory::make_link(std::string_view, std::string_view, Wait) { return Errno::notsup; }
 Outcome<std::string> Directory::read_link(std::string_view, Wait) { return Errno::notsup; }
 Errno Directory::sync(Wait) { return Errno::notsup; }
+std::optional<Origin> Directory::origin() const { return std::nullopt; }
 
 }  // namespace atollvm::vfs

@@ -115,6 +115,13 @@ enum class Advice : u8 {
   no_reuse = 5,
 };
 
+// Where an open file or directory of the host is, by which a snapshot finds it again.
+struct Origin {
+  std::string path;  // of the host, absolute
+  Access access{};   // of a file: what it is open for
+  bool append = false;
+};
+
 // An open regular file with a position. The position is the file's: all handles to it share it.
 class File : public cap::Object {
  public:
@@ -141,6 +148,8 @@ class File : public cap::Object {
   // Returns when what was written is on the disk, as far as `durability` says (not none).
   virtual Errno sync(Durability durability, Wait wait);
   virtual Errno set_times(const Times& times, Wait wait);
+  // As of now. Nothing: it is no file of the host, or has been removed.
+  [[nodiscard]] virtual std::optional<Origin> origin() const;
 };
 
 // An open directory. Paths are relative to it and stay below it: names separated by '/', where "."
@@ -182,6 +191,8 @@ class Directory : public cap::Object {
   // What a symbolic link says. Errors: inval (not a link).
   virtual Outcome<std::string> read_link(std::string_view path, Wait wait);
   virtual Errno sync(Wait wait);
+  // As File's.
+  [[nodiscard]] virtual std::optional<Origin> origin() const;
 
   // Equal for directories of one implementation that can rename and link between each other.
   [[nodiscard]] virtual const void* file_system() const { return this; }

@@ -1,5 +1,9 @@
 #include "stdlib/wasi/descriptor.hpp"
 
+#include <fmt/format.h>
+
+#include <charconv>
+
 namespace atollvm::wasi {
 namespace {
 
@@ -100,6 +104,61 @@ cap::Capability preopen(std::shared_ptr<vfs::Directory> directory, std::string n
   cap::Capability capability = make_capability(std::move(directory), base, inheriting, 0, nullptr);
   descriptor_of(capability).preopen = std::move(name);
   return capability;
+}
+
+namespace {
+
+// What all that is opened from a directory may have at most.
+struct Most {
+  Rights base = 0;
+  Rights inheriting = 0;
+};
+Most most_of(const cap::Capability& capability, bool writable) {
+  const cap::Kind kind = capability.object->kind();
+  if (kind == cap::Kind::stream) {
+    cap::Capability whole =
+        stream(std::static_pointer_cast<host::Stream>(capability.object), writable);
+    return {descriptor_of(whole).base, 0};
+  }
+  // Only the rights of the grant count, not the directory.
+  cap::Capability whole = preopen(std::make_shared<vfs::Directory>(), "", writable);
+  const Descriptor& grant = descriptor_of(whole);
+  const Rights below = (grant.base | grant.inheriting) & rights_on(kind);
+  return {below, kind == cap::Kind::directory ? grant.inheriting : 0};
+}
+
+}  // namespace
+
+std::string describe(const cap::Facet& facet) {
+  const auto& own = static_cast<const Descriptor&>(facet);
+  std::string text = fmt::format("{} {} {}", own.base, own.inheriting, own.flags);
+  if (own.preopen) text += " " + *own.preopen;
+  return text;
+}
+
+bool restore(std::string_view description, bool writable, cap::Capability& capability) {
+  u64 numbers[3];
+  for (usize i = 0; i < 3; ++i) {
+    const char* const end = description.data() + description.size();
+    const auto [rest, error] = std::from_chars(description.data(), end, numbers[i]);
+    if (error != std::errc()) return false;
+    description.remove_prefix(static_cast<usize>(rest - description.data()));
+    if (i < 2 && !description.starts_with(' ')) return false;
+    if (i < 2) description.remove_prefix(1);
+  }
+  if (!description.empty() && (description[0] != ' ' || description.size() > vfs::max_path)) {
+    return false;
+  }
+  const Most most = most_of(capability, writable);
+  auto facet = std::make_shared<Descriptor>();
+  facet->base = numbers[0] & most.base;
+  facet->inheriting = numbers[1] & most.inheriting;
+  facet->flags = static_cast<u32>(numbers[2] & flags_all);
+  if (!description.empty()) facet->preopen = std::string(description.substr(1));
+  const cap::Kind kind = capability.object->kind();
+  capability.rights &= atoll_rights(kind, facet->base, facet->inheriting);
+  capability.facet = std::move(facet);
+  return true;
 }
 
 }  // namespace atollvm::wasi

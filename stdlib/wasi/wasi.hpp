@@ -30,4 +30,11 @@ cap::Capability stream(std::shared_ptr<host::Stream> stream, bool writable);
 // descriptor 3 on. `name` is what the guest's paths begin with.
 cap::Capability preopen(std::shared_ptr<vfs::Directory> directory, std::string name, bool writable);
 
+// What a snapshot says of a handle besides its object and rights.
+std::string describe(const cap::Facet& facet);
+// The same as a facet again, for a handle to `capability.object`, which came from a directory or
+// stream that is granted with `writable`: not more than that allows, in the rights of the handle,
+// too. False: this is no description.
+bool restore(std::string_view description, bool writable, cap::Capability& capability);
+
 }  // namespace atollvm::wasi

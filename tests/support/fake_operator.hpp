@@ -208,11 +208,13 @@ class FakeOperator : public machine::Operator {
     }
     return machine::SnapshotInfo{65536, found->front().processes};
   }
-  Result<MachineStatus> restore(const std::string& file, const std::string& name) override {
-    machine::MachineSpec spec;
-    spec.name = name.empty() ? "old" : name;
-    if (file.ends_with(".txt")) {
-      return base::Error{base::ErrorCode::malformed, file, "is no snapshot"};
+  Result<MachineStatus> restore(const machine::RestoreRequest& request) override {
+    machine::MachineSpec spec = request.spec.value_or(machine::MachineSpec());
+    spec.weight += request.grants ? 1 : 0;
+    if (spec.name.empty()) spec.name = "old";
+    if (!request.name.empty()) spec.name = request.name;
+    if (request.file.ends_with(".txt")) {
+      return base::Error{base::ErrorCode::malformed, request.file, "is no snapshot"};
     }
     if (auto made = create(spec); !made) return made;
     static_cast<void>(start(spec.name));

@@ -1,6 +1,7 @@
 // Running machines (docs/machines.md): what `atoll serve` and `atoll up` do.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +21,13 @@ struct Options {
   unsigned workers = 0;  // threads that run processes, 1 to 256
   // Somebody calls take_lines() again and again: machines wait where they write more than it takes.
   bool is_followed = false;
+
+  // A folder (docs/snapshots.md) in which all machines are kept, to go on after the sudden end of
+  // the program: what they are, and snapshots `every` so long (0: only the last ones, at stop()).
+  std::string state;  // empty: none
+  std::chrono::nanoseconds every{0};
+  // Makes the machines that the folder holds anew. Without it the folder must hold none.
+  bool recovers = false;
 };
 
 // A machine file's text.
@@ -47,9 +55,11 @@ struct Failure {
 // A scheduler and the machines on it. Threads: one at a time.
 class Machines {
  public:
-  // Starts the scheduler's threads and creates the machines of a file, if there is one. Errors: of
-  // the file, as control::read_machines; of the machines, with the name of the module or the
-  // machine; not_found (there is no such policy); io (no threads).
+  // Starts the scheduler's threads, recovers machines, and creates those of a file that have not
+  // been recovered, if there is one. A recovered machine is from now on as the file describes it,
+  // if it does. Errors: of the file, as control::read_machines; of the machines, with the name of
+  // the module or the machine; not_found (there is no such policy); io (no threads); usage (the
+  // folder of the state is in use, or holds machines that are not to be recovered).
   static Result<Machines> create(const Options& options, const std::optional<MachineFile>& file);
   // Ends all machines, and waits for that.
   ~Machines();
@@ -59,7 +69,10 @@ class Machines {
   // Serves the control protocol (docs/control.md) on a Unix socket of this path until the end.
   // Errors: usage (it is in use, or no socket), limit (a path of more than 107 bytes), io.
   Result<std::monostate> listen(const std::string& socket);
-  // Starts the machines of the file. Errors: of the first one that can't be.
+  // What is wrong with machines that could not be recovered, or not from their newest snapshot.
+  std::vector<std::string> complaints() const;
+  // Starts the machines of the file, and lets the recovered ones go on that ran. Errors: of the
+  // first one that can't be.
   Result<std::monostate> start();
 
   // What the machines of the file have written since the call before.
