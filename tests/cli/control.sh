@@ -82,9 +82,22 @@ run_expect "snapshot" 0 '{"bytes":65536,"processes":3}' \
   bash -c '"$0" snapshot --json store store.snap | jq -c .' "$ATOLL"
 refused "snapshot: not written" 1 "snapshot: /proc/x: Permission denied" "$ATOLL" snapshot store /proc/x
 run_expect "restore" 0 '["again","paused"]' \
-  bash -c '"$0" restore --json store.snap again | jq -c ".[0] | [.name, .state]"' "$ATOLL"
+  bash -c '"$0" restore --json store.snap --as again | jq -c ".[0] | [.name, .state]"' "$ATOLL"
 refused "restore: its path is the server's too" 1 "restore: $PWD/a.txt: is no snapshot" "$ATOLL" restore a.txt
 run_expect "destroy the restored one" 0 "" "$ATOLL" destroy again
+run_expect "restore --spec" 0 '["relay","paused",67108864]' \
+  bash -c '"$0" restore --json store.snap --spec files/deep/two.toml --as relay |
+    jq -c ".[0] | [.name, .state, .memory_limit]"' "$ATOLL"
+run_expect "destroy that one" 0 "" "$ATOLL" destroy relay
+refused "restore --spec: which machine" 2 "files/deep/two.toml has several machines: say which with --as" \
+  "$ATOLL" restore store.snap --spec files/deep/two.toml
+refused "restore --spec: no such machine" 1 'restore: files/deep/two.toml has no machine `x`' \
+  "$ATOLL" restore store.snap --spec files/deep/two.toml --as x
+refused "restore: --spec and --grant" 2 "--spec excludes --grant" \
+  "$ATOLL" restore store.snap --spec files/deep/two.toml --grant
+run_expect "restore --grant" 0 '101' \
+  bash -c '"$0" restore --json store.snap --grant | jq -c ".[0].weight"' "$ATOLL"
+run_expect "destroy it, too" 0 "" "$ATOLL" destroy old
 
 # --- Logs ---
 run_expect "logs" 0 'atoll: started

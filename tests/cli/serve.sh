@@ -148,8 +148,6 @@ until_true is store .processes 3
 check "it runs, and has its names" '["running","root"]' \
   "$(field store .state | jq -Rc --arg name "$("$ATOLL" ps --json store | jq -r 'sort_by(.parent)[0].name')" '[., $name]')"
 refused "start what runs" 1 "start: store: the machine runs" "$ATOLL" start store
-refused "snapshot" 1 "can't write snapshots" "$ATOLL" snapshot store store.snap
-refused "restore" 1 "can't restore machines" "$ATOLL" restore store.snap
 "$ATOLL" logs -f -n 0 store >followed 2>&1 &
 follower=$!
 until_true eval '"$ATOLL" kill store && "$ATOLL" start store && sleep 0.2 && grep -q waiting followed'
