@@ -13,7 +13,6 @@ namespace {
 
 // How often a busy worker looks what its event loop has.
 constexpr u64 poll_every = 1'000'000;
-constexpr u64 mix_every = 4'000'000;
 constexpr u64 charge_every = 1'000'000;
 // That are woken between two turns.
 constexpr u32 most_sleepers = 4096;
@@ -160,10 +159,8 @@ void Worker::run() {
     if (now_ >= next_poll_) {
       loop_.run_once(false);
       next_poll_ = now_ + poll_every;
-      if (policy_->size() > 1) {
-        offer();
-        if (now_ >= next_mix_) mix();
-      }
+      if (policy_->size() > 1) offer();
+      mix();
     }
     policy::Entry* const entry = policy_->pick(now_);
     if (entry == nullptr) {
@@ -428,18 +425,17 @@ void Worker::offer() {
   }
 }
 
-// Gives one process to another worker that has not more of them. They do the same, so that all
-// machines, and all processes of a machine, are with each other now and then, and get their shares
-// of all workers together.
+// Gives a process to another worker where the policy says so, that shares are of all workers.
 void Worker::mix() {
-  next_mix_ = now_ + mix_every;
   const auto all = scheduler_.workers();
   if (all.size() == 1) return;
-  mixed_with_ = (mixed_with_ + 1) % all.size();
+  progress_.store(policy_->progress(), std::memory_order_relaxed);
+  mixed_with_ = (mixed_with_ + 1) % static_cast<u32>(all.size());
+  if (mixed_with_ == index_) mixed_with_ = (mixed_with_ + 1) % static_cast<u32>(all.size());
   Worker& other = *all[mixed_with_];
-  // One of this worker's is about to run, as one of the other's runs.
-  if (&other == this || other.ready_count() >= policy_->size()) return;
-  if (policy::Entry* const entry = policy_->steal(now_)) other.post(static_cast<Task&>(*entry));
+  policy::Entry* const entry =
+      policy_->give(other.progress_.load(std::memory_order_relaxed), other.ready_count(), now_);
+  if (entry != nullptr) other.post(static_cast<Task&>(*entry));
 }
 
 // Gives half of what is ready to a worker that has nothing.

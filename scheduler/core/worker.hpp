@@ -83,10 +83,10 @@ class Worker : public runtime::Worker {
   Clock clock_;
   u64 now_ = 0;
   u64 next_poll_ = 0;
-  u64 next_mix_ = 0;
   u32 mixed_with_ = 0;  // the worker
   std::atomic<u64> alarm_{no_alarm};
   std::atomic<u32> ready_count_{0};
+  std::atomic<u64> progress_{0};                // of the policy
   std::atomic<policy::Node*> posted_{nullptr};  // the last one first, linked by `next`
   std::atomic<bool> parked_{false};
   std::atomic<Worker*> hungry_{nullptr};  // wants some of this one's processes

@@ -9,9 +9,10 @@
 // moved on, and V moves on only when the others have run. Who starts is put one slice above V, and
 // in order: starting ever new processes gains nothing.
 //
-// A machine's share is of all workers: what it ran on others is charged here too, so it gets less
-// here. What others tell late, or what it ran where nobody else wanted to, is at most a debt of a
-// few slices.
+// A machine's share is of all workers: its virtual time is one for all of them, in its Group. Each
+// worker adds what it ran there now and then, and takes over what others added. A worker whose next
+// machine is behind what another worker runs gives a process of it away, see give(). One that has
+// nobody waiting is not behind: its V follows the others'.
 #include <atomic>
 #include <vector>
 
@@ -23,8 +24,10 @@ namespace {
 
 // Nanoseconds that a machine runs on a worker until others hear of it.
 constexpr u64 tell_every = 250'000;
-// Slices that a machine can owe for what it ran elsewhere.
-constexpr u64 most_slices = 4;
+// Slices that a machine that other workers run may be behind V when it comes.
+constexpr u64 most_behind = 4;
+// Slices after which processes of one machine change workers.
+constexpr u64 mix_every = 4;
 
 // One step: the ready nodes of a machine, or the machines that have ready nodes.
 class ShareQueue {
@@ -44,6 +47,10 @@ class ShareQueue {
       node.key = now_;
       node.fraction = 0;
     }
+    owe(node);
+  }
+  // Queues a node before those in order.
+  void owe(Node& node) noexcept {
     node.level = owed_level;
     owed_.push_back(node);
   }
@@ -76,13 +83,6 @@ class ShareQueue {
     remove(node);
     queue(node);
   }
-  // Charges a node that is not queued for what it ran on other workers.
-  void charge_elsewhere(Node& node, u64 ran, u64 slice) noexcept {
-    if (ran == 0) return;
-    const u64 most = std::max(node.key, now_ + ticks(slice * most_slices, node));
-    charge(node, ran, node.inverse);
-    node.key = std::min(node.key, most);
-  }
   // The next to run; it stays queued. Moves V.
   Node* front() noexcept {
     if (Node* const owed = owed_.front()) return owed;
@@ -91,16 +91,18 @@ class ShareQueue {
     return node;
   }
 
+  // Moves V on.
+  void advance(u64 to) noexcept { now_ = std::max(now_, to); }
+  // The virtual time of a slice, at least one tick.
+  static u64 ticks(u64 slice, const Node& node) noexcept {
+    return std::max<u64>(virtual_time(slice, node.inverse) >> fraction_bits, 1);
+  }
+
   // Whether this node, which was picked, ran before those that wait in order.
   static bool ran_as_owed(const Node& node) noexcept { return node.level == owed_level; }
 
  private:
   static constexpr u8 owed_level = 255;
-
-  // The virtual time of a slice, at least one tick.
-  static u64 ticks(u64 slice, const Node& node) noexcept {
-    return std::max<u64>(virtual_time(slice, node.inverse) >> fraction_bits, 1);
-  }
 
   u64 now_ = 0;
   Ring owed_;
@@ -109,9 +111,10 @@ class ShareQueue {
 
 struct Machine : Node {
   ShareQueue entries;
+  u32 count = 0;  // of them
   const Group* group = nullptr;
-  u64 untold = 0;  // ns that it ran here, and are not in group->used yet
-  u64 seen = 0;    // of group->used
+  u64 base = 0;    // group->time when it was last looked at; the key is above it by what ran since
+  u64 untold = 0;  // ns of that
 };
 
 // Tells the queues apart; 0 is none.
@@ -125,12 +128,15 @@ class Fair final : public Policy {
     if (machine == nullptr) machine = std::make_unique<Machine>();
     if (machine->group != &group) {
       machine->group = &group;
-      machine->seen = group.used.load(std::memory_order_relaxed);
+      machine->key = machine->base = group.time.load(std::memory_order_relaxed);
     }
     machine->inverse = inverse_of(std::clamp(group.weight, min_weight, max_weight));
   }
 
-  void remove_group(const Group& group) noexcept override { machines_[group.index].reset(); }
+  void remove_group(const Group& group) noexcept override {
+    if (last_ == machines_[group.index].get()) last_ = nullptr;
+    machines_[group.index].reset();
+  }
 
   void ready(Entry& entry, u64, Wake why) noexcept override {
     Machine& machine = machine_of(entry);
@@ -147,12 +153,10 @@ class Fair final : public Policy {
     }
     entry.queued = true;
     ++size_;
+    ++machine.count;
     if (machine.queued) return;
     machine.queued = true;
-    const u64 used = machine.group->used.load(std::memory_order_relaxed);
-    machines_ready_.charge_elsewhere(machine, used - machine.seen, slice_);
-    machine.seen = used;
-    machines_ready_.wake(machine, slice_);
+    come(machine);
   }
 
   Entry* pick(u64) noexcept override {
@@ -167,17 +171,23 @@ class Fair final : public Policy {
   void account(Entry& entry, u64 ran, Stop why, u64) noexcept override {
     Machine& machine = machine_of(entry);
     machine.untold += ran;
-    if (machine.untold >= tell_every) tell(machine);
-    if (machine.queued) {
+    if (machine.untold >= tell_every) {
+      if (machine.queued) machines_ready_.remove(machine);
+      charge(machine, ran, machine.inverse);
+      tell(machine);
+      if (machine.queued) machines_ready_.resume(machine, slice_);
+    } else if (machine.queued) {
       machines_ready_.charge_queued(machine, ran, slice_);
     } else {
       charge(machine, ran, machine.inverse);
     }
     charge(entry, ran, entry.inverse);
     if (why == Stop::preempted) {
+      last_ = &machine;
       machine.entries.resume(entry, slice_);
       entry.queued = true;
       ++size_;
+      ++machine.count;
       if (!machine.queued) {
         machine.queued = true;
         machines_ready_.resume(machine, slice_);
@@ -196,6 +206,36 @@ class Fair final : public Policy {
 
   void remove(Entry& entry) noexcept override { taken(entry, machine_of(entry)); }
 
+  [[nodiscard]] u64 progress() const noexcept override { return machines_ready_.virtual_now(); }
+
+  Entry* give(u64 progress_there, usize size_there, u64 now) noexcept override {
+    auto* const machine = static_cast<Machine*>(machines_ready_.front());
+    if (machine == nullptr) return nullptr;
+    if (size_ == 1) {
+      if (progress_there > machines_ready_.virtual_now()) {
+        machines_ready_.remove(*machine);
+        raise(*machine, progress_there);
+        machines_ready_.advance(progress_there);
+        machines_ready_.queue(*machine);
+      }
+      return nullptr;
+    }
+    // The first one runs here at once; the one that ran last would wait longest.
+    Machine* const last = last_;
+    if (last == nullptr || !last->queued || (last == machine && last->count == 1)) return nullptr;
+    // Of two single processes the one of less weight goes: the other can use more of a worker.
+    const bool leaves_some = last->count > 1;
+    const bool is_behind = (leaves_some || last->inverse >= machine->inverse) &&
+                           last->key + ShareQueue::ticks(slice_, *last) < progress_there;
+    const bool mixes = leaves_some && now >= next_mix_ && size_there < size_;
+    if (!is_behind && !mixes) return nullptr;
+    if (mixes) next_mix_ = now + mix_every * slice_;
+    auto* const given = static_cast<Entry*>(last->entries.front());
+    taken(*given, *last);
+    remember(*given, *last);
+    return given;
+  }
+
   Entry* steal(u64 now) noexcept override {
     Entry* const entry = pick(now);
     if (entry != nullptr) remember(*entry, machine_of(*entry));
@@ -203,16 +243,45 @@ class Fair final : public Policy {
   }
 
  private:
-  // Tells other workers what a machine ran here, and hears what it ran there.
-  void tell(Machine& machine) noexcept {
-    const u64 before = machine.group->used.fetch_add(machine.untold, std::memory_order_relaxed);
-    const u64 elsewhere = before - machine.seen;
-    machine.seen = before + machine.untold;
+  // Takes over what other workers ran; whether there was something.
+  static bool look(Machine& machine, u64 time) noexcept {
+    const u64 elsewhere = time - machine.base;
+    machine.key += elsewhere;
+    machine.base = time;
+    return elsewhere != 0;
+  }
+  // The same, and adds what ran here. Its key changes: it must not be queued.
+  static void tell(Machine& machine) noexcept {
+    const u64 own = machine.key - machine.base;
+    look(machine, machine.group->time.fetch_add(own, std::memory_order_relaxed));
+    machine.base = machine.key;
     machine.untold = 0;
-    if (elsewhere == 0) return;
-    if (machine.queued) machines_ready_.remove(machine);
-    machines_ready_.charge_elsewhere(machine, elsewhere, slice_);
-    if (machine.queued) machines_ready_.resume(machine, slice_);
+  }
+  // Gives a machine that is not queued at least the virtual time `least`, for all workers.
+  static void raise(Machine& machine, u64 least) noexcept {
+    tell(machine);
+    auto& time = machine.group->time;
+    u64 now = machine.base;
+    while (now < least && !time.compare_exchange_weak(now, least, std::memory_order_relaxed)) {
+    }
+    machine.fraction = 0;
+    machine.key = machine.base = std::max(now, least);
+  }
+
+  // Queues a machine that gets its first ready entry.
+  void come(Machine& machine) noexcept {
+    const bool is_elsewhere = look(machine, machine.group->time.load(std::memory_order_relaxed));
+    const u64 now = machines_ready_.virtual_now();
+    if (machine.key < now) {
+      // Where it runs elsewhere it has not slept, and may be behind.
+      const u64 behind = ShareQueue::ticks(slice_ * most_behind, machine);
+      const u64 least = is_elsewhere ? now - std::min(now, behind) : now;
+      if (machine.key < least) raise(machine, least);
+      if (machine.key < now) return machines_ready_.queue(machine);
+    } else if (machine.key > now && machine.key >= now + ShareQueue::ticks(slice_, machine)) {
+      return machines_ready_.queue(machine);
+    }
+    machines_ready_.owe(machine);
   }
 
   [[nodiscard]] Machine& machine_of(const Entry& entry) const noexcept {
@@ -223,6 +292,7 @@ class Fair final : public Policy {
     machine.entries.remove(entry);
     entry.queued = false;
     --size_;
+    --machine.count;
     if (!machine.entries.empty()) return;
     machine.queued = false;
     machines_ready_.remove(machine);
@@ -235,6 +305,8 @@ class Fair final : public Policy {
   }
 
   ShareQueue machines_ready_;
+  u64 next_mix_ = 0;
+  Machine* last_ = nullptr;  // of the entry that was preempted last
   std::vector<std::unique_ptr<Machine>> machines_;
   const u32 home_ = next_home.fetch_add(1, std::memory_order_relaxed);
 };

@@ -43,8 +43,7 @@ struct Group {
 
   u32 index = 0;  // small: policies keep tables by it
   u32 weight = default_weight;
-  // CPU time of its entries on all workers, ns: what each has told, now and then.
-  mutable std::atomic<u64> used{0};
+  mutable std::atomic<u64> time{0};  // fair: virtual time on all workers, in ticks
 };
 
 // A process, as policies see it: a member of the process record. The owner sets group, weight,
@@ -108,6 +107,15 @@ class Policy {
   // Wake::woken): the one that pick() would give. What it owes goes with it. No account() follows
   // here.
   virtual Entry* steal(u64 now) noexcept { return pick(now); }
+
+  // How far this worker's queue is, in a measure that all of them share; 0: there is none.
+  [[nodiscard]] virtual u64 progress() const noexcept { return 0; }
+  // Takes out an entry that another worker, which is so far and has so many entries ready, had
+  // better run; null: none. As steal(). To be asked every slice or so, when nothing is picked.
+  virtual Entry* give(u64 progress_there, usize size_there, u64 now) noexcept {
+    (void)progress_there, (void)size_there, (void)now;
+    return nullptr;
+  }
 
   [[nodiscard]] usize size() const noexcept { return size_; }
   [[nodiscard]] u64 time_slice() const noexcept { return slice_; }
