@@ -5,9 +5,11 @@ prints lines "NAME NANOSECONDS OPERATIONS". All have one core and one scheduler,
 compared with one. With fewer than 5 rounds the sleepers sleep for 5 s in place of 30.
 """
 
+import json
 import os
 import shutil
 import subprocess
+import time
 
 from bench import BenchError, HERE, HIGHER, SCRATCH
 from groups.wasm import CLANG, WASI_LIBC
@@ -47,6 +49,7 @@ HOGS = ["tight loops", "deep recursion", "1 GiB copies", "giant tables", "messag
         "endless spawning"]
 SLEEPERS, HOG_COUNT = 1000, 4
 LATENESS_MS = {"p50": 0.3, "p99.9": 2}
+SHARES = {"one": 100, "two": 200, "five": 500}  # machines and their weights
 BIG_HOGS, BIG_HOGS_BYTES = "1 GiB copies", 6 << 30  # what four of them need, and some more
 
 
@@ -228,6 +231,61 @@ def sleepers(bench, found):
                        {peer: 1 for peer in PEERS})
 
 
+def machines(atoll, socket):
+    said = subprocess.run([atoll, "machines", "--json", "--socket", socket], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    return {each["name"]: each["cpu"] for each in json.loads(said)}
+
+
+def used(bench, module, workers, seconds, burners):
+    """CPU seconds of machines with the weights SHARES over some time; `burners`: by machine, the
+    arguments of its program."""
+    text = f"workers = {workers}\n"
+    for name, weight in SHARES.items():
+        text += (f'[[machine]]\nname = "{name}"\nmodule = "{module}"\nweight = {weight}\n'
+                 f"arguments = {json.dumps([str(each) for each in burners[name]])}\n")
+    file, socket = SCRATCH / "shares.toml", str(SCRATCH / "shares.sock")
+    file.write_text(text, encoding="utf-8")
+    command = [str(bench.atoll()), "serve", "--socket", socket, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
+        try:
+            for _ in range(100):
+                time.sleep(0.1)
+                if os.path.exists(socket):
+                    break
+            time.sleep(1)
+            begin, before = time.monotonic(), machines(str(bench.atoll()), socket)
+            time.sleep(seconds)
+            after, end = machines(str(bench.atoll()), socket), time.monotonic()
+        finally:
+            server.terminate()
+    return {name: after[name] - before[name] for name in SHARES}, end - begin
+
+
+def shares(bench):
+    seconds = 60 if bench.rounds >= 5 else 8
+    module = bench.assemble((SOURCES / "burn.atoll").relative_to(HERE.parent.parent))
+    busy = {"one": [3], "two": [2], "five": [20]}
+    for workers in (1, 2):
+        if workers > len(os.sched_getaffinity(0)):
+            continue
+        method = f"machines of weights 1:2:5 under `atoll serve`, {workers} workers, {seconds} s"
+        cpu, _ = used(bench, module, workers, seconds, busy)
+        for name, weight in SHARES.items():
+            share = 100 * cpu[name] / sum(cpu.values())
+            due = 100 * weight / sum(SHARES.values())
+            bench.figure(f"share of weight {weight} of 800, {workers} workers", share, "%", method)
+            bench.figure(f"its distance from {due} %, {workers} workers", abs(share - due),
+                         "points", method, target=1)
+    # The machine of weight 5 sleeps: the others have its share.
+    method = f"weights 1:2, and 5 asleep, one worker, {seconds} s"
+    cpu, took = used(bench, module, 1, seconds, {**busy, "five": [1, 1, 1_000_000]})
+    bench.figure("idle share, distance of weight 1 from 33.3 %",
+                 abs(100 * cpu["one"] / sum(cpu.values()) - 100 / 3), "points", method, target=1)
+    bench.figure("idle share, CPU that nobody used", 100 * (1 - sum(cpu.values()) / took), "%",
+                 method, target=1)
+
+
 def run(bench):
     found = runners(bench)
     times(bench, found)
@@ -237,3 +295,4 @@ def run(bench):
     wasm(bench, found)
     pairs(bench, found)
     sleepers(bench, found)
+    shares(bench)
