@@ -412,14 +412,15 @@ std::vector<Machines::Totals> Machines::count() {
     groups = std::max(groups, entry->machine->group().index + 1);
   }
   std::vector<Totals> totals(groups);
-  scheduler_->table().for_each([&](const sched::Task& task) {
-    const u32 group = task.machine->group().index;
-    if (group >= groups) return;
-    const sched::Census held = task.census(false);
-    totals[group].memory += held.memory_bytes + held.stack_bytes + task.mailbox.bytes();
-    totals[group].messages += task.mailbox.messages();
-    totals[group].handles += held.handles + task.mailbox.handles();
-  });
+  for (const auto& [name, entry] : entries_) {
+    Totals& total = totals[entry->machine->group().index];
+    entry->machine->table().for_each([&](const sched::Task& task) {
+      const sched::Census held = task.census(false);
+      total.memory += held.memory_bytes + held.stack_bytes + task.mailbox.bytes();
+      total.messages += task.mailbox.messages();
+      total.handles += held.handles + task.mailbox.handles();
+    });
+  }
   return totals;
 }
 
@@ -480,32 +481,23 @@ base::Result<std::vector<machine::ProcessStatus>> Machines::processes(
   if (!query.machine.empty()) {
     if (const auto entry = find(query.machine); !entry) return entry.error();
   }
-  // Machines in the order of their names, by their groups.
-  std::vector<std::pair<u32, const Entry*>> places;
-  u32 place = 0;
-  for (const auto& [name, entry] : entries_) {
-    const u32 group = entry->machine->group().index;
-    if (places.size() <= group) places.resize(group + 1);
-    const bool is_wanted =
-        (query.machine.empty() || query.machine == name) && name >= query.after_machine;
-    places[group] = {place++, is_wanted ? entry.get() : nullptr};
-  }
+  // Machines in the order of their names, then by pid.
   struct Found {
-    u32 place;
     sched::Pid pid;
     const Entry* entry;
   };
   std::vector<Found> found;
-  scheduler_->table().for_each([&](const sched::Task& task) {
-    const u32 group = task.machine->group().index;
-    if (group >= places.size() || places[group].second == nullptr) return;
-    const Entry* const entry = places[group].second;
-    if (entry->spec.name == query.after_machine && static_cast<i64>(task.pid) <= query.after_pid) {
-      return;
-    }
-    found.push_back({places[group].first, task.pid, entry});
-  });
-  std::ranges::sort(found, {}, [](const Found& each) { return std::pair(each.place, each.pid); });
+  for (const auto& [name, entry] : entries_) {
+    if (found.size() >= query.limit) break;
+    if (!(query.machine.empty() || query.machine == name) || name < query.after_machine) continue;
+    const i64 after = name == query.after_machine ? query.after_pid : -1;
+    const usize first = found.size();
+    entry->machine->table().for_each([&](const sched::Task& task) {
+      if (static_cast<i64>(task.pid) > after) found.push_back({task.pid, entry.get()});
+    });
+    std::ranges::sort(found.begin() + static_cast<std::ptrdiff_t>(first), found.end(), {},
+                      &Found::pid);
+  }
   std::vector<machine::ProcessStatus> result;
   for (const Found& each : found) {
     if (result.size() == query.limit) break;
@@ -717,8 +709,9 @@ base::Result<MachineStatus> Machines::kill(const std::string& name, i64 pid) {
       return base::Error{base::ErrorCode::not_found, name, fmt::format("has no process {}", pid)};
     }
     // It goes at its next safepoint, or when a call comes back that can't be called off.
+    const auto table = entry->machine->shared_table();
     lock.unlock();
-    for (int i = 0; i < 5000 && scheduler_->table().find(number); ++i) pause_shortly();
+    for (int i = 0; i < 5000 && table->find(number); ++i) pause_shortly();
     lock.lock();
     const auto again = find(name);
     if (!again) return again.error();

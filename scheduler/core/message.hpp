@@ -34,6 +34,7 @@ struct Message {
   std::unique_ptr<std::vector<cap::Capability>> handles;
 
   [[nodiscard]] u8* bytes() { return reinterpret_cast<u8*>(this + 1); }
+  [[nodiscard]] const u8* bytes() const { return reinterpret_cast<const u8*>(this + 1); }
   [[nodiscard]] u32 handle_count() const {
     return handles == nullptr ? 0 : static_cast<u32>(handles->size());
   }
@@ -106,6 +107,16 @@ class Mailbox {
   // When nobody appends any more: destroys messages. `budget` counts down; false: it was not
   // enough.
   bool drop(u32& budget);
+
+  // All messages in their order. While nobody sends or receives.
+  template <class Visit>
+  void for_each(const Visit& visit) const {
+    for (const Message* each = first_; each != nullptr; each = each->next) visit(*each);
+    for (const Message* each = arrived_.load(std::memory_order_relaxed); each != nullptr;
+         each = each->next) {
+      visit(*each);
+    }
+  }
 
   // As of now, from any thread.
   [[nodiscard]] u32 messages() const {

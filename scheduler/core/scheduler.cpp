@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #if defined(__linux__)
 #include <sys/prctl.h>
@@ -18,8 +19,6 @@ using base::Error;
 using base::ErrorCode;
 
 // Of one process.
-constexpr usize max_timers = 4096;
-constexpr usize max_names = 4096;
 constexpr usize max_monitors = 1 << 20;
 // That go off between two turns of a worker.
 constexpr u32 most_timers = 1024;
@@ -61,17 +60,8 @@ Scheduler::Scheduler(const Options& options, Run run_process) : run_(run_process
 
 Scheduler::~Scheduler() {
   stopping_.store(true);
-  table_.for_each([&](Task& task) { doom(task, {ExitKind::stopped, 0}); });
-  // Those that wait are woken one by one, as their locks must not be held for that.
   while (!is_empty()) {
-    std::vector<Pid> all;
-    table_.for_each([&](Task& task) { all.push_back(task.pid); });
-    for (const Pid pid : all) {
-      Table::Held held = table_.find(pid);
-      if (!held) continue;
-      doom(*held, {ExitKind::stopped, 0});
-      wake(std::move(held), nullptr);
-    }
+    for (const auto& machine : machines()) kill_all(*machine, {ExitKind::stopped, 0});
     for (const auto& worker : workers_) worker->nudge();
     const timespec while_they_end{0, 1'000'000};
     if (!is_empty()) nanosleep(&while_they_end, nullptr);
@@ -91,6 +81,11 @@ Scheduler::~Scheduler() {
   }
   machines.clear();
   workers_.clear();
+}
+
+std::vector<std::shared_ptr<Machine>> Scheduler::machines() const {
+  const std::lock_guard guard(machines_mutex_);
+  return machines_;
 }
 
 Machine& Scheduler::add_machine(Machine::Options options) {
@@ -196,8 +191,8 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
     task->is_main = what.is_main;
     task->home_worker = here != nullptr ? here : &some_worker();
     if (what.link) task->bound().links.insert(what.parent);
-    if (what.monitor != 0) task->bound().watchers.emplace(what.monitor, what.parent);
-    const Pid pid = table_.add(*task);
+    if (what.monitor != 0) task->bound().watchers.emplace(what.parent, what.monitor);
+    const Pid pid = machine.table().add(*task);
     if (pid == 0) {
       forget();
       return Error{ErrorCode::limit, "", "there are as many processes as there can be"};
@@ -225,19 +220,17 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
   }
 }
 
-Table::Held Scheduler::find(const Machine& machine, Pid pid) {
-  Table::Held held = table_.find(pid);
-  if (held && held->machine != &machine) held.release();
-  return held;
-}
-
 // The process's lock is held. False: it is doomed already.
 bool Scheduler::doom(Task& task, Exit why) {
-  if (task.dying.load(std::memory_order_relaxed)) return false;
+  if (task.dying.load(std::memory_order_relaxed) || task.doom_waits) return false;
+  Machine& machine = *task.machine;
   task.doom = why;
+  if (machine.frozen_.load()) {
+    task.doom_waits = true;
+    return true;
+  }
   task.dying.store(true);
   task.preempt();
-  Machine& machine = *task.machine;
   bool was_held = false;
   {
     const std::lock_guard guard(machine.held_mutex_);
@@ -272,8 +265,7 @@ bool Scheduler::kill(Machine& machine, Pid pid, Exit why, Worker* here) {
 
 void Scheduler::kill_all(Machine& machine, Exit why) {
   std::vector<Pid> all;
-  table_.for_each([&](Task& task) {
-    if (task.machine != &machine) return;
+  machine.table().for_each([&](Task& task) {
     doom(task, why);
     if (task.phase_now() == Task::Phase::waiting) all.push_back(task.pid);
   });
@@ -295,8 +287,8 @@ void Scheduler::pause(Machine& machine) {
   }
   while (true) {
     bool runs = false;
-    table_.for_each([&](Task& task) {
-      if (task.machine != &machine || task.phase_now() != Task::Phase::running) return;
+    machine.table().for_each([&](Task& task) {
+      if (task.phase_now() != Task::Phase::running) return;
       if (task.dying.load(std::memory_order_relaxed)) return;
       runs = true;
       task.preempt();
@@ -317,10 +309,116 @@ void Scheduler::resume(Machine& machine) {
   for (const auto& [pid, task] : held) task->home_worker->post(*task);
 }
 
+// Those that end have no end yet while they tell others of it, when nobody finds them any more.
+bool Scheduler::is_still(const Machine& machine) const {
+  u32 found = 0;
+  bool changes = false;
+  machine.table().for_each([&](const Task& task) {
+    ++found;
+    changes = changes || task.phase_now() == Task::Phase::running || task.dying.load();
+  });
+  return !changes && machine.records_.load() == found;
+}
+
+void Scheduler::freeze(Machine& machine) {
+  while (true) {
+    // Ends are deferred from now on, under the lock of each process.
+    if (is_still(machine)) {
+      machine.frozen_.store(true);
+      if (is_still(machine)) break;
+      thaw(machine);
+    }
+    const timespec soon{0, 100'000};
+    nanosleep(&soon, nullptr);
+  }
+  const std::lock_guard guard(timers_mutex_);
+  for (auto at = timers_.begin(); at != timers_.end();) {
+    const Timer& timer = at->second;
+    if (timer.task->machine != &machine) {
+      ++at;
+      continue;
+    }
+    machine.frozen_timers_.push_back(timer);
+    timers_of_.erase(timer.task);
+    at = timers_.erase(at);
+  }
+}
+
+void Scheduler::thaw(Machine& machine) {
+  {
+    const std::lock_guard guard(timers_mutex_);
+    for (const Timer& timer : machine.frozen_timers_) add_timer(timer);
+    machine.frozen_timers_.clear();
+  }
+  machine.frozen_.store(false);
+  std::vector<std::pair<Pid, Exit>> ends;
+  machine.table().for_each([&](Task& task) {
+    if (std::exchange(task.doom_waits, false)) ends.emplace_back(task.pid, task.doom);
+  });
+  for (const auto& [pid, why] : ends) kill(machine, pid, why);
+}
+
+base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
+  const u32 count = static_cast<u32>(state.tasks.size());
+  if (!machine.is_paused() || machine.records_.load() != 0 || machine.table().is_used()) {
+    return Error{ErrorCode::usage, machine.options_.name, "is not paused, or had processes before"};
+  }
+  if (stopping_.load() || machine.is_ending_.load()) {
+    return Error{ErrorCode::limit, machine.options_.name, "the scheduler stops"};
+  }
+  if (count > machine.options_.max_processes) {
+    return Error{ErrorCode::limit, machine.options_.name,
+                 "may have fewer processes: " + std::to_string(machine.options_.max_processes)};
+  }
+  try {
+    std::vector<Task*> tasks;
+    std::unordered_map<Pid, Task*> held;
+    for (const auto& task : state.tasks) {
+      task->owner = machine.options_.owner;
+      task->group = &machine.group_;
+      task->home_worker = &some_worker();
+      tasks.push_back(task.get());
+      held.emplace(task->pid, task.get());
+    }
+    // All that needs memory comes before the first that others see.
+    const std::lock_guard guard(timers_mutex_);
+    std::map<TimerKey, Timer> timers;
+    std::unordered_map<const Task*, std::map<u64, TimerKey>> timers_of;
+    for (const Timer& timer : state.timers) {
+      const TimerKey key{timer.deadline, ++timer_sequence_};
+      timers.emplace(key, timer);
+      timers_of[timer.task].emplace(timer.id, key);
+      timer.task->has_timers = true;
+    }
+    timers_of_.reserve(timers_of_.size() + timers_of.size());
+    if (!machine.table().restore(state.generations, tasks)) throw std::bad_alloc();
+    timers_.merge(timers);
+    timers_of_.merge(timers_of);
+    if (!timers_.empty()) next_timer_.store(timers_.begin()->first.deadline);
+    machine.next_timer_id_ = state.next_timer_id;
+    {
+      const std::lock_guard names(machine.names_mutex_);
+      machine.names_.swap(state.names);
+    }
+    machine.processes_.fetch_add(count);
+    machine.records_.fetch_add(count);
+    live_.fetch_add(count);
+    machine.cpu_.fetch_add(state.cpu_time);
+    const std::lock_guard holds(machine.held_mutex_);
+    machine.held_.swap(held);
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::limit, machine.options_.name, "the host has no memory for it"};
+  }
+  for (auto& task : state.tasks) (void)task.release();
+  state.tasks.clear();
+  workers_.front()->nudge();
+  return {};
+}
+
 bool Scheduler::bury(Task& task, Exit why, Worker* here) {
   if (!task.has_ended) {
     task.has_ended = true;
-    table_.remove(task.pid);
+    task.machine->table().remove(task.pid);
     // Who hears of its end may start another one in its place.
     task.machine->processes_.fetch_sub(1);
     task.doom = why;
@@ -346,14 +444,12 @@ void Scheduler::forget(Task& task) {
 // Each false: the budget did not last.
 bool Scheduler::drop_timers(const Task& task, u32& budget) {
   const std::lock_guard guard(timers_mutex_);
-  const auto at = timers_of_.find(task.pid);
+  const auto at = timers_of_.find(&task);
   if (at == timers_of_.end()) return true;
-  for (std::vector<u64>& own = at->second; !own.empty(); own.pop_back()) {
+  for (std::map<u64, TimerKey>& own = at->second; !own.empty(); own.erase(own.begin())) {
     if (budget == 0) return false;
     --budget;
-    const auto deadline = timer_deadlines_.find(own.back());
-    timers_.erase({deadline->second, own.back()});
-    timer_deadlines_.erase(deadline);
+    timers_.erase(own.begin()->second);
   }
   timers_of_.erase(at);
   return true;
@@ -385,12 +481,12 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
     const auto [reference, other] = *bound.watching.begin();
     bound.watching.erase(bound.watching.begin());
     const Table::Held held = find(machine, other);
-    if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
+    if (held && held->relations != nullptr) held->relations->watchers.erase({task.pid, reference});
   }
   while (!bound.watchers.empty()) {
     if (budget == 0) return false;
     --budget;
-    const auto [reference, other] = *bound.watchers.begin();
+    const auto [other, reference] = *bound.watchers.begin();
     bound.watchers.erase(bound.watchers.begin());
     Table::Held held = find(machine, other);
     if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
@@ -476,7 +572,7 @@ bool Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why, Worke
 bool Scheduler::link(Task& running, Pid other) {
   if (other == running.pid) return true;
   {
-    const Table::Held own = table_.find(running.pid);
+    const Table::Held own = running.machine->table().find(running.pid);
     own->bound().links.insert(other);
   }
   {
@@ -486,14 +582,14 @@ bool Scheduler::link(Task& running, Pid other) {
       return true;
     }
   }
-  const Table::Held own = table_.find(running.pid);
+  const Table::Held own = running.machine->table().find(running.pid);
   own->bound().links.erase(other);
   return false;
 }
 
 void Scheduler::unlink(Task& running, Pid other) {
   {
-    const Table::Held own = table_.find(running.pid);
+    const Table::Held own = running.machine->table().find(running.pid);
     if (own->relations == nullptr || own->relations->links.erase(other) == 0) return;
   }
   const Table::Held held = find(*running.machine, other);
@@ -502,18 +598,18 @@ void Scheduler::unlink(Task& running, Pid other) {
 
 bool Scheduler::monitor(Task& running, Pid other, u64 reference) {
   {
-    const Table::Held own = table_.find(running.pid);
+    const Table::Held own = running.machine->table().find(running.pid);
     if (own->bound().watching.size() >= max_monitors) return false;
     own->bound().watching.emplace(reference, other);
   }
   {
     const Table::Held held = find(*running.machine, other);
     if (held) {
-      held->bound().watchers.emplace(reference, running.pid);
+      held->bound().watchers.emplace(running.pid, reference);
       return true;
     }
   }
-  Table::Held own = table_.find(running.pid);
+  Table::Held own = running.machine->table().find(running.pid);
   own->bound().watching.erase(reference);
   hear(std::move(own), other, reference, tag_down, {ExitKind::noproc, 0}, nullptr);
   return true;
@@ -522,7 +618,7 @@ bool Scheduler::monitor(Task& running, Pid other, u64 reference) {
 void Scheduler::demonitor(Task& running, u64 reference) {
   Pid other = 0;
   {
-    Table::Held own = table_.find(running.pid);
+    Table::Held own = running.machine->table().find(running.pid);
     if (own->relations != nullptr) {
       const auto at = own->relations->watching.find(reference);
       if (at != own->relations->watching.end()) {
@@ -539,7 +635,7 @@ void Scheduler::demonitor(Task& running, u64 reference) {
     }
   }
   const Table::Held held = find(*running.machine, other);
-  if (held && held->relations != nullptr) held->relations->watchers.erase(reference);
+  if (held && held->relations != nullptr) held->relations->watchers.erase({running.pid, reference});
 }
 
 // --- Names --------------------------------------------------------------------------------
@@ -576,53 +672,53 @@ Pid Scheduler::find(Machine& machine, const std::string& name) {
 
 u64 Scheduler::start_timer(Task& task, u64 deadline, Tag tag, u64 value) {
   const std::lock_guard guard(timers_mutex_);
-  std::vector<u64>& own = timers_of_[task.pid];
+  std::map<u64, TimerKey>& own = timers_of_[&task];
   if (own.size() == max_timers) return 0;
   task.has_timers = true;
-  const u64 id = next_timer_id_++;
-  own.push_back(id);
-  timer_deadlines_.emplace(id, deadline);
-  timers_.emplace(TimerKey{deadline, id}, TimerEntry{task.pid, task.machine, tag, value});
-  if (timers_.begin()->first.id == id) {
-    next_timer_.store(deadline);
-    workers_.front()->nudge();
-  }
+  const u64 id = task.machine->next_timer_id_++;
+  add_timer({&task, deadline, id, tag, value});
   return id;
 }
 
 bool Scheduler::cancel_timer(Task& task, u64 id) {
   const std::lock_guard guard(timers_mutex_);
-  const auto own = timers_of_.find(task.pid);
+  const auto own = timers_of_.find(&task);
   if (own == timers_of_.end()) return false;
-  const auto at = std::find(own->second.begin(), own->second.end(), id);
+  const auto at = own->second.find(id);
   if (at == own->second.end()) return false;
+  timers_.erase(at->second);
   own->second.erase(at);
   if (own->second.empty()) timers_of_.erase(own);
-  timers_.erase({timer_deadlines_.at(id), id});
-  timer_deadlines_.erase(id);
   return true;
 }
 
+// With timers_mutex_ held.
+void Scheduler::add_timer(const Timer& timer) {
+  const TimerKey key{timer.deadline, ++timer_sequence_};
+  timers_of_[timer.task].emplace(timer.id, key);
+  timers_.emplace(key, timer);
+  if (timers_.begin()->first.sequence != key.sequence) return;
+  next_timer_.store(timer.deadline);
+  workers_.front()->nudge();
+}
+
+// A process is there as long as it has timers: it takes them out, under their lock, before it goes.
 void Scheduler::fire_timers(u64 now, Worker* here) {
-  std::unique_lock lock(timers_mutex_);
+  const std::lock_guard guard(timers_mutex_);
   // Where more are due, processes run in between.
   for (u32 left = most_timers; left > 0; --left) {
     if (timers_.empty() || timers_.begin()->first.deadline > now) break;
-    const auto [key, entry] = *timers_.begin();
+    const Timer timer = timers_.begin()->second;
     timers_.erase(timers_.begin());
-    timer_deadlines_.erase(key.id);
-    if (const auto own = timers_of_.find(entry.pid); own != timers_of_.end()) {
-      std::erase(own->second, key.id);
-      if (own->second.empty()) timers_of_.erase(own);
+    const auto own = timers_of_.find(timer.task);
+    own->second.erase(timer.id);
+    if (own->second.empty()) timers_of_.erase(own);
+    if (MessagePtr message{Message::make(sizeof timer.value)}) {
+      std::memcpy(message->bytes(), &timer.value, sizeof timer.value);
+      message->tag = timer.tag;
+      message->sender = timer.task->pid;
+      send(*timer.task->machine, timer.task->pid, message, here);
     }
-    lock.unlock();
-    if (MessagePtr message{Message::make(sizeof entry.value)}) {
-      std::memcpy(message->bytes(), &entry.value, sizeof entry.value);
-      message->tag = entry.tag;
-      message->sender = entry.pid;
-      send(*entry.machine, entry.pid, message, here);
-    }
-    lock.lock();
   }
   next_timer_.store(timers_.empty() ? Task::never : timers_.begin()->first.deadline);
 }

@@ -14,6 +14,15 @@
 
 namespace atollvm::sched {
 
+// A message to a process of this machine at a time.
+struct Timer {
+  Task* task;
+  u64 deadline;  // monotonic ns
+  u64 id;        // another for each of the machine
+  Tag tag;
+  u64 value;
+};
+
 // A tenant: processes that share names, limits and a part of the CPU. Outlives its processes.
 class Machine {
  public:
@@ -42,6 +51,9 @@ class Machine {
   // Keeps a process that is ready, and that nobody queues, until the machine is resumed. False: the
   // machine runs, or the process is to end: its turn has come. A worker's.
   bool hold(Task& task);
+  // Its processes.
+  [[nodiscard]] Table& table() const { return *table_; }
+  [[nodiscard]] const std::shared_ptr<Table>& shared_table() const { return table_; }
   ~Machine();
 
  private:
@@ -51,6 +63,8 @@ class Machine {
 
   Options options_;
   Scheduler& scheduler_;
+  // Also of those who wake a process when the machine may have gone.
+  const std::shared_ptr<Table> table_ = std::make_shared<Table>();
   policy::Group group_;
   std::atomic<u32> processes_{0};
   std::atomic<bool> is_ending_{false};
@@ -61,6 +75,20 @@ class Machine {
   std::atomic<bool> paused_{false};
   std::mutex held_mutex_;  // may be taken under the lock of a process
   std::unordered_map<Pid, Task*> held_;
+  u64 next_timer_id_ = 1;  // under the scheduler's timers_mutex_
+  std::atomic<bool> frozen_{false};
+  std::vector<Timer> frozen_timers_;  // that are kept from going off, in their order
+};
+
+// What a machine is besides its options and the objects of the host: what is written of it, and
+// what it goes on from elsewhere.
+struct MachineState {
+  std::vector<std::unique_ptr<Task>> tasks;  // with their pids; none has an owner or a worker
+  std::vector<u32> generations;              // of the Table; each task's place is among them
+  std::unordered_map<std::string, Pid> names;
+  std::vector<Timer> timers;  // of these tasks, in the order in which they were started
+  u64 next_timer_id = 1;
+  u64 cpu_time = 0;  // ns
 };
 
 // What to start.
@@ -86,6 +114,10 @@ struct Spawn {
 
 class Scheduler {
  public:
+  // Of one process.
+  static constexpr usize max_timers = 4096;
+  static constexpr usize max_names = 4096;
+
   // The tier that runs a process's code, e.g. interp::run.
   using Run = runtime::Outcome (*)(runtime::Process&);
   struct Options {
@@ -118,6 +150,24 @@ class Scheduler {
   // worker.
   void pause(Machine& machine);
   void resume(Machine& machine);
+  // Keeps a paused machine's processes as they are, all of them and all that they are bound to,
+  // until it is thawed: timers go off and processes end then. Only what they wait for may be
+  // noticed. Whoever spawns processes waits for it by himself. Not on a worker, and once at a time.
+  void freeze(Machine& machine);
+  void thaw(Machine& machine);
+  // Of a frozen machine.
+  [[nodiscard]] std::span<const Timer> timers(const Machine& machine) const {
+    return machine.frozen_timers_;
+  }
+  [[nodiscard]] u64 next_timer_id(const Machine& machine) const { return machine.next_timer_id_; }
+  [[nodiscard]] const std::unordered_map<std::string, Pid>& names(const Machine& machine) const {
+    return machine.names_;
+  }
+  // Takes processes into a paused machine that never had any; they go on when it is resumed. Of
+  // `state` all is as adopt() wants it: pids fit the generations, bonds are mutual, names and
+  // timers are those of its tasks. Errors, with nothing changed: usage (not such a machine), limit
+  // (processes of the machine or of all, the host's memory).
+  base::Status adopt(Machine& machine, MachineState& state);
 
   enum class Sent : u8 { yes, no_process, full };
   Sent send(const Machine& machine, Pid to, MessagePtr& message, Worker* here = nullptr);
@@ -133,8 +183,8 @@ class Scheduler {
   bool cancel_timer(Task& task, u64 id);
 
   // --- For running processes and workers.
-  // The process of a machine, held; none where it is another machine's.
-  Table::Held find(const Machine& machine, Pid pid);
+  // A machine's process, held.
+  Table::Held find(const Machine& machine, Pid pid) { return machine.table().find(pid); }
   // Whether a link could be made: both must be there.
   bool link(Task& running, Pid other);
   void unlink(Task& running, Pid other);
@@ -155,7 +205,6 @@ class Scheduler {
   [[nodiscard]] u64 next_timer() const { return next_timer_.load(std::memory_order_relaxed); }
 
   [[nodiscard]] Run run() const { return run_; }
-  [[nodiscard]] Table& table() { return table_; }
   [[nodiscard]] std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
   [[nodiscard]] StressCounts stress_counts() const {
     StressCounts sum;
@@ -170,25 +219,21 @@ class Scheduler {
   friend class Machine;
   struct TimerKey {
     u64 deadline;
-    u64 id;
+    u64 sequence;  // in the order in which they were started
     auto operator<=>(const TimerKey&) const = default;
   };
-  struct TimerEntry {
-    Pid pid;
-    const Machine* machine;
-    Tag tag;
-    u64 value;
-  };
+  [[nodiscard]] std::vector<std::shared_ptr<Machine>> machines() const;
   bool doom(Task& task, Exit why);
+  [[nodiscard]] bool is_still(const Machine& machine) const;
   void signal(Table::Held held, Pid from, Exit why, Worker* here);
   void hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here);
   bool drop_timers(const Task& task, u32& budget);
   bool unbind(Task& task, u32& budget, Worker* here);
+  void add_timer(const Timer& timer);
   void watch_alarms();
   Worker& some_worker();
 
   Run run_;
-  Table table_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
@@ -202,10 +247,9 @@ class Scheduler {
   std::condition_variable emptied_;
 
   std::mutex timers_mutex_;
-  std::map<TimerKey, TimerEntry> timers_;
-  std::unordered_map<u64, u64> timer_deadlines_;  // by id
-  std::unordered_map<Pid, std::vector<u64>> timers_of_;
-  u64 next_timer_id_ = 1;
+  std::map<TimerKey, Timer> timers_;
+  std::unordered_map<const Task*, std::map<u64, TimerKey>> timers_of_;  // by id
+  u64 timer_sequence_ = 0;
   std::atomic<u64> next_timer_{Task::never};
 
   // The alarm clock.

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <cstdlib>
 #include <new>
 
 #include "scheduler/core/task.hpp"
@@ -11,7 +12,6 @@ namespace atollvm::sched {
 namespace {
 
 constexpr u32 none = ~u32{0};
-constexpr u32 last_generation = 0x7fffffff;
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -33,10 +33,27 @@ void SpinLock::wait() noexcept {
   }
 }
 
-Table::Table() : chunks_(new std::atomic<Place*>[max_processes / chunk_size]()) {}
+// Half a megabyte of pointers, of which a machine usually needs one: calloc takes it from the
+// system, which gives no page before it is written.
+Table::Table()
+    : chunks_(static_cast<std::atomic<Place*>*>(
+          std::calloc(max_processes / chunk_size, sizeof(std::atomic<Place*>)))) {
+  static_assert(sizeof(std::atomic<Place*>) == sizeof(Place*));
+  if (chunks_ == nullptr) throw std::bad_alloc();
+}
 
 Table::~Table() {
-  for (u32 i = 0; i < max_processes / chunk_size; ++i) delete[] chunks_[i].load();
+  const u32 count = (used_.load() + chunk_size - 1) / chunk_size;
+  for (u32 i = 0; i < count; ++i) delete[] chunks_[i].load();
+  std::free(chunks_);
+}
+
+bool Table::make_place(u32 index) {
+  std::atomic<Place*>& chunk = chunks_[index >> chunk_bits];
+  if (chunk.load() != nullptr) return true;
+  Place* const places = new (std::nothrow) Place[chunk_size];
+  chunk.store(places, std::memory_order_release);
+  return places != nullptr;
 }
 
 Pid Table::add(Task& task) {
@@ -49,12 +66,7 @@ Pid Table::add(Task& task) {
     } else {
       index = used_.load();
       if (index == max_processes) return 0;
-      std::atomic<Place*>& chunk = chunks_[index >> chunk_bits];
-      if (chunk.load() == nullptr) {
-        Place* const places = new (std::nothrow) Place[chunk_size];
-        if (places == nullptr) return 0;
-        chunk.store(places, std::memory_order_release);
-      }
+      if (!make_place(index)) return 0;
       used_.store(index + 1);
     }
   }
@@ -90,6 +102,33 @@ Table::Held Table::find(Pid pid) {
     return {};
   }
   return {&at, at.task};
+}
+
+std::vector<u32> Table::generations() {
+  const std::lock_guard guard(mutex_);
+  std::vector<u32> all;
+  all.reserve(used_.load());
+  for (u32 index = 0; index < used_.load(); ++index) all.push_back(place(index)->generation);
+  return all;
+}
+
+bool Table::restore(std::span<const u32> generations, std::span<Task* const> tasks) {
+  const std::lock_guard guard(mutex_);
+  const u32 count = static_cast<u32>(generations.size());
+  for (u32 index = 0; index < count; ++index) {
+    if (!make_place(index)) return false;
+    place(index)->generation = generations[index];
+  }
+  for (Task* const task : tasks) place(static_cast<u32>(task->pid))->task = task;
+  // The lowest is given first.
+  for (u32 index = count; index-- > 0;) {
+    Place& at = *place(index);
+    if (at.task != nullptr || at.generation > last_generation) continue;
+    at.next_free = first_free_;
+    first_free_ = index;
+  }
+  used_.store(count, std::memory_order_release);
+  return true;
 }
 
 }  // namespace atollvm::sched

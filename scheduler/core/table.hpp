@@ -1,4 +1,4 @@
-// Where processes are found by their numbers, and the lock of each.
+// Where a machine's processes are found by their numbers, and the lock of each.
 //
 // A process's record may only be touched by the worker that runs it, or by others while they hold
 // the lock of its place: it goes away under that lock.
@@ -7,7 +7,9 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "scheduler/core/message.hpp"
 
@@ -64,9 +66,13 @@ class Table {
   };
 
   static constexpr u32 max_processes = 1u << 26;
+  static constexpr u32 last_generation = 0x7fffffff;
 
+  // Throws std::bad_alloc.
   Table();
   ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
 
   // A number for a process, which becomes its `pid`; 0: there are max_processes, or the host has no
   // memory.
@@ -74,6 +80,15 @@ class Table {
   // From now on nobody finds it. Its lock must not be held.
   void remove(Pid pid);
   Held find(Pid pid);
+  // Whether it has ever had a process.
+  [[nodiscard]] bool is_used() const { return used_.load() != 0; }
+  // How often each place was used, so that numbers given before are not given again. Of a machine
+  // that is frozen.
+  [[nodiscard]] std::vector<u32> generations();
+  // Of a table that has had no process: goes on from another's `generations` (not 0, at most
+  // 2^31), with `tasks` in the places that their pids say, each another. False: the host has no
+  // memory.
+  bool restore(std::span<const u32> generations, std::span<Task* const> tasks);
   // Calls `visit` with each process, held. Those that come or go meanwhile may be left out.
   template <class Visit>
   void for_each(const Visit& visit) {
@@ -87,7 +102,7 @@ class Table {
   }
 
  private:
-  static constexpr u32 chunk_bits = 12;
+  static constexpr u32 chunk_bits = 10;
   static constexpr u32 chunk_size = 1u << chunk_bits;
 
   [[nodiscard]] Place* place(u32 index) {
@@ -95,8 +110,10 @@ class Table {
            (index & (chunk_size - 1));
   }
 
-  std::unique_ptr<std::atomic<Place*>[]> chunks_;
-  std::mutex mutex_;  // of what follows
+  [[nodiscard]] bool make_place(u32 index);
+
+  std::atomic<Place*>* chunks_;  // zero pages of the host until they are used
+  std::mutex mutex_;             // of what follows
   std::atomic<u32> used_{0};
   u32 first_free_ = ~u32{0};
 };

@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "scheduler/core/exit.hpp"
@@ -22,8 +24,8 @@ class Worker;
 // Whom a process is bound to; few have any.
 struct Relations {
   std::unordered_set<Pid> links;
-  std::unordered_map<u64, Pid> watching;  // monitors of its own, by their references
-  std::unordered_map<u64, Pid> watchers;  // others' monitors of it
+  std::unordered_map<u64, Pid> watching;   // monitors of its own, by their references
+  std::set<std::pair<Pid, u64>> watchers;  // others' monitors of it, with their references
   std::unordered_set<std::string> names;
 };
 
@@ -61,6 +63,7 @@ class Task final : public runtime::Process, public policy::Entry {
   // Why it must end; the first reason counts. `dying` is read without the lock.
   Exit doom;
   std::atomic<bool> dying{false};
+  bool doom_waits = false;  // it is to end when its machine is thawed
 
   // --- Of its worker; written before it waits.
   Worker* home_worker = nullptr;  // whose queue it comes back to
@@ -88,7 +91,8 @@ class Task final : public runtime::Process, public policy::Entry {
   };
   std::unique_ptr<Later> later;
 
-  [[nodiscard]] Phase phase_now() const { return phase.load(std::memory_order_relaxed); }
+  // Who sees that it does not run sees what it did.
+  [[nodiscard]] Phase phase_now() const { return phase.load(std::memory_order_acquire); }
   // Whether a message of this tag ends its waiting. Under the lock.
   [[nodiscard]] bool waits_for(Tag tag) const {
     return phase_now() == Phase::waiting && waits_for_message &&

@@ -130,7 +130,7 @@ void Worker::wake_sleepers() {
     Task& task = timers_.pop();
     task.timed = false;
     // If it is not found waiting, whoever woke it posts it here.
-    scheduler_.wake(scheduler_.table().find(task.pid), this);
+    scheduler_.wake(task.machine->table().find(task.pid), this);
   }
 }
 
@@ -183,6 +183,10 @@ void Worker::run_task(Task& task) {
   }
   Outcome outcome{Outcome::Kind::preempted, Trap::unreachable, 0};
   if (!task.dying.load(std::memory_order_relaxed)) {
+    if (task.machine->is_paused()) [[unlikely]] {
+      put_off(task);
+      return;
+    }
     // What was asked of the process before.
     preempt.store(false, std::memory_order_relaxed);
     // Where slices have no end, the rest is looked after all the same.
@@ -236,7 +240,7 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     case Kind::preempted:
       publish_census(task);
       if (stress_ != nullptr && disturb(task, ran)) return;
-      task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+      task.phase.store(Task::Phase::ready, std::memory_order_release);
       policy_->account(task, ran, policy::Stop::preempted, now_);
       return;
     case Kind::rested:
@@ -256,7 +260,7 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     case Kind::finished:
       if (task.later == nullptr) break;
       if (go_on(task)) {
-        task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+        task.phase.store(Task::Phase::ready, std::memory_order_release);
         policy_->account(task, ran, policy::Stop::preempted, now_);
         return;
       }
@@ -276,20 +280,20 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
 }
 
 void Worker::publish_census(Task& task) {
-  const Table::Held held = scheduler_.table().find(task.pid);
+  const Table::Held held = task.machine->table().find(task.pid);
   task.publish_census();
 }
 
 // Of a paused machine: its turn comes when that is resumed.
 void Worker::put_off(Task& task) {
   alarm_.store(no_alarm, std::memory_order_relaxed);
-  task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+  task.phase.store(Task::Phase::ready, std::memory_order_release);
   policy_->account(task, 0, policy::Stop::waits, now_);
   if (!task.machine->hold(task)) policy_->ready(task, now_, policy::Wake::woken);
 }
 
 void Worker::give_way(Task& task, u64 ran) {
-  task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+  task.phase.store(Task::Phase::ready, std::memory_order_release);
   policy_->account(task, ran, policy::Stop::waits, now_);
   policy_->ready(task, now_, policy::Wake::woken);
 }
@@ -314,7 +318,7 @@ bool Worker::disturb(Task& task, u64 ran) {
     case Stress::Turn::moves: {
       if (others.size() < 2) return false;
       stress_->count_move();
-      task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+      task.phase.store(Task::Phase::ready, std::memory_order_release);
       policy_->account(task, ran, policy::Stop::waits, now_);
       others[stress_->other(index_, static_cast<u32>(others.size()))]->post(task);
       return true;
@@ -335,22 +339,24 @@ void Worker::park(Task& task, u64 ran, bool for_completion) {
   if (for_completion) {
     // Its call waits in this worker's loop.
     task.stays = true;
-    task.on_ready(
-        [this, pid = task.pid] { scheduler_.wake(scheduler_.table().find(pid), nullptr); });
+    // Who has it ready may say so when the machine has gone.
+    task.on_ready([this, pid = task.pid, table = task.machine->shared_table()] {
+      scheduler_.wake(table->find(pid), nullptr);
+    });
   } else if (task.deadline != Task::never) {
     timers_.add(task);
     task.timed = true;
     task.stays = true;
   }
   {
-    const Table::Held held = scheduler_.table().find(task.pid);
+    const Table::Held held = task.machine->table().find(task.pid);
     const bool has_come = for_completion ? task.runtime::Process::ready()
                                          : task.waits_for_message && task.mailbox.has_news();
     if (!has_come && !task.dying.load(std::memory_order_relaxed)) {
-      task.phase.store(Task::Phase::waiting, std::memory_order_relaxed);
+      task.phase.store(Task::Phase::waiting, std::memory_order_release);
       return;
     }
-    task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+    task.phase.store(Task::Phase::ready, std::memory_order_release);
   }
   accept(task);
 }

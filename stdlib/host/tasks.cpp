@@ -39,7 +39,7 @@ struct Caller {
 
   [[nodiscard]] sched::Machine& machine() const { return *task.machine; }
   // Its place in the table, held.
-  [[nodiscard]] sched::Table::Held own() const { return scheduler.table().find(task.pid); }
+  [[nodiscard]] sched::Table::Held own() const { return machine().table().find(task.pid); }
 };
 
 template <class T>

@@ -56,6 +56,16 @@ std::variant<Handle, Errno> HandleTable::insert(Capability capability) {
   return slot;
 }
 
+Errno HandleTable::append(Capability capability) {
+  if (capability.object != nullptr && open_ >= limit_) return Errno::mfile;
+  const u32 slot = static_cast<u32>(slots_.size());
+  slots_.push_back(std::move(capability));
+  const bool is_open = slots_.back().object != nullptr;
+  mark(slot, is_open);
+  if (is_open) ++open_;
+  return Errno::success;
+}
+
 Capability* HandleTable::find(Handle handle) {
   if (handle >= slots_.size() || slots_[handle].object == nullptr) return nullptr;
   return &slots_[handle];

@@ -1,6 +1,7 @@
 // A process's handle table: small numbers to capabilities. Belongs to the process's thread.
 #pragma once
 
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -46,6 +47,12 @@ class HandleTable {
   // A new handle to the same object with `rights`, which must be a subset (else notcapable). It is
   // revoked together with the old one. Errors: also badf, mfile.
   std::variant<Handle, Errno> attenuate(Handle handle, Rights rights);
+
+  // By number; null objects are free numbers. All numbers behind are free.
+  [[nodiscard]] std::span<const Capability> slots() const { return slots_; }
+  // Gives the capability the number behind all slots(); a null object leaves it free. Errors: mfile
+  // at the limit.
+  Errno append(Capability capability);
 
   [[nodiscard]] u32 open_count() const { return open_; }
 

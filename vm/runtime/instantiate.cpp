@@ -133,6 +133,11 @@ base::Result<std::unique_ptr<Process>> Process::create(std::shared_ptr<const Pro
 
 base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program,
                                         const Instance* like) {
+  return add(std::move(program), like, true);
+}
+
+base::Result<u32> Process::add(std::shared_ptr<const Program> program, const Instance* like,
+                               bool fills) {
   if (state == State::runnable || state == State::pending) {
     return Error{ErrorCode::usage, "", "a call is under way"};
   }
@@ -165,6 +170,7 @@ base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program,
     ++instance_count_;
     if (index == 0) enter(instance);
     uses_floats_ |= instance.program->uses_floats();
+    if (!fills) return index;
     if (base::Status status = fill(instance); !status) return std::move(status).error();
   } catch (const std::bad_alloc&) {
     if (!allocated) forget();

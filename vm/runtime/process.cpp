@@ -182,7 +182,9 @@ void Process::arm() {
   if (preempt_.load() || at->preempt.load()) at->limit.store(nullptr);
 }
 
-bool Process::ready() const { return again != nullptr || (port_ != nullptr && port_->ready()); }
+bool Process::ready() const {
+  return ends != Ends::completion || (port_ != nullptr && port_->ready());
+}
 void Process::on_ready(std::function<void()> wake) { port().on_ready(std::move(wake)); }
 
 void Process::add_fuel(u64 amount) {
@@ -205,6 +207,8 @@ bool Process::ensure_stack(u64 needed) {
     std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
     if (larger == nullptr) return false;
     if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
+    // What a guest leaves undefined goes into snapshots: nothing of the host's must be there.
+    std::fill(larger.get() + stack_capacity_, larger.get() + capacity, Slot{0});
     stack_ = std::move(larger);
     stack_capacity_ = capacity;
   }
@@ -241,9 +245,29 @@ HostResult Process::call_host(const FunctionTarget& target, Slot* window) {
   HostContext context(*this, window);
   const HostResult result = function.takes_handle ? call_with_handle(function, context)
                                                   : guarded_call(context, function.call);
-  if (result.status == HostResult::Status::waiting) [[unlikely]]
-    again = &function;
+  if (result.status == HostResult::Status::waiting || result.status == HostResult::Status::pending)
+      [[unlikely]] {
+    parked_in = &function;
+    ends = result.status == HostResult::Status::waiting ? Ends::again : Ends::completion;
+  }
   return result;
+}
+
+// As the function would: an errno in its first result. One that has no room for that, traps.
+HostResult Process::cancel(Slot* window) const {
+  const auto& results = parked_in->type.results;
+  std::fill_n(window, parked_in->type.result_slots(), 0);
+  if (results.empty()) return HostResult::value();
+  const i64 error = static_cast<i64>(cap::Errno::canceled);
+  const i64 value = parked_in->errors == ErrorSign::positive ? error : -error;
+  if (results[0] == mod::ValType::i32) {
+    window[0] = static_cast<u32>(value);
+  } else if (results[0] == mod::ValType::i64) {
+    window[0] = static_cast<u64>(value);
+  } else {
+    return HostResult::trapped(Trap::host_error);
+  }
+  return HostResult::value();
 }
 
 HostResult Process::call_with_handle(const HostFunction& function, HostContext& context) {
@@ -259,9 +283,13 @@ HostResult Process::call_with_handle(const HostFunction& function, HostContext& 
 }
 
 HostResult Process::complete(Slot* window) {
-  if (again != nullptr) {
-    const HostFunction* const function = std::exchange(again, nullptr);
-    return call_host({function, host_caller, 0}, window);
+  switch (std::exchange(ends, Ends::completion)) {
+    case Ends::completion:
+      break;
+    case Ends::again:
+      return call_host({parked_in, host_caller, 0}, window);
+    case Ends::canceled:
+      return cancel(window);
   }
   std::optional<Finish> finish = port().take();
   if (!finish) return HostResult::pending();
@@ -291,7 +319,7 @@ bool Process::reserve_table(Table& table, u64 delta) {
 
 Outcome Process::stop(Trap why) {
   if (port_ != nullptr) port_->abandon();
-  again = nullptr;
+  ends = Ends::completion;
   state = State::done;
   return {Outcome::Kind::trapped, why, 0};
 }

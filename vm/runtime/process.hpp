@@ -294,8 +294,11 @@ class Process {
   // window is the frame, and completing it returns from the frame).
   enum class Parked : u8 { no, call, tail_call };
   Parked parked = Parked::no;
-  // Of a parked call that is to be made anew: the function. Null: it waits for a completion.
-  const HostFunction* again = nullptr;
+  // What ends a parked call: its completion; being made anew; or at once, the error `canceled`.
+  enum class Ends : u8 { completion, again, canceled };
+  Ends ends = Ends::completion;
+  // Of a parked call: the function.
+  const HostFunction* parked_in = nullptr;
   // The instance whose import the last host call was: its memory 0 is what the host function sees.
   Instance* host_caller = nullptr;
 
@@ -319,7 +322,7 @@ class Process {
   [[nodiscard]] std::optional<FunctionTarget> find_function(u64 reference);
   // Runs the gate, then the host's function, with its window at `window`.
   HostResult call_host(const FunctionTarget& target, Slot* window);
-  // For a parked process that is ready: runs the Finish, or the call anew.
+  // For a parked process that is ready: ends the call as `ends` says.
   HostResult complete(Slot* window);
   i64 grow_memory(Memory& memory, u64 delta_pages);
   // Room for `delta` more elements, within the table's maximum and the limits; false if refused.
@@ -327,14 +330,17 @@ class Process {
 
  private:
   friend class HostContext;
+  friend class ProcessParts;
   class Linker;
   HostResult call_with_handle(const HostFunction& function, HostContext& context);
+  HostResult cancel(Slot* window) const;
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
   void arm();
   void drop_spare();
   [[nodiscard]] Slot* stack_end() const { return stack_.get() + stack_capacity_; }
-  // The parts of add_instance: what can be undone, and what can't.
+  base::Result<u32> add(std::shared_ptr<const Program> program, const Instance* like, bool fills);
+  // The parts of add: what can be undone, and what can't.
   base::Status allocate(Instance& instance, const Instance* like);
   base::Status link(Instance& instance);
   base::Status fill(Instance& instance);
