@@ -86,10 +86,8 @@ u64 check_stack(const StoppedCall& call, const std::vector<const CodeMap*>& code
     if (bulk == nullptr && (call.bulk != 0 || call.paid)) {
       return refuse(fp, "a bulk operation is under way where there is none");
     }
-    // New elements of a table that did not grow are nowhere.
-    if (call.bulk != 0 &&
-        (isa::op_of(*bulk) == Op::table_grow || fp + count_slot >= call.slots.size() ||
-         call.bulk >= static_cast<u32>(call.slots[fp + count_slot]))) {
+    if (call.bulk != 0 && (fp + count_slot >= call.slots.size() ||
+                           call.bulk >= static_cast<u32>(call.slots[fp + count_slot]))) {
       return refuse(fp, "more of a bulk operation is done than there is");
     }
   } else {

@@ -61,6 +61,7 @@ class MachineReader {
   void read_table(Task& task, runtime::Table& table);
   void read_memory(Task& task, runtime::Memory& memory);
   void read_call(Task& task, u8 flags);
+  void refill_table(Task& task, const StoppedCall& call);
   cap::Capability read_capability(u32 number);
   void read_handles(Task& task);
   void read_messages(Task& task);
@@ -396,6 +397,7 @@ void MachineReader::read_call(Task& task, u8 flags) {
   task.enter(task.instance(call.instance));
   if (!is_pending) {
     task.state = Process::State::runnable;
+    if (call.bulk != 0) refill_table(task, call);
     return;
   }
   task.state = Process::State::pending;
@@ -403,6 +405,20 @@ void MachineReader::read_call(Task& task, u8 flags) {
   task.ends = is_canceled ? Process::Ends::canceled : Process::Ends::again;
   task.host_caller = &task.instance(host_caller);
   ++(is_canceled ? summary_.canceled_calls : summary_.restarted_calls);
+}
+
+// What a table that is being made larger has behind its end is not in the image: it is all one.
+void MachineReader::refill_table(Task& task, const StoppedCall& call) {
+  const isa::Word* const word = task.current().program->code() + call.pc;
+  if (isa::op_of(*word) != isa::Op::table_grow) return;
+  runtime::Table& table =
+      *task.current().tables[static_cast<u16>(isa::read_field(word, isa::Field::e0))];
+  const Slot* const frame = call.slots.data() + call.fp;
+  if (!take_memory(call.bulk * sizeof(u64))) return;
+  if (!task.reserve_table(table, static_cast<u32>(frame[isa::field_c(*word)]))) {
+    return from_.fail(ErrorCode::limit, "a table above its limit");
+  }
+  std::fill_n(table.elements.data() + table.elements.size(), call.bulk, frame[isa::field_b(*word)]);
 }
 
 // --- Handles and messages -----------------------------------------------------------------

@@ -239,10 +239,7 @@ void MachineWriter::write_call(Task& task) {
   to_.number(is_pending ? task.host_caller->index : none);
   to_.number(saved.fp);
   to_.number(saved.pc);
-  // Growing a table begins anew: what is behind its end is not written.
-  const isa::Word word = is_pending ? 0 : task.current().program->code()[saved.pc];
-  const bool begins_anew = !is_pending && isa::op_of(word) == isa::Op::table_grow;
-  to_.number(begins_anew ? u64{0} : saved.bulk);
+  to_.number(saved.bulk);
   const u64 slots = used_slots(*task.current().program, task);
   to_.number(slots);
   to_.slots({task.stack(), slots});

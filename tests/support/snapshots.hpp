@@ -54,7 +54,9 @@ class Guests {
     options.on_end = [this](sched::Task& task, const runtime::Outcome&, sched::Exit why) {
       const std::lock_guard guard(mutex_);
       ends_[task.pid] = why;
-      if (task.is_main) main_ = why;
+      if (!task.is_main) return;
+      main_ = why;
+      main_fuel_ = task.fuel();
     };
     machine_ = &scheduler_.add_machine(options);
   }
@@ -105,6 +107,11 @@ class Guests {
     const std::lock_guard guard(mutex_);
     return main_;
   }
+  // That it had left then.
+  i64 main_fuel() {
+    const std::lock_guard guard(mutex_);
+    return main_fuel_;
+  }
   void wait_until_empty() {
     while (!machine_->is_empty()) nap_shortly();
   }
@@ -115,6 +122,7 @@ class Guests {
   std::mutex mutex_;
   std::map<sched::Pid, sched::Exit> ends_;
   std::optional<sched::Exit> main_;
+  i64 main_fuel_ = 0;
   sched::Scheduler scheduler_;
   sched::Machine* machine_ = nullptr;
 };

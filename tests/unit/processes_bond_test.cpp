@@ -399,3 +399,47 @@ export func main() -> i32 {
 }
 )");
 }
+
+// The first monitor of each has the same number.
+TEST_CASE("processes: several processes watch one, and each is told") {
+  check_guest(R"(
+data waits_name = "waits"
+data watches_name = "watches"
+reserve how sizeof(SpawnOptions) align 8
+reserve cell 16 align 8
+export func waits() { call is(50, (call receive(1, 0, 0, -1, 0)), 0); ret }
+export func watches(other: i64, parent: i64) {
+    call is64(51, (call process_monitor(other)), 1)
+    i64.store [cell], other
+    call is(52, (call process_send(parent, 2, cell, 8)), 0)
+    call is_end(53, TAG_DOWN, other, EXIT_NORMAL, 0)
+    call is(54, (call process_send(parent, 3, cell, 8)), 0)
+    ret
+}
+// Its monitor goes with it; those of the others stay.
+export func looks_away(other: i64, parent: i64) {
+    call is64(55, (call process_monitor(other)), 1)
+    call is(56, (call process_send(parent, 2, cell, 8)), 0)
+    ret
+}
+data looks_away_name = "looks_away"
+export func main() -> i32 {
+    var one: i64, brief: i64
+    call start(waits_name, len(waits_name), 0, 0, 0) -> one
+    i64.store [cell], one
+    i64.store [cell + 8], (call process_self())
+    for i: i32 in 0 .. 3 {
+        if i64.lt_s (call start(watches_name, len(watches_name), cell, 2, 0)), 0 { ret 2 }
+    }
+    for i: i32 in 0 .. 3 { call is(3, (call receive(2, cell, 16, -1, 0)), 8) }
+    i64.store [cell], one
+    i32.store [how + SpawnOptions.flags], SPAWN_MONITOR
+    call start(looks_away_name, len(looks_away_name), cell, 2, how) -> brief
+    call is(4, (call receive(2, cell, 16, -1, 0)), 8)
+    call is_end(5, TAG_DOWN, brief, EXIT_NORMAL, 0)
+    call is(6, (call process_send(one, 1, 0, 0)), 0)
+    for i: i32 in 0 .. 3 { call is(7, (call receive(3, cell, 16, 30_000_000_000, 0)), 8) }
+    ret 0
+}
+)");
+}

@@ -10,7 +10,7 @@
 
 using namespace atollvm;
 using namespace atollvm::test;
-using base::ErrorCode;
+using Code = base::ErrorCode;
 
 namespace {
 
@@ -159,39 +159,39 @@ TEST_CASE("snapshot: what is more than the machine may have is refused") {
     Victims victims;
     change(victims.bounds());
     const base::Status status = victims.try_image(image);
-    return status.ok() ? ErrorCode::usage : status.error().code;
+    return status.ok() ? Code::usage : status.error().code;
   };
-  CHECK(code_with([](auto&) {}) == ErrorCode::usage);
+  CHECK(code_with([](auto&) {}) == Code::usage);
   using Bounds = snapshot::Bounds;
-  CHECK(code_with([](Bounds& bounds) { bounds.process.memory_bytes = 16; }) == ErrorCode::limit);
-  CHECK(code_with([](Bounds& bounds) { bounds.memory_bytes = 4096; }) == ErrorCode::limit);
-  CHECK(code_with([](Bounds& bounds) { bounds.process.table_elements = 0; }) == ErrorCode::limit);
-  CHECK(code_with([](Bounds& bounds) { bounds.process.stack_bytes = 160; }) == ErrorCode::limit);
-  CHECK(code_with([](Bounds& bounds) { bounds.process.fuel = 1000; }) == ErrorCode::limit);
-  CHECK(code_with([](Bounds& bounds) { bounds.mailbox_messages = 0; }) == ErrorCode::limit);
-  CHECK(code_with([](Bounds& bounds) { bounds.mailbox_bytes = 10; }) == ErrorCode::limit);
+  CHECK(code_with([](Bounds& bounds) { bounds.process.memory_bytes = 16; }) == Code::limit);
+  CHECK(code_with([](Bounds& bounds) { bounds.memory_bytes = 500; }) == Code::limit);
+  CHECK(code_with([](Bounds& bounds) { bounds.process.table_elements = 0; }) == Code::limit);
+  CHECK(code_with([](Bounds& bounds) { bounds.process.stack_bytes = 160; }) == Code::limit);
+  CHECK(code_with([](Bounds& bounds) { bounds.process.fuel = 1000; }) == Code::limit);
+  CHECK(code_with([](Bounds& bounds) { bounds.mailbox_messages = 0; }) == Code::limit);
+  CHECK(code_with([](Bounds& bounds) { bounds.mailbox_bytes = 10; }) == Code::limit);
 }
 
 TEST_CASE("snapshot: what is no image, or of another version, says so") {
   std::string image = image_of_guests();
   Victims victims;
-  CHECK(victims.try_image("this is a text").error().code == ErrorCode::malformed);
+  CHECK(victims.try_image("this is a text").error().code == Code::malformed);
   image[4] = 2;
-  CHECK(victims.try_image(image).error().code == ErrorCode::unsupported);
+  CHECK(victims.try_image(image).error().code == Code::unsupported);
 }
 
 TEST_CASE("snapshot: a machine that has or had processes takes no image in") {
   const std::string image = image_of_guests();
   Guests guests;
   REQUIRE(guests.read(image).ok());
-  CHECK(guests.read(image).error().code == ErrorCode::usage);
+  CHECK(guests.read(image).error().code == Code::usage);
   Guests running;
   BytesSource source(image);
   snapshot::NoObjects none;
   CHECK(snapshot::read(running.scheduler(), running.machine(), none, {}, source).error().code ==
-        ErrorCode::usage);
+        Code::usage);
   std::string text;
-  CHECK(running.write(text).error().code == ErrorCode::usage);
+  CHECK(running.write(text).error().code == Code::usage);
 }
 
 // Stacks of a small program, each wrong in another way.
@@ -206,7 +206,8 @@ func inner(n: i32) -> i32 {
 }
 func pair() -> i32, i32 { ret 1, 2 }
 export func main() -> i32 {
-    call pair() -> _, _
+    var a: i32, b: i32
+    call pair() -> a, b
     ret (call inner(50))
 }
 )");

@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "atoll/embed/impl.hpp"
+#include "stdlib/host/stream.hpp"
 #include "tests/support/snapshots.hpp"
 #include "tests/unit/processes.hpp"
 
@@ -66,9 +67,65 @@ void go_step_by_step(const std::string& body, sched::Spawn spawn = {}) {
   CHECK(end.kind == ExitKind::normal);
   CHECK(end.code == 0);
   CHECK(count > 3);
-  MESSAGE(count << " safepoints");
+  const i64 fuel = guests->main_fuel();
   guests.reset();
   steps = 0;
+  if (!spawn.limits.fuel) return;
+  Guests undisturbed;
+  REQUIRE(undisturbed.start(program_of(body), spawn) != 0);
+  undisturbed.wait_for_main();
+  CHECK(undisturbed.main_fuel() == fuel);
+}
+
+sched::Spawn with_fuel() {
+  sched::Spawn spawn;
+  spawn.limits.fuel = 100'000'000;
+  return spawn;
+}
+
+// Objects that both machines have.
+struct SharedObjects final : snapshot::Objects {
+  std::vector<std::shared_ptr<cap::Object>> all;
+  std::optional<std::string> describe(const std::shared_ptr<cap::Object>& object) override {
+    for (usize i = 0; i < all.size(); ++i) {
+      if (all[i] == object) return std::string(1, static_cast<char>(i));
+    }
+    return std::nullopt;
+  }
+  std::shared_ptr<cap::Object> restore(cap::Kind kind, std::string_view description,
+                                       cap::Rights& rights) override {
+    const usize number = description.size() == 1 ? static_cast<usize>(description[0]) : all.size();
+    if (number >= all.size() || all[number]->kind() != kind) return nullptr;
+    rights &= ~cap::right_stat;
+    return all[number];
+  }
+  std::string describe(const cap::Facet&) override { return {}; }
+  bool restore(std::string_view, cap::Capability&) override { return false; }
+};
+
+// Takes a machine from one scheduler to another.
+std::unique_ptr<Guests> move(Guests& from, snapshot::Objects& objects, snapshot::Summary& summary) {
+  from.pause();
+  std::string image;
+  const auto written = from.write(image, objects);
+  REQUIRE_MESSAGE(written.ok(), written.error().text());
+  auto to = std::make_unique<Guests>(2);
+  const auto read = to->read(image, objects);
+  REQUIRE_MESSAGE(read.ok(), read.error().text());
+  CHECK(read->processes == written->processes);
+  CHECK(read->handles == written->handles);
+  CHECK(read->lost_handles == written->lost_handles);
+  CHECK(read->canceled_calls == written->canceled_calls);
+  summary = *read;
+  return to;
+}
+
+void wait_for_handles(Guests& guests, u64 pid, u32 count) {
+  while (true) {
+    const auto held = guests.scheduler().find(guests.machine(), pid);
+    REQUIRE(held);
+    if (held->phase_now() == sched::Task::Phase::waiting && held->open_handles() == count) return;
+  }
 }
 
 }  // namespace
@@ -98,7 +155,8 @@ export func main() -> i32 {
     call is64(5, (global.get total), 7)
     ret 0
 }
-)");
+)",
+                  with_fuel());
 }
 
 TEST_CASE("snapshot: bulk operations go on in their middle") {
@@ -119,16 +177,23 @@ export func main() -> i32 {
     memory.copy 10, 1_500_000, 3_500_000
     call is(6, (i32.load8_u [10]), 1)
     call is(7, (i32.load8_u [3_500_009]), 2)
-    var old: i32
-    table.grow t, (ref.null func), 600_000 -> old
+    var old: i32, some: funcref, is_null: i32
+    table.grow old, t, some, 600_000
     call is(8, old, 0)
-    table.fill t, 3, (ref.func main), 400_000
-    call is(9, (table.size t), 600_000)
-    call is(10, (ref.is_null (table.get t, 400_002)), 0)
-    call is(11, (ref.is_null (table.get t, 400_003)), 1)
+    ref.func some, main
+    table.fill t, 3, some, 400_000
+    table.size old, t
+    call is(9, old, 600_000)
+    table.get some, t, 400_002
+    ref.is_null is_null, some
+    call is(10, is_null, 0)
+    table.get some, t, 400_003
+    ref.is_null is_null, some
+    call is(11, is_null, 1)
     ret 0
 }
-)");
+)",
+                  with_fuel());
 }
 
 TEST_CASE("snapshot: messages, bonds, names and timers survive every safepoint") {
@@ -190,4 +255,168 @@ export func main() -> i32 {
     ret 0
 }
 )");
+}
+
+TEST_CASE("snapshot: a read that waits is canceled, and a lost handle gives errors") {
+  Pipe pipe;
+  Guests guests;
+  sched::Spawn spawn;
+  spawn.handles.push_back({host::make_stream(pipe.ends[0]), cap::rights_all});
+  const sched::Pid main = guests.start(program_of(R"(
+reserve buffer 64 align 8
+export func main() -> i32 {
+    call is(1, (call read(0, buffer, 64)), -E_CANCELED)
+    call is(2, (call read(0, buffer, 64)), -E_BADF)
+    call is(3, (call stat(0, buffer)), -E_BADF)
+    call is(4, (call handle_attenuate(0, RIGHT_READ)), 1)
+    call is(5, (call close(0)), 0)
+    call is(6, (call close(0)), -E_BADF)
+    ret 0
+}
+)"),
+                                       spawn);
+  REQUIRE(main != 0);
+  wait_for_handles(guests, main, 1);
+  snapshot::NoObjects none;
+  snapshot::Summary summary;
+  const auto moved = move(guests, none, summary);
+  CHECK(summary.main == main);
+  CHECK(summary.handles == 1);
+  CHECK(summary.lost_handles == 1);
+  CHECK(summary.canceled_calls == 1);
+  moved->resume();
+  CHECK(moved->wait_for_main().code == 0);
+  // The first one still waits.
+  guests.resume();
+  CHECK_FALSE(guests.main_end());
+}
+
+TEST_CASE("snapshot: what handles share is shared, also in messages; rights only shrink") {
+  Pipe output;
+  SharedObjects objects;
+  objects.all.push_back(host::make_stream(output.ends[1]));
+  Guests guests;
+  sched::Spawn spawn;
+  spawn.handles.resize(6);
+  for (const usize number : {0u, 2u, 5u}) {
+    spawn.handles[number] = {objects.all[0], cap::right_write | cap::right_read | cap::right_stat};
+  }
+  spawn.handles[5].revoked = std::make_shared<const bool>(true);
+  const sched::Pid main = guests.start(program_of(R"(
+reserve buffer 64 align 8
+reserve info sizeof(MessageInfo) align 8
+data text = "hello"
+export func main() -> i32 {
+    // One goes to itself.
+    i32.store [buffer], 2
+    call is(1, (call process_send_handles((call process_self()), 4, text, 5, buffer, 1)), 0)
+    call is(2, (call receive(9, 0, 0, 100_000_000, 0)), -E_TIMEDOUT)
+    call is(3, (call handle_rights(0)), RIGHT_WRITE | RIGHT_READ)
+    call is(4, (call handle_rights(2)), -E_BADF)
+    call is(5, (call write(5, text, 5)), -E_NOTCAPABLE)
+    call is(6, (call receive(4, buffer, 64, 0, info)), 5)
+    var h: i32
+    i32.load h, [info + MessageInfo.handle0]
+    call is(7, (call handle_rights(h)), RIGHT_WRITE | RIGHT_READ)
+    call is(8, (call write(h, text, 5)), 5)
+    call is(9, (call write(0, text, 5)), 5)
+    ret 0
+}
+)"),
+                                       spawn);
+  REQUIRE(main != 0);
+  wait_for_handles(guests, main, 2);
+  snapshot::Summary summary;
+  const auto moved = move(guests, objects, summary);
+  CHECK(summary.handles == 3);
+  CHECK(summary.messages == 1);
+  CHECK(summary.lost_handles == 0);
+  moved->resume();
+  CHECK(moved->wait_for_main().code == 0);
+  CHECK(output.text() == "hellohello");
+}
+
+TEST_CASE("snapshot: ten thousand processes go on elsewhere") {
+  Guests guests(2);
+  const sched::Pid main = guests.start(program_of(R"(
+data child_name = "child"
+reserve cell 16 align 8
+const children = 10_000
+export func child(parent: i64, number: i64) {
+    call is(1, (call receive(1, cell, 16, -1, 0)), 8)
+    i64.store [cell], (i64.add (i64.load [cell]), number)
+    call is(2, (call process_send(parent, 2, cell, 8)), 0)
+    ret
+}
+export func main() -> i32 {
+    var sum: i64, first: i64, last: i64
+    i64.store [cell], (call process_self())
+    for i: i64 in 0 .. children {
+        i64.store [cell + 8], i
+        call start(child_name, len(child_name), cell, 2, 0) -> last
+        if i64.lt_s last, 0 { ret 3 }
+        if i64.eqz first { i64.add first, last, 0 }
+    }
+    call nap(200)
+    i64.store [cell], 5
+    // Their numbers follow each other.
+    i64.add last, last, 1
+    for pid: i64 in first .. last { call is(4, (call process_send(pid, 1, cell, 8)), 0) }
+    for i: i64 in 0 .. children {
+        call is(5, (call receive(2, cell, 16, 60_000_000_000, 0)), 8)
+        i64.add sum, sum, (i64.load [cell])
+    }
+    call is64(6, sum, 50_045_000)
+    ret 0
+}
+)"));
+  REQUIRE(main != 0);
+  while (guests.machine().processes() != 10'001) nap_shortly();
+  snapshot::NoObjects none;
+  snapshot::Summary summary;
+  const auto moved = move(guests, none, summary);
+  CHECK(summary.processes == 10'001);
+  guests.scheduler().kill_all(guests.machine(), {ExitKind::killed, 0});
+  moved->resume();
+  CHECK(moved->wait_for_main().code == 0);
+  moved->wait_until_empty();
+}
+
+TEST_CASE("snapshot: numbers of processes are the machine's own, and are not used again") {
+  Guests first;
+  Guests second;
+  const auto program = program_of(R"(
+reserve cell 8 align 8
+export func main() -> i32 { ret (call receive(1, cell, 8, -1, 0)) }
+)");
+  const sched::Pid one = first.start(program);
+  CHECK(second.start(program) == one);
+  // A number that was used before the snapshot is used up after it.
+  const sched::Pid gone = first.start(program);
+  first.scheduler().kill(first.machine(), gone, {ExitKind::killed, 0});
+  while (first.machine().processes() != 1) nap_shortly();
+  snapshot::NoObjects none;
+  snapshot::Summary summary;
+  const auto moved = move(first, none, summary);
+  CHECK(summary.processes == 1);
+  CHECK(summary.main == one);
+  CHECK(moved->start(program) == gone + (u64{1} << 32));
+  moved->resume();
+}
+
+TEST_CASE("snapshot: what ends while a snapshot is written ends after it") {
+  Guests guests;
+  const sched::Pid main = guests.start(program_of(R"(
+export func main() -> i32 {
+    loop { call process_yield() }
+}
+)"));
+  guests.pause();
+  guests.scheduler().freeze(guests.machine());
+  CHECK(guests.scheduler().kill(guests.machine(), main, {ExitKind::killed, 0}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK_FALSE(guests.main_end());
+  CHECK(guests.machine().processes() == 1);
+  guests.scheduler().thaw(guests.machine());
+  CHECK(guests.wait_for_main().kind == ExitKind::killed);
 }

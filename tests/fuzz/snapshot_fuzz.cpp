@@ -1,0 +1,58 @@
+// Any bytes are refused as an image, or make a machine that runs within its limits and can be
+// written again.
+#include <cstdlib>
+
+#include "tests/support/snapshots.hpp"
+
+using namespace atollvm;
+using namespace atollvm::test;
+
+namespace {
+
+struct World {
+  World() : functions(host::functions(environment)), scheduler({.workers = 1}, interp::run) {}
+  host::Environment environment;
+  std::vector<runtime::HostFunction> functions;
+  sched::Scheduler scheduler;
+};
+
+snapshot::Bounds tight() {
+  snapshot::Bounds bounds;
+  bounds.process.memory_bytes = 4 << 20;
+  bounds.process.stack_bytes = 1 << 16;
+  bounds.process.table_elements = 10'000;
+  bounds.process.handles = 64;
+  bounds.cpu_limit = 1'000'000;
+  bounds.memory_bytes = 16 << 20;
+  bounds.handles = 100;
+  return bounds;
+}
+
+struct Nothing final : snapshot::Sink {
+  base::Status write(std::span<const u8>) override { return {}; }
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
+  static World world;
+  sched::Machine::Options options;
+  options.name = "m";
+  options.max_processes = 20;
+  options.host = world.functions;
+  sched::Machine& machine = world.scheduler.add_machine(options);
+  world.scheduler.pause(machine);
+  BytesSource source({reinterpret_cast<const char*>(data), size});
+  snapshot::NoObjects none;
+  const auto read = snapshot::read(world.scheduler, machine, none, tight(), source);
+  if (!read && !machine.is_empty()) std::abort();
+  if (read) {
+    Nothing sink;
+    const auto written = snapshot::write(world.scheduler, machine, none, sink);
+    if (!written || written->processes != read->processes) std::abort();
+    world.scheduler.resume(machine);
+    for (int i = 0; i < 10 && !machine.is_empty(); ++i) nap_shortly();
+  }
+  world.scheduler.remove_machine(machine);
+  return 0;
+}
