@@ -202,7 +202,6 @@ base::Result<std::shared_ptr<Machines::Entry>> Machines::bring_back(
   entry->stages = find_stages(*entry->program, std::nullopt);
   entry->root = summary->main;
   entry->state = MachineState::paused;
-  entry->machine->charge(record.cpu);
   entry->fuel_left = std::min(record.fuel_left, spec.limits.fuel);
   entry->restart_count = record.restarts;
   entry->restarts.go_on(record.restart_ages, loop::monotonic_ns());
