@@ -317,6 +317,38 @@ export func main() -> i32 {
   CHECK(refused([&](Call& call) {
     call.slots[window] = frame_header(1, runtime::marker_slots, FrameKind::instance);
   }));
+  // Markers of a call into another instance.
+  const std::vector<const snapshot::CodeMap*> two{&code, &code};
+  const auto over_marker = [&](const auto& change) {
+    snapshot::StoppedCall call = good();
+    call.slots.insert(call.slots.begin() + 1 + window, runtime::marker_slots, 0);
+    call.slots[1 + window] = 0;
+    call.slots[2 + window] = frame_header(1, runtime::marker_slots, FrameKind::instance);
+    call.fp += runtime::marker_slots;
+    call.instance = 1;
+    change(call);
+    std::string why;
+    return snapshot::check_stack(call, two, why) != 0;
+  };
+  CHECK(over_marker([](Call&) {}));
+  CHECK_FALSE(over_marker([&](Call& call) { call.slots[1 + window] = 2; }));
+  CHECK_FALSE(over_marker([&](Call& call) { call.slots[1 + window] = u64{1} << 32; }));
+  // More results than the function has would be moved from beyond its frame.
+  CHECK_FALSE(over_marker([&](Call& call) {
+    call.slots[2 + window] = frame_header(60'000, runtime::marker_slots, FrameKind::instance);
+  }));
+  CHECK_FALSE(over_marker(
+      [&](Call& call) { call.slots[2 + window] = frame_header(1, 1, FrameKind::instance); }));
+  // Under a marker a guest goes on.
+  CHECK_FALSE(
+      over_marker([&](Call& call) { call.slots[window] = frame_header(1, 0, FrameKind::entry); }));
+  CHECK_FALSE(over_marker([&](Call& call) {
+    call.slots[window] = frame_header(1, runtime::marker_slots, FrameKind::instance);
+  }));
+  CHECK_FALSE(over_marker([&](Call& call) {
+    call.slots.erase(call.slots.begin() + 1, call.slots.begin() + 1 + window);
+    call.fp -= window;
+  }));
   // Bulk operations.
   const auto in_fill = [&](u64 count, u64 done) {
     snapshot::StoppedCall call = good();
