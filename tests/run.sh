@@ -178,7 +178,7 @@ if [[ -e build/aarch64/atoll ]]; then
   printf '#!/bin/sh\nexec %s %q "$@"\n' "$emulator" "$PWD/build/aarch64/atoll" \
     >build/aarch64/atoll-emulated
   chmod +x build/aarch64/atoll-emulated
-  shell_suites aarch64 "$PWD/build/aarch64/atoll-emulated" samples
+  shell_suites aarch64 "$PWD/build/aarch64/atoll-emulated" samples cli/snapshot
 fi
 
 if wanted format; then
