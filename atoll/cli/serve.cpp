@@ -175,8 +175,7 @@ int serve_command(int argc, char** argv) {
   const Signals signals;
   Result<serve::Machines> machines = serve::Machines::create(options, file);
   if (!machines) return refuse("serve", machines.error());
-  for (const std::string& each : machines->complaints())
-    complain("serve: " + printable(each));
+  for (const std::string& each : machines->complaints()) complain("serve: " + printable(each));
   if (const auto listens = machines->listen(socket); !listens) {
     return refuse("serve", listens.error());
   }
