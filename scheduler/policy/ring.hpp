@@ -33,12 +33,6 @@ class Ring {
     node.next->prev = node.prev;
     if (head_ == &node) head_ = node.next;
   }
-  // Leaves it empty, and gives its first node; the nodes stay linked in a circle.
-  Node* take_all() noexcept {
-    Node* const first = head_;
-    head_ = nullptr;
-    return first;
-  }
 
  private:
   Node* head_ = nullptr;

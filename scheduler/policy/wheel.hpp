@@ -64,7 +64,9 @@ class Wheel {
   void remove(Node& node) noexcept {
     Ring& ring = slots_[node.level][node.slot];
     ring.remove(node);
-    if (ring.empty()) clear_bit(node.level, node.slot);
+    if (!ring.empty()) return;
+    clear_bit(node.level, node.slot);
+    if (node.level == 1 && (half_moved_ & 63) == node.slot) half_moved_ = none;
   }
 
  private:
@@ -75,7 +77,8 @@ class Wheel {
     constexpr u64 mask = (u64{1} << (6 * level_count)) - 1;
     const u64 key = std::max(node.key, base_);
     const u64 difference = (key ^ base_) & mask;
-    const u32 level = (63 - static_cast<u32>(std::countl_zero(difference | 1))) / 6;
+    u32 level = (63 - static_cast<u32>(std::countl_zero(difference | 1))) / 6;
+    if (key >> 6 == half_moved_) level = 1;
     const u32 slot = (key >> (6 * level)) & 63;
     node.level = static_cast<u8>(level);
     node.slot = static_cast<u8>(slot);
@@ -89,7 +92,9 @@ class Wheel {
     if (bits_[level] == 0) levels_ &= ~(1u << level);
   }
 
-  // Moves the first occupied slot above level 0 down, onto its least key.
+  // Moves the first occupied slot above level 0 down, onto its least key. Of very many in a slot of
+  // level 1, so many at a time: those come first, and as long as there are others, who comes back
+  // within the 64 ticks is put behind them.
   void refill() noexcept {
     const u32 level = static_cast<u32>(std::countr_zero(levels_));
     // Only at the highest level can slots have gone round.
@@ -97,21 +102,30 @@ class Wheel {
     const u32 offset =
         static_cast<u32>(std::countr_zero(std::rotr(bits_[level], static_cast<int>(start))));
     const u32 slot = (start + offset) & 63;
-    Node* const first = slots_[level][slot].take_all();
-    clear_bit(level, slot);
-    u64 least = first->key;
-    for (Node* node = first->next; node != first; node = node->next) {
-      least = std::min(least, node->key);
+    Ring& ring = slots_[level][slot];
+    Ring moved;
+    u64 least = ~u64{0};
+    u32 left = level == 1 ? most_moved : ~u32{0};
+    for (; left > 0 && !ring.empty(); --left) {
+      Node& node = *ring.front();
+      ring.remove(node);
+      least = std::min(least, node.key);
+      moved.push_back(node);
     }
-    base_ = least;
-    Node* node = first;
-    do {
-      Node* const next = node->next;
+    if (ring.empty()) clear_bit(level, slot);
+    base_ = std::max(least, base_);
+    half_moved_ = none;
+    while (Node* const node = moved.front()) {
+      moved.remove(*node);
       place(*node);
-      node = next;
-    } while (node != first);
+    }
+    if (!ring.empty()) half_moved_ = base_ >> 6;
   }
 
+  static constexpr u32 most_moved = 1024;
+  static constexpr u64 none = ~u64{0};
+
+  u64 half_moved_ = none;  // keys over 64 of what is left at level 1 and belongs to level 0
   u64 base_ = 0;
   u32 levels_ = 0;  // bit n: level n has nodes
   u64 bits_[level_count] = {};

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "scheduler/policy/policy.hpp"
+#include "scheduler/policy/wheel.hpp"
 
 namespace {
 
@@ -146,6 +146,30 @@ TEST_CASE("weights are kept within their bounds") {
 }
 
 // --- fair: shares -------------------------------------------------------------------------------
+
+TEST_CASE("a wheel gives each node once, in order as long as they are not very many") {
+  std::mt19937_64 random(1);
+  for (const u32 count : {300u, 50'000u}) {
+    Wheel wheel;
+    std::vector<Node> nodes(count);
+    for (Node& node : nodes) {
+      node.key = 1000 + random() % 1'000'000;
+      wheel.push(node, 1000);
+    }
+    u64 last = 0;
+    u64 late = 0;  // the most that a node came after one of a greater key
+    u32 seen = 0;
+    for (Node* node = wheel.front(); node != nullptr; node = wheel.front(), ++seen) {
+      wheel.remove(*node);
+      if (node->key < last) late = std::max(late, last - node->key);
+      last = std::max(last, node->key);
+      node->key = 0;
+    }
+    CHECK(seen == count);
+    CHECK(std::all_of(nodes.begin(), nodes.end(), [](const Node& node) { return node.key == 0; }));
+    CHECK(late <= (count == 300 ? 0u : 64u));
+  }
+}
 
 TEST_CASE("fair: shares are of all workers together") {
   // Machines of weights 1, 2 and 5; on which workers their processes start; the shares in percent.
