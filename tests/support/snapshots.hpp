@@ -43,8 +43,9 @@ inline void nap_shortly() { std::this_thread::sleep_for(std::chrono::microsecond
 class Guests {
  public:
   explicit Guests(u32 workers = 1, sched::Scheduler::Run run = interp::run,
-                  std::vector<runtime::HostFunction> more = {})
-      : functions_(std::move(more)), scheduler_({.workers = workers}, run) {
+                  std::vector<runtime::HostFunction> more = {}, u64 stress = 0)
+      : functions_(std::move(more)),
+        scheduler_(sched::Scheduler::Options{.workers = workers, .stress = stress}, run) {
     std::vector<runtime::HostFunction> own = host::functions(environment_);
     std::move(own.begin(), own.end(), std::back_inserter(functions_));
     sched::Machine::Options options;
