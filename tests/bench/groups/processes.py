@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 
+import snapshots
 from bench import BenchError, HERE, HIGHER, SCRATCH
 from groups.wasm import CLANG, WASI_LIBC
 
@@ -294,5 +295,6 @@ def run(bench):
             CREATED_MILLION_A_SECOND)
     wasm(bench, found)
     pairs(bench, found)
+    snapshots.run(bench)
     sleepers(bench, found)
     shares(bench)
