@@ -377,6 +377,7 @@ base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
       task->owner = machine.options_.owner;
       task->group = &machine.group_;
       task->home_worker = &some_worker();
+      task->publish_census();
       tasks.push_back(task.get());
       held.emplace(task->pid, task.get());
     }

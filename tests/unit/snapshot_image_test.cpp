@@ -120,6 +120,16 @@ std::unique_ptr<Guests> move(Guests& from, snapshot::Objects& objects, snapshot:
   CHECK(read->handles == written->handles);
   CHECK(read->lost_handles == written->lost_handles);
   CHECK(read->canceled_calls == written->canceled_calls);
+  // What they hold is known before they run.
+  u64 memory = 0;
+  u64 handles = read->handles;
+  to->machine().table().for_each([&](const sched::Task& task) {
+    const sched::Census held = task.census(false);
+    memory += held.memory_bytes;
+    handles -= held.handles + task.mailbox.handles();
+  });
+  CHECK(memory == read->memory_bytes);
+  CHECK(handles == 0);
   summary = *read;
   return to;
 }
@@ -422,4 +432,91 @@ export func main() -> i32 {
   CHECK(guests.machine().processes() == 1);
   guests.scheduler().thaw(guests.machine());
   CHECK(guests.wait_for_main().kind == ExitKind::killed);
+}
+
+namespace {
+
+// Functions that never end by themselves before the machine is moved, and give 5 and more after it.
+std::vector<runtime::HostFunction> slow_functions(const std::atomic<bool>& ends) {
+  using mod::ValType;
+  struct Row {
+    const char* name;
+    std::vector<ValType> results;
+    bool restartable;
+    runtime::ErrorSign errors;
+  };
+  std::vector<runtime::HostFunction> functions;
+  for (Row& row : std::vector<Row>{
+           {"anew", {ValType::i32}, true, runtime::ErrorSign::negative},
+           {"once", {ValType::i64}, false, runtime::ErrorSign::negative},
+           {"positive", {ValType::i32}, false, runtime::ErrorSign::positive},
+           {"nothing", {}, false, runtime::ErrorSign::negative},
+           {"number", {ValType::f64}, false, runtime::ErrorSign::negative},
+       }) {
+    runtime::HostFunction& function = functions.emplace_back();
+    function.module = "test";
+    function.name = row.name;
+    function.type = {{ValType::i32}, std::move(row.results)};
+    function.restartable = row.restartable;
+    function.errors = row.errors;
+    function.call = [&ends](runtime::HostContext& context) {
+      if (ends.load()) return context.result_i32(context.arg_i32(0));
+      (void)context.suspend();
+      return runtime::HostResult::pending();
+    };
+  }
+  return functions;
+}
+
+// Moves a machine while `body` waits in one of them.
+sched::Exit move_while_slow(const std::string& body) {
+  std::atomic<bool> ends{false};
+  const auto program = program_of(R"(
+import func anew(n: i32) -> i32 from "test" "anew"
+import func once(n: i32) -> i64 from "test" "once"
+import func positive(n: i32) -> i32 from "test" "positive"
+import func nothing(n: i32) from "test" "nothing"
+import func floating(n: i32) -> f64 from "test" "number"
+type slow_type = func(i32) -> i32
+table t: funcref 1 = [anew]
+func tail_anew(n: i32) -> i32 { tail anew(n) }
+export func main() -> i32 {
+)" + body + "\n}\n");
+  Guests guests(1, interp::run, slow_functions(ends));
+  const sched::Pid main = guests.start(program);
+  REQUIRE(main != 0);
+  while (guests.scheduler().find(guests.machine(), main)->phase_now() !=
+         sched::Task::Phase::waiting) {
+  }
+  guests.pause();
+  std::string image;
+  const auto written = guests.write(image);
+  REQUIRE(written.ok());
+  CHECK(written->canceled_calls + written->restarted_calls == 1);
+  ends = true;
+  Guests moved(1, interp::run, slow_functions(ends));
+  REQUIRE(moved.read(image).ok());
+  moved.resume();
+  const sched::Exit end = moved.wait_for_main();
+  // A machine without these functions can't take the image.
+  Guests other;
+  CHECK(other.read(image).error().code == base::ErrorCode::not_found);
+  return end;
+}
+
+}  // namespace
+
+TEST_CASE("snapshot: a host call under way is made anew, or fails with canceled in its own way") {
+  const auto code = [](const std::string& body) {
+    const sched::Exit end = move_while_slow(body);
+    CHECK(end.kind == ExitKind::code);
+    return static_cast<i32>(end.code);
+  };
+  CHECK(code("ret (call anew(5))") == 5);
+  CHECK(code("ret (i32.add (call tail_anew(6)), 1)") == 7);
+  CHECK(code("var r: i32\n call.table t, slow_type, 0 (8) -> r\n ret r") == 8);
+  CHECK(code("ret (i32.wrap_i64 (call once(5)))") == -11);
+  CHECK(code("ret (call positive(5))") == 11);
+  CHECK(code("call nothing(5)\n ret 3") == 3);
+  CHECK(move_while_slow("var r: f64\n call floating(5) -> r\n ret 3").kind == ExitKind::trap);
 }
