@@ -59,8 +59,8 @@ enum class Overflow : u8 {
 };
 
 struct MailboxLimits {
-  u32 messages = 100'000;
   u64 bytes = 64 << 20;
+  u32 messages = 100'000;
   u32 handles = 1024;  // as many as the receiver may have open itself
   Overflow overflow = Overflow::refuse;
 };

@@ -55,34 +55,35 @@ class Task final : public runtime::Process, public policy::Entry {
   Mailbox mailbox;
 
   // --- Under the lock of its place in the Table.
-  // waiting to ready is the step of whoever wakes it; the other steps are its worker's.
-  std::atomic<Phase> phase{Phase::ready};
-  bool is_main = false;
-  bool traps_exits = false;
   std::unique_ptr<Relations> relations;  // null: none
   // Why it must end; the first reason counts. `dying` is read without the lock.
   Exit doom;
+  // waiting to ready is the step of whoever wakes it; the other steps are its worker's.
+  std::atomic<Phase> phase{Phase::ready};
   std::atomic<bool> dying{false};
   bool doom_waits = false;  // it is to end when its machine is thawed
+  bool is_main = false;
+  bool traps_exits = false;
 
   // --- Of its worker; written before it waits.
-  Worker* home_worker = nullptr;  // whose queue it comes back to
   bool stays = false;  // it must come back to `home_worker`: something there waits for it
   bool waits_for_message = false;
-  Tag wanted = tag_any;  // of these messages
-  // --- Of its worker alone.
-  bool timed = false;   // in the worker's Timers
-  bool yields = false;  // waits for nothing but its next turn
-  bool has_timers = false;
-  bool has_ended = false;  // its burial is under way
+  // (Here, so that they take no room:) of its worker alone.
+  bool timed = false;       // in the worker's Timers
+  bool yields = false;      // waits for nothing but its next turn
+  bool has_timers = false;  // in the scheduler
+  bool has_ended = false;   // its burial is under way
+  Tag wanted = tag_any;     // the messages that it waits for
   u32 timer_place = 0;
+  Worker* home_worker = nullptr;  // whose queue it comes back to
+  // --- Of its worker alone.
   u64 deadline = never;  // of the call that it waits in
   u64 cpu = 0;           // ns that it ran
   u64 cpu_limit = never;
   u64 next_reference = 0;
   // A call that copies a large message is made in pieces: what it sends, and bytes done.
-  MessagePtr draft;
   u32 transferred = 0;
+  MessagePtr draft;
   // Functions to call after the first has returned, each without arguments but the last.
   struct Later {
     std::vector<u32> functions;

@@ -161,7 +161,7 @@ class Process::Linker {
   }
 
   base::Status take_memory(const mod::Import& import, Memory& memory) {
-    const mod::MemoryType now{{memory.pages(), memory.type().size.max}, memory.type().page_shift};
+    const mod::MemoryType now = memory.type();
     if (import.kind != mod::ExternKind::memory || now.page_shift != import.memory.page_shift ||
         !sizes_match(now.size.min, now.size.max, import.memory.size)) {
       return incompatible(module_, import, describe(now));
@@ -185,7 +185,7 @@ class Process::Linker {
 
   base::Status take_host(const mod::Import& import) {
     const HostFunction* found = nullptr;
-    for (const auto& functions : {process_.more_host_, process_.host_}) {
+    for (const auto& functions : {process_.more_host(), process_.host()}) {
       if (found != nullptr) break;
       const auto at = std::find_if(functions.begin(), functions.end(), [&](const auto& function) {
         return function.name == import.name && function.module == import.module;

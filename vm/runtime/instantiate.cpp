@@ -189,14 +189,14 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
   }
   if (!module.tables.empty()) extra();
 
-  u64 memory_left = limits_.memory_bytes;
+  u64 memory_left = memory_limit_;
   for (const auto& each : memories_) memory_left -= std::min(memory_left, each->size());
   for (const mod::MemoryType& type : module.memories) {
     auto memory = Memory::create(type, memory_left, strategy_);
     if (memory == nullptr) {
       return Error{ErrorCode::limit, "memory " + std::to_string(instance.memories.size()),
-                   "its minimum is more than the memory limit of " +
-                       std::to_string(limits_.memory_bytes) + " bytes allows"};
+                   "its minimum is more than the memory limit of " + std::to_string(memory_limit_) +
+                       " bytes allows"};
     }
     memory_left -= memory->size();
     instance.memories.push_back(memory.get());
@@ -208,7 +208,7 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
     instance.globals.push_back({evaluate(global.init, instance), 0});
   }
 
-  u64 elements_left = limits_.table_elements;
+  u64 elements_left = table_limit_;
   if (extra_ != nullptr) {
     for (const auto& each : extra_->tables) {
       elements_left -= std::min<u64>(elements_left, each->elements.size());
@@ -217,8 +217,8 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
   for (const mod::Table& definition : module.tables) {
     if (definition.type.size.min > elements_left) {
       return Error{ErrorCode::limit, "table " + std::to_string(instance.tables.size()),
-                   "its minimum is more than the limit of " +
-                       std::to_string(limits_.table_elements) + " elements allows"};
+                   "its minimum is more than the limit of " + std::to_string(table_limit_) +
+                       " elements allows"};
     }
     elements_left -= definition.type.size.min;
     const Slot init = definition.init.empty() ? 0 : evaluate(definition.init, instance);

@@ -45,13 +45,21 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
 
 Memory::~Memory() { leave(); }
 
+mod::MemoryType Memory::type() const {
+  mod::MemoryType type;
+  type.size.min = pages();
+  if (max_pages_ != no_max) type.size.max = max_pages_;
+  type.page_shift = page_shift_;
+  return type;
+}
+
 i64 Memory::grow(u64 delta_pages) {
   const u64 old_pages = pages();
-  const u64 hard_limit = type_.page_shift == 0 ? (u64{1} << 32) - 65536 : u64{1} << 32;
-  const u64 max_pages = std::min({type_.size.max.value_or(hard_limit >> type_.page_shift),
-                                  hard_limit >> type_.page_shift, byte_limit_ >> type_.page_shift});
+  const u64 hard_limit = page_shift_ == 0 ? (u64{1} << 32) - 65536 : u64{1} << 32;
+  const u64 max_pages =
+      std::min({max_pages_, hard_limit >> page_shift_, byte_limit_ >> page_shift_});
   if (old_pages > max_pages || delta_pages > max_pages - old_pages) return -1;
-  if (!resize((old_pages + delta_pages) << type_.page_shift)) return -1;
+  if (!resize((old_pages + delta_pages) << page_shift_)) return -1;
   return static_cast<i64>(old_pages);
 }
 

@@ -30,8 +30,10 @@ class Memory {
 
   [[nodiscard]] u8* base() const { return base_; }
   [[nodiscard]] u64 size() const { return size_; }  // bytes
-  [[nodiscard]] u64 pages() const { return size_ >> type_.page_shift; }
-  [[nodiscard]] const mod::MemoryType& type() const { return type_; }
+  [[nodiscard]] u64 pages() const { return size_ >> page_shift_; }
+  // Its type now: its minimum is what it has.
+  [[nodiscard]] mod::MemoryType type() const;
+  [[nodiscard]] u32 page_shift() const { return page_shift_; }
   [[nodiscard]] MemoryStrategy strategy() const { return strategy_; }
 
   // Adds pages. The old size in pages, or -1 when the type's maximum, the limit or the host
@@ -43,7 +45,10 @@ class Memory {
 
  private:
   Memory(const mod::MemoryType& type, u64 byte_limit, MemoryStrategy strategy)
-      : type_(type), byte_limit_(byte_limit), strategy_(strategy) {}
+      : max_pages_(type.size.max.value_or(no_max)),
+        byte_limit_(byte_limit),
+        page_shift_(type.page_shift),
+        strategy_(strategy) {}
   // Where its bytes are.
   enum class Home : u8 { none, block, slot, mapping };
 
@@ -54,8 +59,11 @@ class Memory {
   void settle(Home home, u8* base, u64 capacity, Strip* strip);
   void leave();
 
-  mod::MemoryType type_;
+  static constexpr u64 no_max = ~u64{0};
+
+  u64 max_pages_;  // of its type
   u64 byte_limit_;
+  u8 page_shift_;
   MemoryStrategy strategy_;
   Home home_ = Home::none;
   u8* base_ = nullptr;

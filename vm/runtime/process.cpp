@@ -15,6 +15,7 @@ namespace {
 
 // A stack is at least this large: the frames of a short function and of a host call.
 constexpr u64 first_stack_slots = 32;
+constexpr u64 max_u32 = std::numeric_limits<u32>::max();
 constexpr u64 no_fuel_limit = static_cast<u64>(std::numeric_limits<i64>::max());
 
 // What the gate gives the guest. `is_open`: there is such a handle, of whatever kind.
@@ -29,15 +30,34 @@ HostResult gate_error(const HostFunction& function, const HostContext& context, 
 }  // namespace
 
 Process::Process(const Options& options)
-    : stack_max_(std::max<u64>(options.limits.stack_bytes / sizeof(Slot), min_window + 1)),
-      fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
-      limits_(options.limits),
-      host_(options.host),
-      more_host_(options.more_host),
-      strategy_(options.memory) {}
+    : fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
+      memory_limit_(options.limits.memory_bytes),
+      host_(options.host.data()),
+      stack_max_(static_cast<u32>(
+          std::clamp<u64>(options.limits.stack_bytes / sizeof(Slot), min_window + 1, max_u32))),
+      table_limit_(static_cast<u32>(std::min(options.limits.table_elements, max_u32))),
+      host_count_(static_cast<u32>(options.host.size())),
+      handle_limit_(options.limits.handles),
+      counts_fuel_(options.limits.fuel.has_value()),
+      strategy_(options.memory) {
+  if (!options.more_host.empty()) extra().more_host = options.more_host;
+}
 
 Process::~Process() {
-  if (port_ != nullptr) port_->abandon();
+  if (CompletionPort* const port = open_port()) port->abandon();
+}
+
+Limits Process::limits() const {
+  Limits limits;
+  limits.memory_bytes = memory_limit_;
+  limits.stack_bytes = u64{stack_max_} * sizeof(Slot);
+  limits.table_elements = table_limit_;
+  limits.handles = handle_limit_;
+  if (counts_fuel_) limits.fuel = static_cast<u64>(std::max<i64>(fuel_, 0));
+  if (extra_ == nullptr) return limits;
+  for (const Aside& call : extra_->aside)
+    limits.stack_bytes += u64{call.stack_capacity} * sizeof(Slot);
+  return limits;
 }
 
 Process::Extra& Process::extra() {
@@ -46,12 +66,13 @@ Process::Extra& Process::extra() {
 }
 
 CompletionPort& Process::port() {
-  if (port_ == nullptr) port_ = std::make_shared<CompletionPort>();
-  return *port_;
+  Extra& more = extra();
+  if (more.port == nullptr) more.port = std::make_shared<CompletionPort>();
+  return *more.port;
 }
 
 cap::HandleTable& Process::handles() {
-  if (handles_ == nullptr) handles_ = std::make_unique<cap::HandleTable>(limits_.handles);
+  if (handles_ == nullptr) handles_ = std::make_unique<cap::HandleTable>(handle_limit_);
   return *handles_;
 }
 
@@ -183,7 +204,9 @@ void Process::arm() {
 }
 
 bool Process::ready() const {
-  return ends != Ends::completion || (port_ != nullptr && port_->ready());
+  if (ends != Ends::completion) return true;
+  const CompletionPort* const port = open_port();
+  return port != nullptr && port->ready();
 }
 void Process::on_ready(std::function<void()> wake) { port().on_ready(std::move(wake)); }
 
@@ -201,8 +224,8 @@ void Process::drop_spare() {
 bool Process::ensure_stack(u64 needed) {
   if (needed > stack_max_) return false;
   if (needed > stack_capacity_) {
-    const u64 capacity = std::min(
-        std::max({needed, stack_capacity_ + stack_capacity_ / 2, first_stack_slots}), stack_max_);
+    const u64 grown = u64{stack_capacity_} + stack_capacity_ / 2;
+    const u64 capacity = std::min<u64>(std::max({needed, grown, first_stack_slots}), stack_max_);
     drop_spare();
     std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
     if (larger == nullptr) return false;
@@ -210,7 +233,7 @@ bool Process::ensure_stack(u64 needed) {
     // What a guest leaves undefined goes into snapshots: nothing of the host's must be there.
     std::fill(larger.get() + stack_capacity_, larger.get() + capacity, Slot{0});
     stack_ = std::move(larger);
-    stack_capacity_ = capacity;
+    stack_capacity_ = static_cast<u32>(capacity);
   }
   arm();
   return true;
@@ -235,7 +258,7 @@ template <class Function>
   }
   const bool pending = result.status == HostResult::Status::pending;
   if (pending && !suspended_) return HostResult::trapped(Trap::host_error);
-  if (!pending && suspended_) port_->abandon();
+  if (!pending && suspended_) port().abandon();
   return result;
 }
 
@@ -302,7 +325,7 @@ i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
   for (const auto& each : memories_) {
     if (each.get() != &memory) others += each->size();
   }
-  const u64 allowed = (limits_.memory_bytes - others) >> memory.type().page_shift;
+  const u64 allowed = (memory_limit_ - others) >> memory.page_shift();
   if (delta_pages > allowed || memory.pages() > allowed - delta_pages) return -1;
   return memory.grow(delta_pages);
 }
@@ -312,13 +335,13 @@ bool Process::reserve_table(Table& table, u64 delta) {
   for (const auto& each : extra_->tables) total += each->elements.size();
   const u64 old_size = table.elements.size();
   const u64 maximum = table.type.size.max.value_or(std::numeric_limits<u32>::max());
-  if (delta > limits_.table_elements - std::min(total, limits_.table_elements)) return false;
+  if (delta > table_limit_ - std::min<u64>(total, table_limit_)) return false;
   if (old_size > maximum || delta > maximum - old_size) return false;
   return table.elements.reserve(delta);
 }
 
 Outcome Process::stop(Trap why) {
-  if (port_ != nullptr) port_->abandon();
+  if (CompletionPort* const port = open_port()) port->abandon();
   ends = Ends::completion;
   state = State::done;
   return {Outcome::Kind::trapped, why, 0};
@@ -338,12 +361,13 @@ bool Process::release_memory(u64 bytes) {
 
 Process::Usage Process::usage() const {
   Usage usage;
-  usage.stack_bytes = stack_capacity_ * sizeof(Slot);
+  usage.stack_bytes = u64{stack_capacity_} * sizeof(Slot);
   for (const auto& memory : memories_) usage.memory_bytes += memory->size();
   if (extra_ == nullptr) return usage;
   for (const auto& table : extra_->tables) usage.table_elements += table->elements.size();
-  usage.stack_bytes += extra_->spare_capacity * sizeof(Slot);
-  for (const Aside& call : extra_->aside) usage.stack_bytes += call.stack_capacity * sizeof(Slot);
+  usage.stack_bytes += u64{extra_->spare_capacity} * sizeof(Slot);
+  for (const Aside& call : extra_->aside)
+    usage.stack_bytes += u64{call.stack_capacity} * sizeof(Slot);
   return usage;
 }
 

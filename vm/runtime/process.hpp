@@ -221,7 +221,8 @@ class Process {
   }
   [[nodiscard]] u32 instance_count() const { return instance_count_; }
   [[nodiscard]] const Program& program() const { return *first_.program; }
-  [[nodiscard]] const Limits& limits() const { return limits_; }
+  // As given; of fuel, what is left.
+  [[nodiscard]] Limits limits() const;
   [[nodiscard]] MemoryStrategy memory_strategy() const { return strategy_; }
   // Whether any instance's code works on floating-point numbers.
   [[nodiscard]] bool uses_floats() const { return uses_floats_; }
@@ -241,7 +242,7 @@ class Process {
   bool put_aside();
   void take_up();
   // Results of the call that finished last; valid until the next is prepared.
-  [[nodiscard]] std::span<const Slot> results() const { return results_; }
+  [[nodiscard]] std::span<const Slot> results() const { return {results_, result_count_}; }
 
   // Where the process runs from now on, until detach(). Only while it is not running; on the
   // thread that runs it. A worker has one process at a time.
@@ -259,7 +260,7 @@ class Process {
 
   // Fuel left; negative after stopping for lack of it: what is missing to go on.
   [[nodiscard]] i64 fuel() const { return fuel_; }
-  [[nodiscard]] bool counts_fuel() const { return limits_.fuel.has_value(); }
+  [[nodiscard]] bool counts_fuel() const { return counts_fuel_; }
   void add_fuel(u64 amount);
 
   // Ends a call under way with a trap from outside (time limit, interrupt). The trace stays.
@@ -311,7 +312,8 @@ class Process {
   void set_fuel(i64 fuel) { fuel_ = fuel; }  // may go below zero
   // The call ends with its results, which stay in the stack.
   void finish(const Slot* results, u32 count) {
-    results_ = {results, count};
+    results_ = results;
+    result_count_ = count;
     state = State::idle;
   }
   // Goes over to another instance of the process (the one whose code runs).
@@ -352,35 +354,48 @@ class Process {
     Instance* instance = nullptr;
     Instance* host_caller = nullptr;
     std::unique_ptr<Slot[]> stack;
-    u64 stack_capacity = 0;
+    u32 stack_capacity = 0;
   };
   // What few processes have, so that the others are small.
   struct Extra {
+    std::shared_ptr<CompletionPort> port;  // null: none yet
+    std::span<const HostFunction> more_host;
     std::vector<Aside> aside;
     std::unique_ptr<Slot[]> spare;  // of the call that ended for another one to be taken up
-    u64 spare_capacity = 0;
+    u32 spare_capacity = 0;
     std::vector<std::unique_ptr<Instance>> instances;  // after the first
     std::unordered_map<std::string, u32> names;        // of instances
     std::vector<std::unique_ptr<Table>> tables;
     std::unique_ptr<Worker> worker;  // its own
   };
   Extra& extra();
+  [[nodiscard]] std::span<const HostFunction> host() const { return {host_, host_count_}; }
+  [[nodiscard]] std::span<const HostFunction> more_host() const {
+    return extra_ == nullptr ? std::span<const HostFunction>() : extra_->more_host;
+  }
+  // Null: none yet.
+  [[nodiscard]] CompletionPort* open_port() const {
+    return extra_ == nullptr ? nullptr : extra_->port.get();
+  }
 
   std::atomic<Worker*> worker_{nullptr};
   Instance* current_ = nullptr;
   std::unique_ptr<Slot[]> stack_;
-  u64 stack_capacity_ = 0;  // slots
-  u64 stack_max_ = 0;       // slots
   i64 fuel_ = 0;
-  std::span<const Slot> results_;
-  Limits limits_;
-  std::span<const HostFunction> host_;
-  std::span<const HostFunction> more_host_;
+  const Slot* results_ = nullptr;
+  u64 memory_limit_;
+  const HostFunction* host_;                   // Options::host
   std::unique_ptr<cap::HandleTable> handles_;  // null: none yet
   std::unique_ptr<Extra> extra_;               // null: none yet
   base::Few<std::unique_ptr<Memory>> memories_;
-  std::shared_ptr<CompletionPort> port_;  // null: none yet
+  u32 stack_capacity_ = 0;  // slots
+  u32 stack_max_ = 0;       // slots
+  u32 table_limit_;         // elements
+  u32 host_count_;
+  u32 result_count_ = 0;
+  u32 handle_limit_;
   u32 instance_count_ = 0;
+  bool counts_fuel_;
   MemoryStrategy strategy_;
   std::atomic<bool> preempt_{false};
   bool uses_floats_ = false;

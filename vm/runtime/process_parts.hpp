@@ -34,7 +34,7 @@ class ProcessParts {
     if (stack == nullptr) return false;
     std::fill(std::copy(slots.begin(), slots.end(), stack.get()), stack.get() + capacity, Slot{0});
     process_.stack_ = std::move(stack);
-    process_.stack_capacity_ = capacity;
+    process_.stack_capacity_ = static_cast<u32>(capacity);
     return true;
   }
 
