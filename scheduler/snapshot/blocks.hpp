@@ -27,7 +27,8 @@ class Line {
   using Work = void (*)(Context& context, Block& block);
 
   // `threads`: how many work, with the caller's. Without more threads the caller does all.
-  Line(u32 threads, Work work) : work_(work), blocks_(2 * usize{threads} + 1) {
+  // There are enough blocks that one thread which the system holds up holds up no other soon.
+  Line(u32 threads, Work work) : work_(work), blocks_(4 * usize{threads} + 4) {
     for (u32 i = 1; i < threads; ++i) {
       try {
         threads_.emplace_back([this] { run(); });

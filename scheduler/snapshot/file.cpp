@@ -35,7 +35,7 @@ constexpr usize start_bytes = 16;  // magic, version, size of the header
 constexpr usize block_head = 8;    // sizes of a block, unpacked and packed
 constexpr usize tail_bytes = 16;   // size of the image, hash
 constexpr usize read_bytes = 1 << 20;
-constexpr u32 max_threads = 32;
+constexpr u32 max_threads = 16;
 constexpr int level = 1;
 const usize max_packed = ZSTD_compressBound(block_bytes);
 
