@@ -122,6 +122,16 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
     process.limits.handles =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
   });
+  add_value(app, "--io-bytes", "SIZE", "Limit of what it reads and writes",
+            [&process](const std::string& text) {
+              process.limits.io_bytes = parse_size(text);
+              if (!process.limits.io_bytes) {
+                throw CLI::ValidationError(
+                    "--io-bytes", "'" + text + "' is not a size (bytes, or like 64k, 16M, 2G)");
+              }
+            });
+  add_count(app, "--io-operations", "Limit of its calls on streams, files and directories",
+            [&process](std::uint64_t number) { process.limits.io_operations = number; });
   add_value(app, "--time", "DURATION", "Limit of the time it takes, like 100ms, 2s, 5m",
             [&process](const std::string& text) {
               process.limits.time = parse_duration(text);

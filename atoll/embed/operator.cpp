@@ -19,7 +19,6 @@ using sched::ExitKind;
 namespace {
 
 constexpr u64 ms = 1'000'000;
-constexpr u64 check_every = 100 * ms;
 // Processes that were being started are ended with the next look.
 constexpr u64 end_again_every = 20 * ms;
 constexpr usize max_frames = 8;  // of a crash in the log
@@ -73,15 +72,6 @@ std::optional<u64> counted(u64 limit) {
   return limit == unlimited ? std::nullopt : std::optional(limit);
 }
 
-// What no process of this server can be held to.
-base::Status check(const machine::MachineSpec& spec) {
-  const bool is_io = spec.limits.io_bytes != unlimited || spec.limits.io_operations != unlimited ||
-                     spec.process.io_bytes != unlimited || spec.process.io_operations != unlimited;
-  if (!is_io) return {};
-  return base::Error{base::ErrorCode::unsupported, spec.name,
-                     "this server does not count I/O: leave `io_bytes` and `io_operations` out"};
-}
-
 }  // namespace
 
 runtime::Limits limits_of(const machine::MachineSpec& spec) {
@@ -93,12 +83,6 @@ runtime::Limits limits_of(const machine::MachineSpec& spec) {
   limits.fuel = counted(std::min(spec.process.fuel, spec.limits.fuel));
   return limits;
 }
-
-struct Machines::Totals {
-  u64 memory = 0;
-  u64 messages = 0;
-  u64 handles = 0;
-};
 
 // --- Life ---------------------------------------------------------------------------------
 
@@ -152,17 +136,23 @@ void Machines::wake() {
   news_.notify_all();
 }
 
-// The thread that follows up the ends of machines, and looks at their limits.
+// The thread that follows up the ends of machines.
 void Machines::watch() {
   while (true) {
     std::vector<RootEnd> root_ends;
+    std::vector<Entry*> used_up;
     u64 next = 0;
     {
       const std::lock_guard guard(mutex_);
       {
         const std::lock_guard news(news_mutex_);
         root_ends.swap(root_ends_);
+        used_up.swap(used_up_);
         woken_ = false;
+      }
+      for (Entry* const each : used_up) {
+        each->is_used_up = true;
+        if (!each->is_ending) end(*each, ExitKind::time, "the machine used up its CPU time");
       }
       for (RootEnd& each : root_ends) {
         Entry& entry = *each.entry;
@@ -173,7 +163,9 @@ void Machines::watch() {
       next = tend(loop::monotonic_ns());
     }
     std::unique_lock lock(news_mutex_);
-    const auto has_news = [&] { return woken_ || is_over_ || !root_ends_.empty(); };
+    const auto has_news = [&] {
+      return woken_ || is_over_ || !root_ends_.empty() || !used_up_.empty();
+    };
     const u64 now = loop::monotonic_ns();
     if (next == sched::Task::never) {
       news_.wait(lock, has_news);
@@ -186,7 +178,6 @@ void Machines::watch() {
 
 u64 Machines::tend(u64 now) {
   u64 next = sched::Task::never;
-  bool runs = false;
   for (auto at = entries_.begin(); at != entries_.end();) {
     Entry& entry = *at->second;
     if (entry.is_ending) {
@@ -213,40 +204,19 @@ u64 Machines::tend(u64 now) {
         }
       }
     }
-    runs = runs || entry.is_up();
     if (entry.is_destroyed && !entry.is_up()) {
       scheduler_->remove_machine(*entry.machine);
+      {
+        const std::lock_guard guard(news_mutex_);
+        std::erase(used_up_, &entry);
+      }
       at = entries_.erase(at);
       changed_.notify_all();
     } else {
       ++at;
     }
   }
-  if (!runs) return next;
-  if (now >= next_check_) {
-    check_limits();
-    const u64 after = loop::monotonic_ns();
-    // Of very many processes less often, so that it takes a twentieth of the time.
-    next_check_ = after + std::max(check_every, 20 * (after - now));
-  }
-  return std::min(next, next_check_);
-}
-
-void Machines::check_limits() {
-  const std::vector<Totals> totals = count();
-  for (const auto& [name, entry] : entries_) {
-    if (!entry->is_up() || entry->is_ending) continue;
-    const machine::MachineLimits& limits = entry->spec.limits;
-    const Totals& held = totals[entry->machine->group().index];
-    if (entry->machine->cpu_time() >= limits.cpu_time) {
-      entry->is_used_up = true;
-      end(*entry, ExitKind::time, "the machine used up its CPU time");
-    } else if (held.memory > limits.memory) {
-      end(*entry, ExitKind::memory, "the machine's memory limit");
-    } else if (held.handles > limits.handles) {
-      end(*entry, ExitKind::memory, "the machine's limit of handles");
-    }
-  }
+  return next;
 }
 
 // --- Processes ----------------------------------------------------------------------------
@@ -293,12 +263,11 @@ base::Status Machines::begin(Entry& entry) {
   what.handles = first_handles(entry.grants, entry.calls.uses_wasi);
   what.program = entry.program;
   what.functions = entry.stages;
+  what.io = {spec.process.io_bytes, spec.process.io_operations};
   what.mailbox.messages = fit(spec.process.mailbox_messages);
   what.mailbox.bytes = spec.process.mailbox_bytes;
   what.mailbox.overflow = spec.process.overflow;
-  what.cpu_limit =
-      std::min(spec.process.cpu_time,
-               spec.limits.cpu_time == unlimited ? unlimited : spec.limits.cpu_time - used);
+  what.cpu_limit = spec.process.cpu_time;
   what.is_main = true;
   entry.fuel_back.store(0);
   entry.is_quiet.store(false);
@@ -406,26 +375,22 @@ void Machines::ended(Entry& entry, sched::Task& task, const runtime::Outcome& ou
 
 // --- What runs ----------------------------------------------------------------------------
 
-std::vector<Machines::Totals> Machines::count() {
+// Of each machine, by its group.
+std::vector<u64> Machines::count_messages() {
   u32 groups = 0;
   for (const auto& [name, entry] : entries_) {
     groups = std::max(groups, entry->machine->group().index + 1);
   }
-  std::vector<Totals> totals(groups);
+  std::vector<u64> totals(groups);
   for (const auto& [name, entry] : entries_) {
-    Totals& total = totals[entry->machine->group().index];
-    entry->machine->table().for_each([&](const sched::Task& task) {
-      const sched::Census held = task.census(false);
-      total.memory += held.memory_bytes + held.stack_bytes + task.mailbox.bytes();
-      total.messages += task.mailbox.messages();
-      total.handles += held.handles + task.mailbox.handles();
-    });
+    u64& total = totals[entry->machine->group().index];
+    entry->machine->table().for_each(
+        [&](const sched::Task& task) { total += task.mailbox.messages(); });
   }
   return totals;
 }
 
-MachineStatus Machines::status(const Entry& entry, const std::vector<Totals>& totals) const {
-  const Totals& held = totals[entry.machine->group().index];
+MachineStatus Machines::status(const Entry& entry, const std::vector<u64>& messages) const {
   MachineStatus status;
   status.name = entry.spec.name;
   status.state = entry.state;
@@ -433,10 +398,13 @@ MachineStatus Machines::status(const Entry& entry, const std::vector<Totals>& to
   status.processes = entry.machine->processes();
   status.root = static_cast<i64>(entry.root);
   status.cpu = entry.machine->cpu_time();
-  status.memory = held.memory;
+  const cap::Account& account = entry.machine->account();
+  status.memory = account.memory.used();
   status.memory_limit = entry.spec.limits.memory;
-  status.messages = held.messages;
-  status.handles = held.handles;
+  status.messages = messages[entry.machine->group().index];
+  status.handles = account.handles.used();
+  status.io_bytes = account.io_bytes.used();
+  status.io_operations = account.io_operations.used();
   status.restarts = entry.restart_count;
   status.created = entry.created;
   status.started = entry.started;
@@ -444,7 +412,7 @@ MachineStatus Machines::status(const Entry& entry, const std::vector<Totals>& to
   return status;
 }
 
-MachineStatus Machines::status(const Entry& entry) { return status(entry, count()); }
+MachineStatus Machines::status(const Entry& entry) { return status(entry, count_messages()); }
 
 base::Result<std::shared_ptr<Machines::Entry>> Machines::find(const std::string& name) {
   const auto found = entries_.find(name);
@@ -467,10 +435,10 @@ base::Result<std::vector<MachineStatus>> Machines::machines(const std::string& n
     if (!entry) return entry.error();
     return std::vector{status(**entry)};
   }
-  const std::vector<Totals> totals = count();
+  const std::vector<u64> messages = count_messages();
   std::vector<MachineStatus> result;
   for (const auto& [each, entry] : entries_) {
-    if (!entry->is_destroyed) result.push_back(status(*entry, totals));
+    if (!entry->is_destroyed) result.push_back(status(*entry, messages));
   }
   return result;
 }
@@ -597,6 +565,16 @@ sched::Machine& Machines::make_machine(Entry& entry) {
   machine.name = spec.name;
   machine.weight = spec.weight;
   machine.max_processes = fit(spec.limits.processes);
+  machine.limits = {spec.limits.memory, spec.limits.handles, spec.limits.io_bytes,
+                    spec.limits.io_operations};
+  machine.cpu_limit = spec.limits.cpu_time;
+  machine.on_cpu_limit = [this, raw = &entry] {
+    {
+      const std::lock_guard guard(news_mutex_);
+      used_up_.push_back(raw);
+    }
+    news_.notify_all();
+  };
   machine.host = entry.calls.functions;
   machine.on_end = [this, raw = &entry](sched::Task& task, const runtime::Outcome& outcome,
                                         sched::Exit why) { ended(*raw, task, outcome, why); };
@@ -618,7 +596,6 @@ base::Status Machines::add(const std::shared_ptr<Entry>& entry) {
 }
 
 base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
-  if (base::Status status = check(spec); !status) return std::move(status).error();
   {
     const std::lock_guard guard(mutex_);
     if (entries_.contains(spec.name)) return taken(spec.name);

@@ -76,19 +76,17 @@ class Machines final : public machine::Operator {
 
  private:
   struct Entry;
-  struct Totals;
   using Entries = std::map<std::string, std::shared_ptr<Entry>>;
 
   // With mutex_ held.
-  std::vector<Totals> count();
-  machine::MachineStatus status(const Entry& entry, const std::vector<Totals>& totals) const;
+  std::vector<u64> count_messages();
+  machine::MachineStatus status(const Entry& entry, const std::vector<u64>& messages) const;
   machine::MachineStatus status(const Entry& entry);
   base::Result<std::shared_ptr<Entry>> find(const std::string& name);
   base::Status grant(Entry& entry);
   base::Status begin(Entry& entry);
   void end(Entry& entry, sched::ExitKind why, std::string message);
   void finish(Entry& entry, u64 now);
-  void check_limits();
   base::Status add(const std::shared_ptr<Entry>& entry);
   MachineRecord record_of(const Entry& entry) const;
   // Its record is another one by now.
@@ -134,7 +132,6 @@ class Machines final : public machine::Operator {
   Entries entries_;
   bool stopping_ = false;
   std::optional<machine::Exit> first_failure_;
-  u64 next_check_ = 0;
 
   // What the watching thread is to look at.
   struct RootEnd {
@@ -144,6 +141,7 @@ class Machines final : public machine::Operator {
   std::mutex news_mutex_;
   std::condition_variable news_;
   std::vector<RootEnd> root_ends_;
+  std::vector<Entry*> used_up_;  // that have had all their CPU time
   bool woken_ = false;
   bool is_over_ = false;
   bool has_marks_ = false;   // some record is another one by now

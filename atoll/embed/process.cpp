@@ -40,6 +40,11 @@ runtime::Limits to_internal(const Limits& limits) {
   return result;
 }
 
+runtime::IoAmount io_of(const Limits& limits) {
+  return {limits.io_bytes.value_or(cap::Meter::unlimited),
+          limits.io_operations.value_or(cap::Meter::unlimited)};
+}
+
 Outcome::Kind kind_of(runtime::Outcome outcome) {
   switch (outcome.kind) {
     case runtime::Outcome::Kind::out_of_fuel:
@@ -170,6 +175,7 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   if (options.trap_unknown_imports) impl->add_unknown();
   runtime::Options inner;
   inner.limits = to_internal(options.limits);
+  inner.io = io_of(options.limits);
   inner.memory = static_cast<runtime::MemoryStrategy>(engine.options().memory);
   inner.host = impl->functions;
   if (const auto& own = Access::impl(impl->imports)) inner.more_host = own->functions;
@@ -213,6 +219,7 @@ base::Result<runtime::Outcome> Process::Impl::run_with_others() {
   run.main.like = &process->instance();
   run.main.functions = stages;
   run.main.limits = process->limits();
+  run.main.io = process->io_limit();
   run.main.memory = process->memory_strategy();
   for (cap::Handle number = 0; const cap::Capability* each = process->handles().find(number);
        ++number) {

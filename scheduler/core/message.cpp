@@ -1,5 +1,6 @@
 #include "scheduler/core/message.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -32,6 +33,31 @@ bool Mailbox::drop(u32& budget) {
     Message::destroy(std::exchange(first_, first_->next));
   }
   return true;
+}
+
+bool Mailbox::pay(cap::Meter& memory, const Message& message, bool must) {
+  const u64 needed = bytes() + message.charge();
+  if (needed <= free_bytes + paid_) return true;
+  const u64 least = needed - free_bytes - paid_;
+  if (must) {
+    memory.add(least);
+    paid_ += least;
+    return true;
+  }
+  for (const u64 amount : {least + (needed - message.charge()) / 8, least}) {
+    if (!memory.take(amount)) continue;
+    paid_ += amount;
+    return true;
+  }
+  return false;
+}
+
+void Mailbox::give_back(cap::Meter& memory, bool ahead) {
+  const u64 lies = bytes();
+  const u64 needed = std::max(lies, free_bytes) - free_bytes;
+  if (paid_ <= needed + (ahead ? lies / 4 : 0)) return;
+  memory.give(paid_ - needed);
+  paid_ = needed;
 }
 
 void Mailbox::append(MessagePtr message) {

@@ -1,11 +1,13 @@
 // Messages, and the mailboxes that they wait in.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <vector>
 
 #include "vm/base/types.hpp"
+#include "vm/cap/account.hpp"
 #include "vm/cap/object.hpp"
 
 namespace atollvm::sched {
@@ -24,19 +26,33 @@ inline constexpr u32 max_message_handles = 8;
 // The system's that may lie in one mailbox: as many as a machine has processes, usually.
 inline constexpr u32 max_system_messages = 1 << 20;
 
+// Handles on their way. They are charged to a machine all the time.
+struct Parcel {
+  explicit Parcel(cap::Meter* meter) : charged(meter) {}
+  ~Parcel() {
+    if (charged != nullptr) charged->give(handles.size() - moved);
+  }
+  Parcel(const Parcel&) = delete;
+  Parcel& operator=(const Parcel&) = delete;
+
+  std::vector<cap::Capability> handles;
+  usize moved = 0;      // of these, the first ones: their charge has moved on with them
+  cap::Meter* charged;  // null: what they are charged is somebody else's
+};
+
 // Its bytes follow it in memory.
 struct Message {
   Message* next = nullptr;
   Pid sender = 0;
   u64 reference = 0;  // of the monitor that a tag_down is about
   Tag tag = 0;
-  u32 size = 0;  // bytes
-  std::unique_ptr<std::vector<cap::Capability>> handles;
+  u32 size = 0;                    // bytes
+  std::unique_ptr<Parcel> parcel;  // null: no handles
 
   [[nodiscard]] u8* bytes() { return reinterpret_cast<u8*>(this + 1); }
   [[nodiscard]] const u8* bytes() const { return reinterpret_cast<const u8*>(this + 1); }
   [[nodiscard]] u32 handle_count() const {
-    return handles == nullptr ? 0 : static_cast<u32>(handles->size());
+    return parcel == nullptr ? 0 : static_cast<u32>(parcel->handles.size());
   }
   // What it counts against the limit of a mailbox.
   [[nodiscard]] u64 charge() const { return sizeof(Message) + size; }
@@ -85,6 +101,18 @@ class Mailbox {
   [[nodiscard]] bool is_flooded() const {
     return messages() >= u64{limits_.messages} + max_system_messages;
   }
+  // Shared. Charges the machine's memory for a message to be appended; where it `must`, also beyond
+  // the limit. False: there is no room, and nothing changed. A mailbox's first free_bytes are
+  // charged with its process; one that has grown is charged up to an eighth ahead.
+  bool pay(cap::Meter& memory, const Message& message, bool must = false);
+  // Shared. Gives back what is charged for more than lies here; `ahead`: not all of it, while
+  // messages come and go.
+  void settle(cap::Meter& memory, bool ahead) {
+    if (paid_ != 0) give_back(memory, ahead);
+  }
+  [[nodiscard]] u64 paid() const { return paid_; }
+  // Takes what lies here as paid for, and gives that.
+  u64 count_paid() { return paid_ = std::max(bytes(), free_bytes) - free_bytes; }
   // Shared. Appends without asking whether there is room.
   void append(MessagePtr message);
   // Shared, where the overflow rule is `oldest`: takes the oldest message out. Null: there is none.
@@ -130,7 +158,10 @@ class Mailbox {
   }
 
  private:
+  static constexpr u64 free_bytes = 256;
+
   void count_out(const Message& message);
+  void give_back(cap::Meter& memory, bool ahead);
 
   std::atomic<Message*> arrived_{nullptr};  // where others append
   Message* last_arrived_ = nullptr;
@@ -144,6 +175,7 @@ class Mailbox {
   std::atomic<u32> removed_handles_{0};
   u64 appended_bytes_ = 0;
   std::atomic<u64> removed_bytes_{0};
+  u64 paid_ = 0;  // bytes beyond free_bytes
   MailboxLimits limits_;
 };
 

@@ -137,12 +137,14 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
       machine.is_ending_.load(std::memory_order_relaxed)) {
     return Error{ErrorCode::limit, "", "the scheduler stops"};
   }
-  if (machine.processes_.fetch_add(1) >= machine.options_.max_processes) {
-    machine.processes_.fetch_sub(1);
-    return Error{
-        ErrorCode::limit, machine.options_.name,
-        "has as many processes as it may have: " + std::to_string(machine.options_.max_processes)};
-  }
+  u32 processes = machine.processes_.load(std::memory_order_relaxed);
+  do {
+    if (processes >= machine.options_.max_processes) {
+      return Error{ErrorCode::limit, machine.options_.name,
+                   "has as many processes as it may have: " +
+                       std::to_string(machine.options_.max_processes)};
+    }
+  } while (!machine.processes_.compare_exchange_weak(processes, processes + 1));
   machine.records_.fetch_add(1);
   live_.fetch_add(1);
   const auto forget = [&] {
@@ -152,62 +154,8 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
   };
   Task* made = nullptr;  // once others can find it
   try {
-    runtime::Options options;
-    options.limits = what.limits;
-    options.memory = what.memory;
-    options.host = machine.options_.host;
-    options.more_host = machine.options_.more_host;
-    MailboxLimits mailbox = what.mailbox;
-    mailbox.handles = what.limits.handles;
-    auto task = std::make_unique<Task>(options, mailbox, machine);
-    task->owner = machine.options_.owner;
-    if (auto added = task->add_instance(what.program, what.like); !added) {
-      forget();
-      return std::move(added).error();
-    }
-    for (usize number = 0; number < what.handles.size(); ++number) {
-      if (std::holds_alternative<cap::Errno>(task->handles().insert(what.handles[number]))) {
-        forget();
-        return Error{ErrorCode::limit, "", "fewer handles allowed than it is given"};
-      }
-    }
-    const bool only_one = what.functions.size() == 1;
-    base::Status prepared = task->prepare(
-        what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
-    if (!prepared) {
-      forget();
-      return prepared.error();
-    }
-    if (!only_one) {
-      task->later = std::make_unique<Task::Later>();
-      task->later->functions.assign(what.functions.begin() + 1, what.functions.end());
-      task->later->arguments.assign(what.arguments.begin(), what.arguments.end());
-    }
-    task->group = &machine.group_;
-    task->set_weight(what.weight);
-    task->Node::priority = std::min(what.priority, policy::max_priority);
-    task->cpu_limit = what.cpu_limit;
-    task->parent = what.parent;
-    task->is_main = what.is_main;
-    task->home_worker = here != nullptr ? here : &some_worker();
-    if (what.link) task->bound().links.insert(what.parent);
-    if (what.monitor != 0) task->bound().watchers.emplace(what.parent, what.monitor);
-    const Pid pid = machine.table().add(*task);
-    if (pid == 0) {
-      forget();
-      return Error{ErrorCode::limit, "", "there are as many processes as there can be"};
-    }
-    made = task.release();
-    if (what.link || what.monitor != 0) {
-      const Table::Held parent = find(machine, what.parent);
-      if (parent && what.link) parent->bound().links.insert(pid);
-      if (parent && what.monitor != 0) parent->bound().watching.emplace(what.monitor, pid);
-    }
-    if (here != nullptr) {
-      here->accept(*made);
-    } else {
-      made->home_worker->post(*made);
-    }
+    auto pid = make(machine, what, here, made);
+    if (!pid) forget();
     return pid;
   } catch (const std::bad_alloc&) {
     if (made != nullptr) {
@@ -218,6 +166,106 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
     }
     return Error{ErrorCode::limit, "", "the host has no memory for this process"};
   }
+}
+
+namespace {
+
+// The charge of handles that a process has been given goes back with it. Where it is not started
+// after all, that is nobody's yet.
+class Adoption {
+ public:
+  Adoption(Task& task, cap::Meter& meter) : task_(task), meter_(meter) {}
+  ~Adoption() { meter_.add(count_); }
+  Adoption(const Adoption&) = delete;
+  Adoption& operator=(const Adoption&) = delete;
+  void add(const cap::Capability& capability) {
+    task_.handles().adopt(capability);
+    ++count_;
+  }
+  void keep() { count_ = 0; }
+
+ private:
+  Task& task_;
+  cap::Meter& meter_;
+  u64 count_ = 0;
+};
+
+}  // namespace
+
+base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* here, Task*& made) {
+  cap::Account& account = machine.account_;
+  cap::Charge record(&account.memory, runtime::process_bytes);
+  cap::Charge link(what.link ? &account.memory : nullptr, link_bytes);
+  const u64 parents_bytes = (what.link ? link_bytes : 0) + (what.monitor != 0 ? monitor_bytes : 0);
+  cap::Charge parents(parents_bytes != 0 ? &account.memory : nullptr, parents_bytes);
+  cap::Charge open(what.handles_are_paid ? nullptr : &account.handles, what.handles.size());
+  if (!open) {
+    return Error{ErrorCode::limit, machine.options_.name, "has as many handles as it may have"};
+  }
+  if (!record || !link || !parents) {
+    return Error{ErrorCode::limit, machine.options_.name,
+                 "has no memory left for a further process"};
+  }
+  if (what.handles.size() > what.limits.handles) {
+    return Error{ErrorCode::limit, "", "fewer handles allowed than it is given"};
+  }
+  runtime::Options options;
+  options.limits = what.limits;
+  options.io = what.io;
+  options.memory = what.memory;
+  options.host = machine.options_.host;
+  options.more_host = machine.options_.more_host;
+  options.account = &account;
+  MailboxLimits mailbox = what.mailbox;
+  mailbox.handles = what.limits.handles;
+  auto task = std::make_unique<Task>(options, mailbox, machine);
+  record.keep();
+  task->owner = machine.options_.owner;
+  if (auto added = task->add_instance(what.program, what.like); !added) {
+    return std::move(added).error();
+  }
+  const bool only_one = what.functions.size() == 1;
+  base::Status prepared = task->prepare(
+      what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
+  if (!prepared) return prepared.error();
+  if (!only_one) {
+    task->later = std::make_unique<Task::Later>();
+    task->later->functions.assign(what.functions.begin() + 1, what.functions.end());
+    task->later->arguments.assign(what.arguments.begin(), what.arguments.end());
+  }
+  task->group = &machine.group_;
+  task->set_weight(what.weight);
+  task->Node::priority = std::min(what.priority, policy::max_priority);
+  task->cpu_limit = what.cpu_limit;
+  task->parent = what.parent;
+  task->is_main = what.is_main;
+  task->home_worker = here != nullptr ? here : &some_worker();
+  if (what.link) task->bound().links.insert(what.parent);
+  if (what.monitor != 0) task->bound().watchers.emplace(what.parent, what.monitor);
+  Adoption adoption(*task, account.handles);
+  for (const cap::Capability& each : what.handles) adoption.add(each);
+  const Pid pid = machine.table().add(*task);
+  if (pid == 0) {
+    return Error{ErrorCode::limit, "", "there are as many processes as there can be"};
+  }
+  made = task.release();
+  link.keep();
+  if (what.link || what.monitor != 0) {
+    const Table::Held parent = find(machine, what.parent);
+    if (parent) {
+      if (what.link) parent->bound().links.insert(pid);
+      if (what.monitor != 0) parent->bound().watching.emplace(what.monitor, pid);
+      parents.keep();
+    }
+  }
+  if (here != nullptr) {
+    here->accept(*made);
+  } else {
+    made->home_worker->post(*made);
+  }
+  open.keep();
+  adoption.keep();
+  return pid;
 }
 
 // The process's lock is held. False: it is doomed already.
@@ -371,6 +419,24 @@ base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
                  "may have fewer processes: " + std::to_string(machine.options_.max_processes)};
   }
   try {
+    u64 bytes = state.timers.size() * timer_bytes;
+    u64 open = 0;
+    for (const auto& task : state.tasks) {
+      bytes += task->charged() + task->mailbox.count_paid();
+      open += task->open_handles() + task->mailbox.handles();
+      if (task->draft != nullptr) bytes += task->draft->charge();
+      if (task->relations == nullptr) continue;
+      bytes += task->relations->links.size() * link_bytes;
+      bytes += task->relations->watching.size() * monitor_bytes;
+      for (const std::string& name : task->relations->names) bytes += name_bytes(name.size());
+    }
+    cap::Account& account = machine.account_;
+    cap::Charge memory(&account.memory, bytes);
+    cap::Charge handles(&account.handles, open);
+    if (!memory || !handles) {
+      return Error{ErrorCode::limit, machine.options_.name,
+                   "may have less memory or fewer handles than its processes hold"};
+    }
     std::vector<Task*> tasks;
     std::unordered_map<Pid, Task*> held;
     for (const auto& task : state.tasks) {
@@ -407,6 +473,14 @@ base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
     machine.cpu_.fetch_add(state.cpu_time);
     const std::lock_guard holds(machine.held_mutex_);
     machine.held_.swap(held);
+    memory.keep();
+    handles.keep();
+    for (Task* const task : tasks) {
+      task->charge_to(account);
+      task->mailbox.for_each([&](const Message& message) {
+        if (message.parcel != nullptr) message.parcel->charged = &account.handles;
+      });
+    }
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::limit, machine.options_.name, "the host has no memory for it"};
   }
@@ -434,6 +508,8 @@ bool Scheduler::bury(Task& task, Exit why, Worker* here) {
 void Scheduler::forget(Task& task) {
   Machine& machine = *task.machine;
   // All that it holds goes before its machine can.
+  machine.account_.memory.give(task.mailbox.paid() +
+                               (task.draft != nullptr ? task.draft->charge() : 0));
   delete &task;
   live_.fetch_sub(1);
   if (machine.records_.fetch_sub(1) == 1) {
@@ -451,6 +527,7 @@ bool Scheduler::drop_timers(const Task& task, u32& budget) {
     if (budget == 0) return false;
     --budget;
     timers_.erase(own.begin()->second);
+    task.machine->account().memory.give(timer_bytes);
   }
   timers_of_.erase(at);
   return true;
@@ -459,11 +536,13 @@ bool Scheduler::drop_timers(const Task& task, u32& budget) {
 bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
   Machine& machine = *task.machine;
   Relations& bound = *task.relations;
+  cap::Meter& memory = machine.account_.memory;
   while (!bound.names.empty()) {
     if (budget == 0) return false;
     --budget;
     const std::lock_guard guard(machine.names_mutex_);
     machine.names_.erase(*bound.names.begin());
+    memory.give(name_bytes(bound.names.begin()->size()));
     bound.names.erase(bound.names.begin());
   }
   while (!bound.links.empty()) {
@@ -471,8 +550,10 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
     --budget;
     Table::Held held = find(machine, *bound.links.begin());
     bound.links.erase(bound.links.begin());
+    memory.give(link_bytes);
     // Under one lock: who has undone a link gets no signal by it.
     if (held && held->relations != nullptr && held->relations->links.erase(task.pid) != 0) {
+      memory.give(link_bytes);
       signal(std::move(held), task.pid, task.doom, here);
     }
   }
@@ -481,6 +562,7 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
     --budget;
     const auto [reference, other] = *bound.watching.begin();
     bound.watching.erase(bound.watching.begin());
+    memory.give(monitor_bytes);
     const Table::Held held = find(machine, other);
     if (held && held->relations != nullptr) held->relations->watchers.erase({task.pid, reference});
   }
@@ -493,6 +575,7 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
     if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
       continue;
     }
+    memory.give(monitor_bytes);
     hear(std::move(held), task.pid, reference, tag_down, task.doom, here);
   }
   return true;
@@ -501,8 +584,13 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
 // --- Messages -----------------------------------------------------------------------------
 
 Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& message, Worker* here) {
+  return deliver(find(machine, to), message, false, here);
+}
+
+// `must`: it is charged already, in whatever way.
+Scheduler::Sent Scheduler::deliver(Table::Held to, MessagePtr& message, bool must, Worker* here) {
   std::vector<MessagePtr> dropped;  // not under the lock: handles go with them
-  Table::Held held = find(machine, to);
+  Table::Held held = std::move(to);
   if (!held) return Sent::no_process;
   Mailbox& mailbox = held->mailbox;
   if (!mailbox.has_room(*message)) [[unlikely]] {
@@ -526,14 +614,18 @@ Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& mess
         return Sent::yes;
     }
   }
+  if (!mailbox.pay(held->machine->account().memory, *message, must)) [[unlikely]] {
+    return Sent::no_memory;
+  }
   const Tag tag = message->tag;
   mailbox.append(std::move(message));
   if (held->waits_for(tag)) wake(std::move(held), here);
   return Sent::yes;
 }
 
-// A message of the system's to a held process. The limits of its mailbox don't count; but one that
-// lets too many lie can't be told any more, and must not go on as if nothing had happened.
+// A message of the system's to a held process. The limits of its mailbox and machine don't count;
+// but one that lets too many lie can't be told any more, and must not go on as if nothing had
+// happened.
 void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here) {
   MessagePtr message;
   if (!held->mailbox.is_flooded()) message.reset(Message::make(sizeof(ExitInfo)));
@@ -548,6 +640,7 @@ void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit wh
   message->tag = tag;
   message->sender = from;
   message->reference = reference;
+  held->mailbox.pay(held->machine->account().memory, *message, /*must=*/true);
   held->mailbox.append(std::move(message));
   if (held->waits_for(tag)) wake(std::move(held), here);
 }
@@ -561,59 +654,75 @@ void Scheduler::signal(Table::Held held, Pid from, Exit why, Worker* here) {
   }
 }
 
-bool Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here) {
+Scheduler::Bound Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why,
+                                   Worker* here) {
   Table::Held held = find(machine, to);
-  if (!held) return false;
+  if (!held) return Bound::no_process;
+  // Nothing has been charged for the message before.
+  const cap::Charge room(held->traps_exits ? &machine.account().memory : nullptr, link_bytes);
+  if (!room) return Bound::no_memory;
   signal(std::move(held), from, why, here);
-  return true;
+  return Bound::yes;
 }
 
 // --- Links and monitors -------------------------------------------------------------------
 
-bool Scheduler::link(Task& running, Pid other) {
-  if (other == running.pid) return true;
+Scheduler::Bound Scheduler::link(Task& running, Pid other) {
+  if (other == running.pid) return Bound::yes;
+  const Machine& machine = *running.machine;
+  cap::Charge own_side(&machine.account().memory, link_bytes);
+  cap::Charge other_side(&machine.account().memory, link_bytes);
+  if (!own_side || !other_side) return Bound::no_memory;
   {
     const Table::Held own = running.machine->table().find(running.pid);
-    own->bound().links.insert(other);
+    if (own->bound().links.insert(other).second) own_side.keep();
   }
   {
-    const Table::Held held = find(*running.machine, other);
+    const Table::Held held = find(machine, other);
     if (held) {
-      held->bound().links.insert(running.pid);
-      return true;
+      if (held->bound().links.insert(running.pid).second) other_side.keep();
+      return Bound::yes;
     }
   }
   const Table::Held own = running.machine->table().find(running.pid);
-  own->bound().links.erase(other);
-  return false;
+  if (own->bound().links.erase(other) != 0) machine.account().memory.give(link_bytes);
+  return Bound::no_process;
 }
 
 void Scheduler::unlink(Task& running, Pid other) {
+  cap::Meter& memory = running.machine->account().memory;
   {
     const Table::Held own = running.machine->table().find(running.pid);
     if (own->relations == nullptr || own->relations->links.erase(other) == 0) return;
+    memory.give(link_bytes);
   }
   const Table::Held held = find(*running.machine, other);
-  if (held && held->relations != nullptr) held->relations->links.erase(running.pid);
+  if (held && held->relations != nullptr && held->relations->links.erase(running.pid) != 0) {
+    memory.give(link_bytes);
+  }
 }
 
-bool Scheduler::monitor(Task& running, Pid other, u64 reference) {
+Scheduler::Bound Scheduler::monitor(Task& running, Pid other, u64 reference) {
+  cap::Meter& memory = running.machine->account().memory;
+  cap::Charge charge(&memory, monitor_bytes);
+  if (!charge) return Bound::no_memory;
   {
     const Table::Held own = running.machine->table().find(running.pid);
-    if (own->bound().watching.size() >= max_monitors) return false;
+    if (own->bound().watching.size() >= max_monitors) return Bound::too_many;
     own->bound().watching.emplace(reference, other);
+    charge.keep();
   }
   {
     const Table::Held held = find(*running.machine, other);
     if (held) {
       held->bound().watchers.emplace(running.pid, reference);
-      return true;
+      return Bound::yes;
     }
   }
   Table::Held own = running.machine->table().find(running.pid);
-  own->bound().watching.erase(reference);
+  if (own->bound().watching.erase(reference) != 0) memory.give(monitor_bytes);
   hear(std::move(own), other, reference, tag_down, {ExitKind::noproc, 0}, nullptr);
-  return true;
+  return Bound::yes;
 }
 
 void Scheduler::demonitor(Task& running, u64 reference) {
@@ -625,11 +734,13 @@ void Scheduler::demonitor(Task& running, u64 reference) {
       if (at != own->relations->watching.end()) {
         other = at->second;
         own->relations->watching.erase(at);
+        running.machine->account().memory.give(monitor_bytes);
       }
     }
     if (other == 0) {
       // Its message may have come; it can't any more where the monitor was still there.
       own->mailbox.collect();
+      own->mailbox.settle(running.machine->account().memory, /*ahead=*/true);
       if (own->mailbox.limits().overflow != Overflow::oldest) own.release();
       running.mailbox.drop_down(reference);
       return;
@@ -648,8 +759,11 @@ Scheduler::Named Scheduler::name(Machine& machine, std::string name, Pid pid) {
   const Table::Held held = find(machine, pid);
   if (!held) return Named::no_process;
   if (held->bound().names.size() >= max_names) return Named::too_many;
+  cap::Charge charge(&machine.account_.memory, name_bytes(name.size()));
+  if (!charge) return Named::no_memory;
   held->bound().names.insert(name);
   machine.names_.emplace(std::move(name), pid);
+  charge.keep();
   return Named::yes;
 }
 
@@ -658,7 +772,9 @@ bool Scheduler::unname(Machine& machine, const std::string& name) {
   const auto at = machine.names_.find(name);
   if (at == machine.names_.end()) return false;
   const Table::Held held = find(machine, at->second);
-  if (held && held->relations != nullptr) held->relations->names.erase(name);
+  if (held && held->relations != nullptr && held->relations->names.erase(name) != 0) {
+    machine.account_.memory.give(name_bytes(name.size()));
+  }
   machine.names_.erase(at);
   return true;
 }
@@ -673,11 +789,16 @@ Pid Scheduler::find(Machine& machine, const std::string& name) {
 
 u64 Scheduler::start_timer(Task& task, u64 deadline, Tag tag, u64 value) {
   const std::lock_guard guard(timers_mutex_);
+  cap::Charge charge(&task.machine->account().memory, timer_bytes);
   std::map<u64, TimerKey>& own = timers_of_[&task];
-  if (own.size() == max_timers) return 0;
+  if (own.size() == max_timers || !charge) {
+    if (own.empty()) timers_of_.erase(&task);
+    return 0;
+  }
   task.has_timers = true;
   const u64 id = task.machine->next_timer_id_++;
   add_timer({&task, deadline, id, tag, value});
+  charge.keep();
   return id;
 }
 
@@ -690,6 +811,7 @@ bool Scheduler::cancel_timer(Task& task, u64 id) {
   timers_.erase(at->second);
   own->second.erase(at);
   if (own->second.empty()) timers_of_.erase(own);
+  task.machine->account().memory.give(timer_bytes);
   return true;
 }
 
@@ -714,11 +836,13 @@ void Scheduler::fire_timers(u64 now, Worker* here) {
     const auto own = timers_of_.find(timer.task);
     own->second.erase(timer.id);
     if (own->second.empty()) timers_of_.erase(own);
+    // The message costs less.
+    timer.task->machine->account().memory.give(timer_bytes);
     if (MessagePtr message{Message::make(sizeof timer.value)}) {
       std::memcpy(message->bytes(), &timer.value, sizeof timer.value);
       message->tag = timer.tag;
       message->sender = timer.task->pid;
-      send(*timer.task->machine, timer.task->pid, message, here);
+      deliver(find(*timer.task->machine, timer.task->pid), message, /*must=*/true, here);
     }
   }
   next_timer_.store(timers_.empty() ? Task::never : timers_.begin()->first.deadline);

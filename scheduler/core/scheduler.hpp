@@ -34,6 +34,10 @@ class Machine {
     std::span<const runtime::HostFunction> host;
     std::span<const runtime::HostFunction> more_host;
     void* owner = nullptr;  // of each process
+    cap::AccountLimits limits;
+    u64 cpu_limit = Task::never;  // of all its processes together, ns; reached, all of them end
+    // Called once it has been reached, on a worker.
+    std::function<void()> on_cpu_limit;
     // Called when a process of the machine has ended, on its worker, before others hear of it.
     std::function<void(Task&, const runtime::Outcome&, Exit)> on_end;
   };
@@ -44,9 +48,22 @@ class Machine {
   [[nodiscard]] bool is_empty() const { return records_.load() == 0; }
   [[nodiscard]] bool is_full() const { return processes() >= options_.max_processes; }
   [[nodiscard]] const policy::Group& group() const { return group_; }
-  // CPU time that its processes have used, ns. At most a slice for each worker behind.
+  // What its processes hold and have used. It is not part of a snapshot: restored processes charge
+  // again.
+  [[nodiscard]] cap::Account& account() const { return account_; }
+  // CPU time that its processes have used, ns. At most a slice for each worker behind, without a
+  // limit.
   [[nodiscard]] u64 cpu_time() const { return cpu_.load(std::memory_order_relaxed); }
-  void charge(u64 ns) { cpu_.fetch_add(ns, std::memory_order_relaxed); }
+  [[nodiscard]] bool has_cpu_limit() const { return options_.cpu_limit != Task::never; }
+  // What is left of it.
+  [[nodiscard]] u64 cpu_left() const {
+    return options_.cpu_limit - std::min(options_.cpu_limit, cpu_time());
+  }
+  void charge(u64 ns) {
+    const u64 used = cpu_.fetch_add(ns, std::memory_order_relaxed) + ns;
+    if (used < options_.cpu_limit || used - ns >= options_.cpu_limit) return;
+    if (options_.on_cpu_limit) options_.on_cpu_limit();
+  }
   [[nodiscard]] bool is_paused() const { return paused_.load(); }
   // Keeps a process that is ready, and that nobody queues, until the machine is resumed. False: the
   // machine runs, or the process is to end: its turn has come. A worker's.
@@ -59,13 +76,14 @@ class Machine {
  private:
   friend class Scheduler;
   Machine(Options options, Scheduler& scheduler)
-      : options_(std::move(options)), scheduler_(scheduler) {}
+      : options_(std::move(options)), scheduler_(scheduler), account_(options_.limits) {}
 
   Options options_;
   Scheduler& scheduler_;
   // Also of those who wake a process when the machine may have gone.
   const std::shared_ptr<Table> table_ = std::make_shared<Table>();
   policy::Group group_;
+  mutable cap::Account account_;
   std::atomic<u32> processes_{0};
   std::atomic<bool> is_ending_{false};
   std::atomic<u32> records_{0};  // of processes, also of those that are ending
@@ -99,6 +117,7 @@ struct Spawn {
   std::span<const u32> functions;
   std::span<const runtime::Slot> arguments;
   runtime::Limits limits;
+  runtime::IoAmount io;  // at most
   runtime::MemoryStrategy memory = runtime::MemoryStrategy::checked;
   MailboxLimits mailbox;
   u64 cpu_limit = Task::never;  // ns
@@ -110,6 +129,8 @@ struct Spawn {
   bool is_main = false;
   // What it holds from the start, by number; null objects leave their number free.
   std::vector<cap::Capability> handles;
+  // They are charged to the machine already, and stay so if there is no process.
+  bool handles_are_paid = false;
 };
 
 class Scheduler {
@@ -140,7 +161,8 @@ class Scheduler {
   Machine& add_machine(Machine::Options options);  // throws std::bad_alloc
   // Ends a machine's processes and waits for it; the machine is gone afterwards. Not on a worker.
   void remove_machine(Machine& machine);
-  // Errors: those of Process::add_instance and prepare; limit (processes of the machine or of all).
+  // Errors: those of Process::add_instance and prepare; limit (processes of the machine or of all,
+  // memory or handles of the machine).
   base::Result<Pid> spawn(Machine& machine, const Spawn& what, Worker* here = nullptr);
   // Ends a process. False: there is none.
   bool kill(Machine& machine, Pid pid, Exit why, Worker* here = nullptr);
@@ -169,30 +191,31 @@ class Scheduler {
   // (processes of the machine or of all, the host's memory).
   base::Status adopt(Machine& machine, MachineState& state);
 
-  enum class Sent : u8 { yes, no_process, full };
+  // no_memory: of the machine.
+  enum class Sent : u8 { yes, no_process, full, no_memory };
   Sent send(const Machine& machine, Pid to, MessagePtr& message, Worker* here = nullptr);
 
   // Names of a machine's processes.
-  enum class Named : u8 { yes, taken, no_process, too_many };
+  enum class Named : u8 { yes, taken, no_process, too_many, no_memory };
   Named name(Machine& machine, std::string name, Pid pid);
   bool unname(Machine& machine, const std::string& name);
   [[nodiscard]] Pid find(Machine& machine, const std::string& name);
 
-  // A message to a process at a time. 0: it has too many such timers already.
+  // A message to a process at a time. 0: it has too many such timers already, or its machine has no
+  // memory for one more.
   u64 start_timer(Task& task, u64 deadline, Tag tag, u64 value);
   bool cancel_timer(Task& task, u64 id);
 
   // --- For running processes and workers.
   // A machine's process, held.
   Table::Held find(const Machine& machine, Pid pid) { return machine.table().find(pid); }
-  // Whether a link could be made: both must be there.
-  bool link(Task& running, Pid other);
+  enum class Bound : u8 { yes, no_process, too_many, no_memory };
+  Bound link(Task& running, Pid other);
   void unlink(Task& running, Pid other);
-  // False: it has too many monitors already.
-  bool monitor(Task& running, Pid other, u64 reference);
+  Bound monitor(Task& running, Pid other, u64 reference);
   void demonitor(Task& running, u64 reference);
-  // An exit signal, as from a link. False: there is no such process.
-  bool signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here);
+  // An exit signal, as from a link.
+  Bound signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here);
   // Makes a held process that waits ready.
   void wake(Table::Held held, Worker* here);
   // Takes leave of a process that has ended: frees what it holds, and tells those who are bound to
@@ -225,6 +248,8 @@ class Scheduler {
   [[nodiscard]] std::vector<std::shared_ptr<Machine>> machines() const;
   bool doom(Task& task, Exit why);
   [[nodiscard]] bool is_still(const Machine& machine) const;
+  base::Result<Pid> make(Machine& machine, const Spawn& what, Worker* here, Task*& made);
+  Sent deliver(Table::Held to, MessagePtr& message, bool must, Worker* here);
   void signal(Table::Held held, Pid from, Exit why, Worker* here);
   void hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here);
   bool drop_timers(const Task& task, u32& budget);

@@ -21,6 +21,12 @@ namespace atollvm::sched {
 class Machine;
 class Worker;
 
+// What binds processes is charged to their machine's memory; these are prices, in bytes.
+inline constexpr u64 link_bytes = 128;     // for either side
+inline constexpr u64 monitor_bytes = 192;  // its message included
+inline constexpr u64 timer_bytes = 192;    // likewise
+inline constexpr u64 name_bytes(usize size) { return 160 + 2 * size; }
+
 // Whom a process is bound to; few have any.
 struct Relations {
   std::unordered_set<Pid> links;

@@ -140,7 +140,7 @@ void Worker::charge(Machine& machine, u64 ns) {
     charged_ = &machine;
   }
   uncharged_ += ns;
-  if (uncharged_ >= charge_every) flush_charge();
+  if (uncharged_ >= charge_every || machine.has_cpu_limit()) flush_charge();
 }
 
 void Worker::flush_charge() {
@@ -182,7 +182,8 @@ void Worker::run_task(Task& task) {
     return;
   }
   Outcome outcome{Outcome::Kind::preempted, Trap::unreachable, 0};
-  if (!task.dying.load(std::memory_order_relaxed)) {
+  const u64 left = task.machine->cpu_left();
+  if (!task.dying.load(std::memory_order_relaxed) && left != 0) [[likely]] {
     if (task.machine->is_paused()) [[unlikely]] {
       put_off(task);
       return;
@@ -192,7 +193,7 @@ void Worker::run_task(Task& task) {
     // Where slices have no end, the rest is looked after all the same.
     u64 most = policy_->slice(task);
     if (most == policy::no_slice_end) most = poll_every;
-    most = std::min(most, task.cpu_limit - task.cpu);
+    most = std::min({most, task.cpu_limit - task.cpu, left});
     if (stress_ != nullptr) [[unlikely]]
       most = prepare_stress(task, most);
     u64 stop_at = std::min(timers_.first(), now_ + std::min(most, no_alarm - 1 - now_));
@@ -229,7 +230,7 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
     end(task, task.doom, killed);
     return;
   }
-  if (!ended && task.cpu >= task.cpu_limit) {
+  if (!ended && (task.cpu >= task.cpu_limit || task.machine->cpu_left() == 0)) {
     const Outcome stopped = task.stop(Trap::time_limit);
     policy_->account(task, ran, policy::Stop::ended, now_);
     end(task, {ExitKind::time, 0}, stopped);
@@ -353,6 +354,7 @@ void Worker::park(Task& task, u64 ran, bool for_completion) {
     const bool has_come = for_completion ? task.runtime::Process::ready()
                                          : task.waits_for_message && task.mailbox.has_news();
     if (!has_come && !task.dying.load(std::memory_order_relaxed)) {
+      task.mailbox.settle(task.machine->account().memory, /*ahead=*/false);
       task.phase.store(Task::Phase::waiting, std::memory_order_release);
       return;
     }

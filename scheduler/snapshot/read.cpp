@@ -491,9 +491,9 @@ void MachineReader::read_messages(Task& task) {
     message->tag = tag;
     from_.bytes({message->bytes(), size});
     if (handle_count != 0) {
-      message->handles = std::make_unique<std::vector<cap::Capability>>();
+      message->parcel = std::make_unique<sched::Parcel>(nullptr);
       for (u32 k = 0; from_.ok() && k < handle_count; ++k) {
-        message->handles->push_back(read_capability(from_.number<u32>()));
+        message->parcel->handles.push_back(read_capability(from_.number<u32>()));
       }
     }
     if (tag < 0) {

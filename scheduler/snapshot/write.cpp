@@ -96,8 +96,8 @@ base::Status MachineWriter::collect() {
       for (const cap::Capability& each : handles->slots()) collect(each);
     }
     task->mailbox.for_each([&](const sched::Message& message) {
-      if (message.handles == nullptr) return;
-      for (const cap::Capability& each : *message.handles) collect(each);
+      if (message.parcel == nullptr) return;
+      for (const cap::Capability& each : message.parcel->handles) collect(each);
     });
   }
   return {};
@@ -257,8 +257,8 @@ void MachineWriter::write_messages(const Task& task) {
     to_.number(message.size);
     to_.number(static_cast<u8>(message.handle_count()));
     to_.bytes({message.bytes(), message.size});
-    if (message.handles == nullptr) return;
-    for (const cap::Capability& each : *message.handles) write_handle(each);
+    if (message.parcel == nullptr) return;
+    for (const cap::Capability& each : message.parcel->handles) write_handle(each);
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "stdlib/host/host.hpp"
 #include "stdlib/vfs/vfs.hpp"
+#include "vm/runtime/process.hpp"
 
 namespace atollvm::host {
 
@@ -25,6 +26,17 @@ template <class T>
 bool must_wait(const T& outcome) {
   const Errno* const error = error_of(outcome);
   return error != nullptr && *error == Errno::again;
+}
+
+// How many of so many bytes, at most 4 GiB, the guest may still read or write; they are counted.
+// 0: beyond its quota.
+inline u32 take_io_bytes(const HostContext& context, usize wanted) {
+  return static_cast<u32>(context.process().take_io_bytes(wanted));
+}
+// Of `taken` bytes so many were read or written; the others are not counted.
+inline void settle_io(const HostContext& context, u32 taken, const vfs::Outcome<u32>& outcome) {
+  const u32* const moved = std::get_if<u32>(&outcome);
+  context.process().give_io_bytes(taken - (moved == nullptr ? 0 : *moved));
 }
 
 // Makes `attempt(wait)` at once if it need not block, else in the pool, and gives what came of it

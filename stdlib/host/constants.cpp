@@ -68,6 +68,7 @@ constexpr Constant processes[] = {
     {"SPAWN_LINK", spawn_link, "link the new process with this one"},
     {"SPAWN_MONITOR", spawn_monitor, "monitor it; the references of a process count 1, 2, 3"},
     {"SPAWN_STDIO", spawn_stdio, "it shares handles 0 to 3; those that are passed come after"},
+    {"SPAWN_MORE", spawn_more, "the fields of SpawnOptions from io_bytes on count"},
     {"OVERFLOW_REFUSE", number(sched::Overflow::refuse), "the sender gets -E_AGAIN"},
     {"OVERFLOW_NEWEST", number(sched::Overflow::newest), "what has no room is dropped"},
     {"OVERFLOW_OLDEST", number(sched::Overflow::oldest), "the oldest messages are dropped"},
@@ -121,6 +122,8 @@ constexpr Field spawn_fields[] = {
     {"stack", "u64", "limit in bytes; 0: as the parent, which also is the most"},
     {"fuel", "u64", "0: not counted, or half of the parent's where the parent's is"},
     {"time", "u64", "CPU time in nanoseconds; 0: as the parent"},
+    {"io_bytes", "u64", "limit of what it reads and writes; 0: as the parent"},
+    {"io_operations", "u64", "limit of its calls on streams, files, directories; 0: likewise"},
 };
 constexpr Field message_fields[] = {
     {"sender", "i64", "pid; of a timer's message the receiver's own"},
@@ -161,7 +164,8 @@ constexpr Structure structs[] = {
     {"Stat", "What stat tells, 64 bytes.", stat_fields},
     {"DirEntry", "An entry that read_dir gives, 24 bytes, followed by its name; not aligned.",
      entry_fields},
-    {"SpawnOptions", "How to start a process, 72 bytes; all 0: as usual.", spawn_fields},
+    {"SpawnOptions", "How to start a process, 88 bytes (72 without SPAWN_MORE); all 0: as usual.",
+     spawn_fields},
     {"MessageInfo", "What receive tells of a message, 56 bytes.", message_fields},
     {"ExitInfo", "How a process ended, 24 bytes.", exit_fields},
     {"ProcessInfo", "What process_info tells, 80 bytes.", info_fields},

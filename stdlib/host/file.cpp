@@ -30,7 +30,9 @@ std::optional<std::span<u8>> transfer(const HostContext& context) {
   return bytes->first(std::min<usize>(bytes->size(), max_transfer));
 }
 
-HostResult count_result(HostContext& context, const Outcome<u32>& outcome) {
+// Of an attempt on `taken` bytes.
+HostResult count_result(HostContext& context, u32 taken, const Outcome<u32>& outcome) {
+  settle_io(context, taken, outcome);
   if (const Errno* error = error_of(outcome)) return context.error32(*error);
   return context.result_i32(static_cast<i32>(std::get<u32>(outcome)));
 }
@@ -57,7 +59,7 @@ HostResult read_in_pool(HostContext& context, Target target, Read read) {
       if (const u32* size = std::get_if<u32>(&outcome); size != nullptr && *size > 0) {
         memcpy(to->data(), buffer->data(), *size);
       }
-      return count_result(later, outcome);
+      return count_result(later, target.size, outcome);
     };
   });
 }
@@ -68,31 +70,40 @@ HostResult write_in_pool(HostContext& context, std::span<const u8> bytes, Write 
   auto buffer = std::make_shared<std::vector<u8>>(bytes.begin(), bytes.end());
   return loop::of(context).work(context, [buffer, write]() -> runtime::Finish {
     const Outcome<u32> outcome = write(std::span<const u8>(*buffer));
-    return [outcome](HostContext& later) { return count_result(later, outcome); };
+    return [taken = static_cast<u32>(buffer->size()), outcome](HostContext& later) {
+      return count_result(later, taken, outcome);
+    };
   });
 }
 
 HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target) {
-  const auto to = target.in(context);
+  const u32 taken = take_io_bytes(context, target.size);
+  if (taken == 0) return context.error32(Errno::dquot);
+  const Target now{target.address, taken};
+  const auto to = now.in(context);
   if (!to) return context.error32(Errno::fault);
   const Outcome<u32> outcome = stream->read(*to, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, outcome);
+  if (!must_wait(outcome)) return count_result(context, taken, outcome);
   if (const std::optional<int> fd = stream->wait_fd()) {
+    settle_io(context, taken, outcome);
     return loop::of(context).when_readable(context, *fd, [stream, target](HostContext& later) {
       return read_stream(later, stream, target);
     });
   }
-  return read_in_pool(context, target,
+  return read_in_pool(context, now,
                       [stream](std::span<u8> bytes) { return stream->read(bytes, Wait::allowed); });
 }
 
 HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& stream,
                         Target source) {
-  const auto from = source.in(context);
+  const u32 taken = take_io_bytes(context, source.size);
+  if (taken == 0) return context.error32(Errno::dquot);
+  const auto from = Target{source.address, taken}.in(context);
   if (!from) return context.error32(Errno::fault);
   const Outcome<u32> outcome = stream->write(*from, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, outcome);
+  if (!must_wait(outcome)) return count_result(context, taken, outcome);
   if (const std::optional<int> fd = stream->wait_fd()) {
+    settle_io(context, taken, outcome);
     return loop::of(context).when_writable(context, *fd, [stream, source](HostContext& later) {
       return write_stream(later, stream, source);
     });
@@ -102,24 +113,26 @@ HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& str
   });
 }
 
-HostResult read_file(HostContext& context, std::span<u8> to, std::optional<u64> at) {
+HostResult read_file(HostContext& context, std::span<u8> bytes, std::optional<u64> at) {
+  const u32 taken = take_io_bytes(context, bytes.size());
+  if (taken == 0 && !bytes.empty()) return context.error32(Errno::dquot);
   const auto file = object_of<vfs::File>(context);
-  const Outcome<u32> outcome = file->read(to, at, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, outcome);
-  const Target target{context.arg_u32(1), static_cast<u32>(to.size())};
-  return read_in_pool(context, target, [file, at](std::span<u8> bytes) {
-    return file->read(bytes, at, Wait::allowed);
-  });
+  const Outcome<u32> outcome = file->read(bytes.first(taken), at, Wait::never);
+  if (!must_wait(outcome)) return count_result(context, taken, outcome);
+  return read_in_pool(context, {context.arg_u32(1), taken},
+                      [file, at](std::span<u8> to) { return file->read(to, at, Wait::allowed); });
 }
 
-HostResult write_file(HostContext& context, std::span<const u8> from, std::optional<u64> at,
+HostResult write_file(HostContext& context, std::span<const u8> bytes, std::optional<u64> at,
                       bool append) {
+  const u32 taken = take_io_bytes(context, bytes.size());
+  if (taken == 0 && !bytes.empty()) return context.error32(Errno::dquot);
   const auto file = object_of<vfs::File>(context);
   const vfs::WriteMode mode{append, vfs::Durability::none};
-  const Outcome<u32> outcome = file->write(from, at, mode, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, outcome);
-  return write_in_pool(context, from, [file, at, mode](std::span<const u8> bytes) {
-    return file->write(bytes, at, mode, Wait::allowed);
+  const Outcome<u32> outcome = file->write(bytes.first(taken), at, mode, Wait::never);
+  if (!must_wait(outcome)) return count_result(context, taken, outcome);
+  return write_in_pool(context, bytes.first(taken), [file, at, mode](std::span<const u8> from) {
+    return file->write(from, at, mode, Wait::allowed);
   });
 }
 

@@ -106,6 +106,7 @@ std::vector<runtime::HostFunction> functions(Environment& environment) {
       return call(environment, context);
     };
     function.takes_handle = row.kind != no_kind;
+    function.is_io = function.takes_handle;
     function.kind = row.kind;
     function.rights = row.rights;
     function.restartable = row.restartable;

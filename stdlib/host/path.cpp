@@ -150,13 +150,19 @@ HostResult call_read_dir(Environment&, HostContext& context) {
   if (!context.memory(address, size)) return context.error32(Errno::fault);
   if (context.arg_i64(1) < 0) return context.error32(Errno::inval);
   const auto directory = std::static_pointer_cast<vfs::Directory>(context.capability().object);
+  const u32 taken = take_io_bytes(context, size);
+  if (taken == 0 && size != 0) return context.error32(Errno::dquot);
   return attempt_or_work(
       context,
-      [directory, cookie = context.arg_u64(1), size](Wait wait) {
-        return directory->list(cookie, size, wait);
+      [directory, cookie = context.arg_u64(1), taken](Wait wait) {
+        return directory->list(cookie, taken, wait);
       },
-      [address, size](HostContext& later, const Outcome<std::vector<vfs::Entry>>& outcome) {
-        return put_entries(later, address, size, outcome);
+      [address, size, taken](HostContext& later, const Outcome<std::vector<vfs::Entry>>& outcome) {
+        const HostResult result = put_entries(later, address, taken, outcome);
+        const i32 used = later.arg_i32(0);  // the call's result by now
+        settle_io(later, taken, used < 0 ? 0 : static_cast<u32>(used));
+        const bool is_cut = used == -static_cast<i32>(Errno::range) && taken < size;
+        return is_cut ? later.error32(Errno::dquot) : result;
       });
 }
 

@@ -119,31 +119,42 @@ HostResult send(HostContext& context, u32 handles, u32 handle_count) {
       return context.error32(*error);
     }
   }
+  cap::Meter& memory = caller.machine().account().memory;
   MessagePtr message = std::move(caller.task.draft);
-  if (message == nullptr) message.reset(sched::Message::make(size));
-  if (message == nullptr) return context.error32(Errno::nomem);
+  if (message != nullptr) {
+    memory.give(message->charge());
+  } else {
+    message.reset(sched::Message::make(size));
+    if (message == nullptr) return context.error32(Errno::nomem);
+  }
   if (!copy_on(caller, message->bytes(), bytes->data(), size)) {
+    // Many could wait with such a one.
+    if (!memory.take(message->charge())) {
+      caller.task.transferred = 0;
+      caller.task.yields = false;
+      return context.error32(Errno::nomem);
+    }
     caller.task.draft = std::move(message);
     return HostResult::waiting();
   }
   message->sender = caller.task.pid;
   message->tag = tag;
   if (!numbers.empty()) {
-    message->handles = std::make_unique<std::vector<cap::Capability>>();
+    message->parcel = std::make_unique<sched::Parcel>(&caller.machine().account().handles);
     for (const cap::Handle number : numbers) {
-      message->handles->push_back(*context.handles().find(number));
+      message->parcel->handles.push_back(*context.handles().find(number));
     }
   }
-  switch (caller.scheduler.send(caller.machine(), to, message, &caller.worker)) {
-    case Scheduler::Sent::no_process:
-      return context.error32(Errno::srch);
-    case Scheduler::Sent::full:
-      return context.error32(Errno::again);
-    case Scheduler::Sent::yes:
-      break;
+  const auto sent = caller.scheduler.send(caller.machine(), to, message, &caller.worker);
+  if (sent == Scheduler::Sent::yes) {
+    for (const cap::Handle number : numbers) context.handles().hand_over(number);
+    return context.result_i32(0);
   }
-  for (const cap::Handle number : numbers) context.handles().close(number);
-  return context.result_i32(0);
+  // They are charged to the sender as before.
+  if (message->parcel != nullptr) message->parcel->charged = nullptr;
+  return context.error32(sent == Scheduler::Sent::full        ? Errno::again
+                         : sent == Scheduler::Sent::no_memory ? Errno::nomem
+                                                              : Errno::srch);
 }
 
 // The call is over, however it ends.
@@ -206,10 +217,11 @@ HostResult give_message(HostContext& context, const Caller& caller, sched::Messa
   }
   const MessagePtr taken = task.mailbox.take();
   held.release();
-  if (info.handle_count != 0) {
-    for (u32 i = 0; info_at != 0 && i < info.handle_count; ++i) {
-      const auto number = task.handles().insert((*message.handles)[i]);
-      info.handles[i] = std::get<cap::Handle>(number);
+  if (info.handle_count != 0 && info_at != 0) {
+    sched::Parcel& parcel = *message.parcel;
+    for (u32 i = 0; i < info.handle_count; ++i) {
+      info.handles[i] = std::get<cap::Handle>(task.handles().adopt(parcel.handles[i]));
+      ++parcel.moved;
     }
   }
   fill_info();
@@ -269,6 +281,11 @@ HostResult call_spawn(Environment&, HostContext& context) {
   if (context.arg_u32(3) != 0 && !load(context, context.arg_u32(3), options)) {
     return context.error64(Errno::fault);
   }
+  GuestSpawnMore more{};
+  if ((options.flags & spawn_more) != 0 &&
+      !load(context, context.arg_u32(3) + u32{sizeof options}, more)) {
+    return context.error64(Errno::fault);
+  }
   if (count > max_arguments) return context.error64(Errno::inval);
   const auto bytes = context.memory(context.arg_u32(1), count * 8);
   if (!bytes) return context.error64(Errno::fault);
@@ -321,6 +338,9 @@ HostResult call_spawn(Environment&, HostContext& context) {
   } else if (options.fuel != 0) {
     spawn.limits.fuel = options.fuel;
   }
+  spawn.io = parent.io_limit();
+  lower(spawn.io.bytes, more.io_bytes);
+  lower(spawn.io.operations, more.io_operations);
   spawn.memory = parent.memory_strategy();
   spawn.mailbox = parent.mailbox.limits();
   if (options.mailbox_messages != 0) {
@@ -354,6 +374,10 @@ HostResult call_spawn(Environment&, HostContext& context) {
     spawn.handles.push_back(*context.handles().find(number));
   }
   if (spawn.handles.size() > spawn.limits.handles) return context.error64(Errno::mfile);
+  // What is moved has been charged; the others are further ones.
+  cap::Charge copies(&caller.machine().account().handles, spawn.handles.size() - numbers.size());
+  if (!copies) return context.error64(Errno::nfile);
+  spawn.handles_are_paid = true;
   const bool counts_fuel = parent.counts_fuel();
   const auto pid = caller.scheduler.spawn(caller.machine(), spawn, &caller.worker);
   if (!pid) {
@@ -361,7 +385,8 @@ HostResult call_spawn(Environment&, HostContext& context) {
     return context.error64(caller.machine().is_full() ? Errno::again : Errno::nomem);
   }
   if (counts_fuel) parent.set_fuel(parent.fuel() - static_cast<i64>(*spawn.limits.fuel));
-  for (const cap::Handle number : numbers) context.handles().close(number);
+  copies.keep();
+  for (const cap::Handle number : numbers) context.handles().hand_over(number);
   return context.result_i64(static_cast<i64>(*pid));
 }
 
@@ -389,6 +414,7 @@ HostResult call_receive(Environment&, HostContext& context) {
     // Senders remove messages too, so nothing is the receiver's alone.
     sched::Table::Held held = caller.own();
     mailbox.collect();
+    mailbox.settle(caller.machine().account().memory, /*ahead=*/true);
     found = mailbox.find(tag, budget);
     if (found != nullptr) return give_message(context, caller, *found, std::move(held));
   } else {
@@ -397,6 +423,7 @@ HostResult call_receive(Environment&, HostContext& context) {
       {
         const sched::Table::Held held = caller.own();
         mailbox.collect();
+        mailbox.settle(caller.machine().account().memory, /*ahead=*/true);
       }
       found = mailbox.find(tag, budget);
     }
@@ -429,11 +456,12 @@ HostResult call_process_link(Environment&, HostContext& context) {
   if (!is_scheduled(context)) return context.error32(Errno::nosys);
   const Caller caller(context);
   const Pid other = context.arg_u64(0);
-  if (!caller.scheduler.link(caller.task, other)) {
-    caller.scheduler.signal(caller.machine(), caller.task.pid, other, {ExitKind::noproc, 0},
-                            &caller.worker);
+  auto bound = caller.scheduler.link(caller.task, other);
+  if (bound == Scheduler::Bound::no_process) {
+    bound = caller.scheduler.signal(caller.machine(), caller.task.pid, other, {ExitKind::noproc, 0},
+                                    &caller.worker);
   }
-  return context.result_i32(0);
+  return context.error32(bound == Scheduler::Bound::no_memory ? Errno::nomem : Errno::success);
 }
 
 HostResult call_process_unlink(Environment&, HostContext& context) {
@@ -447,10 +475,14 @@ HostResult call_process_monitor(Environment&, HostContext& context) {
   if (!is_scheduled(context)) return context.error64(Errno::nosys);
   const Caller caller(context);
   const u64 reference = ++caller.task.next_reference;
-  if (!caller.scheduler.monitor(caller.task, context.arg_u64(0), reference)) {
-    return context.error64(Errno::again);
+  switch (caller.scheduler.monitor(caller.task, context.arg_u64(0), reference)) {
+    case Scheduler::Bound::too_many:
+      return context.error64(Errno::again);
+    case Scheduler::Bound::no_memory:
+      return context.error64(Errno::nomem);
+    default:
+      return context.result_i64(static_cast<i64>(reference));
   }
-  return context.result_i64(static_cast<i64>(reference));
 }
 
 HostResult call_process_demonitor(Environment&, HostContext& context) {
@@ -473,9 +505,15 @@ HostResult call_process_exit(Environment&, HostContext& context) {
   const Caller caller(context);
   const u32 code = context.arg_u32(1);
   const sched::Exit why{code == 0 ? ExitKind::normal : ExitKind::code, code};
-  const bool found = caller.scheduler.signal(caller.machine(), context.arg_u64(0), caller.task.pid,
-                                             why, &caller.worker);
-  return found ? context.result_i32(0) : context.error32(Errno::srch);
+  switch (caller.scheduler.signal(caller.machine(), context.arg_u64(0), caller.task.pid, why,
+                                  &caller.worker)) {
+    case Scheduler::Bound::no_process:
+      return context.error32(Errno::srch);
+    case Scheduler::Bound::no_memory:
+      return context.error32(Errno::nomem);
+    default:
+      return context.result_i32(0);
+  }
 }
 
 HostResult call_process_kill(Environment&, HostContext& context) {
@@ -499,6 +537,8 @@ HostResult call_name_register(Environment&, HostContext& context) {
       return context.error32(Errno::srch);
     case Scheduler::Named::too_many:
       return context.error32(Errno::again);
+    case Scheduler::Named::no_memory:
+      return context.error32(Errno::nomem);
     case Scheduler::Named::yes:
       break;
   }

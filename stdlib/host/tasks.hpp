@@ -8,7 +8,8 @@ namespace atollvm::host {
 inline constexpr u32 spawn_link = 1 << 0;
 inline constexpr u32 spawn_monitor = 1 << 1;
 inline constexpr u32 spawn_stdio = 1 << 2;
-inline constexpr u32 spawn_flags = spawn_link | spawn_monitor | spawn_stdio;
+inline constexpr u32 spawn_more = 1 << 3;  // the fields of GuestSpawnMore follow
+inline constexpr u32 spawn_flags = spawn_link | spawn_monitor | spawn_stdio | spawn_more;
 
 // The structures as constants.cpp describes them to guests.
 struct GuestSpawnOptions {
@@ -27,6 +28,12 @@ struct GuestSpawnOptions {
   u64 time;
 };
 static_assert(sizeof(GuestSpawnOptions) == 72);
+// What came later: guests that don't know of it have no room for it.
+struct GuestSpawnMore {
+  u64 io_bytes;
+  u64 io_operations;
+};
+static_assert(sizeof(GuestSpawnMore) == 16);
 
 struct GuestMessageInfo {
   u64 sender;

@@ -1,4 +1,7 @@
 // The table of functions, made from wasi.def, with WASI's part of the gate.
+#include <algorithm>
+#include <iterator>
+
 #include "stdlib/wasi/support.hpp"
 #include "vm/base/utf8.hpp"
 
@@ -47,6 +50,14 @@ mod::FuncType type_of(const Row& row) {
   return type;
 }
 
+// Whether a call looks at or changes descriptors only, and not what they name.
+bool is_about_descriptors(std::string_view name) {
+  constexpr std::string_view beginnings[] = {"fd_close", "fd_renumber", "fd_prestat", "fd_fdstat",
+                                             "sock_"};
+  return std::any_of(std::begin(beginnings), std::end(beginnings),
+                     [&](std::string_view each) { return name.starts_with(each); });
+}
+
 // Atoll's gate has found the handle and checked its kind; the rights are finer than Atoll's.
 HostResult checked_call(const Row& row, Call& call) {
   if (row.handle != no_handle) {
@@ -80,6 +91,7 @@ std::vector<runtime::HostFunction> functions(Environment& environment, Edition e
       return checked_call(row, call);
     };
     function.takes_handle = row.handle != no_handle;
+    function.is_io = function.takes_handle && !is_about_descriptors(row.name);
     function.handle_index = static_cast<u8>(function.takes_handle ? row.handle : 0);
     function.kind = row.kinds;
     function.wrong_kind = row.wrong;

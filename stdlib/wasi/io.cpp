@@ -157,6 +157,7 @@ HostResult run_in_pool(HostContext& context, Transfer transfer, u32 size) {
     const Outcome<u32> outcome =
         state->writes ? state->write(*buffer, Wait::allowed) : state->read(*buffer, Wait::allowed);
     return [state, buffer, outcome](HostContext& later) {
+      host::settle_io(later, static_cast<u32>(buffer->size()), outcome);
       if (const Errno* error = error_of(outcome)) return finish(later, *state, *error);
       const u32 moved = std::get<u32>(outcome);
       if (!state->writes && !copy_back(later, *state, moved, *buffer)) {
@@ -182,7 +183,9 @@ HostResult run(HostContext& context, Transfer transfer) {
       return loop.soon(context,
                        [state](HostContext& later) { return run(later, std::move(*state)); });
     }
-    const u32 size = std::min(transfer.total - transfer.done, max_turn);
+    const u32 size =
+        host::take_io_bytes(context, std::min(transfer.total - transfer.done, max_turn));
+    if (size == 0) return finish(context, transfer, Errno::dquot);
     std::vector<u8> copy;
     const auto bytes = as_one(context, transfer, size, copy);
     if (!bytes) return give(context, Errno::fault);
@@ -190,11 +193,13 @@ HostResult run(HostContext& context, Transfer transfer) {
         transfer.writes ? transfer.write(*bytes, Wait::never) : transfer.read(*bytes, Wait::never);
     if (host::must_wait(outcome)) {
       if (!is_plain_stream) return run_in_pool(context, std::move(transfer), size);
-      if (transfer.nonblocking) return finish(context, transfer, Errno::again);
       const std::optional<int> fd = transfer.stream()->wait_fd();
-      if (!fd) return run_in_pool(context, std::move(transfer), size);
+      if (!transfer.nonblocking && !fd) return run_in_pool(context, std::move(transfer), size);
+      host::settle_io(context, size, outcome);
+      if (transfer.nonblocking) return finish(context, transfer, Errno::again);
       return wait_for_stream(context, std::move(transfer), *fd);
     }
+    host::settle_io(context, size, outcome);
     if (const Errno* error = error_of(outcome)) return finish(context, transfer, *error);
     const u32 moved = std::get<u32>(outcome);
     if (!transfer.writes && !copy.empty() && !copy_back(context, transfer, moved, copy)) {

@@ -18,6 +18,7 @@ struct Listing {
   u32 size = 0;
   u32 used = 0;
   u32 count_at = 0;
+  bool is_cut = false;  // the quota has no room for all that the guest wants
 };
 
 struct Batch {
@@ -72,9 +73,13 @@ HostResult run(HostContext& context, Listing listing) {
   };
   const auto done = [listing](HostContext& later, const Outcome<Batch>& outcome) {
     Listing next = listing;
-    if (const Errno* error = error_of(outcome)) return give(later, *error);
+    const auto end = [&](Errno error) {
+      host::settle_io(later, next.size, next.used);
+      return give(later, error);
+    };
+    if (const Errno* error = error_of(outcome)) return end(*error);
     const auto to = bytes_at(later, next.address, next.size);
-    if (!to) return give(later, Errno::fault);
+    if (!to) return end(Errno::fault);
     const Batch& batch = std::get<Batch>(outcome);
     for (const vfs::Entry& each : batch.entries) {
       if (next.used == next.size) break;
@@ -82,7 +87,9 @@ HostResult run(HostContext& context, Listing listing) {
       next.cookie = each.next;
     }
     // Less than was asked for means to the guest that there is no more.
+    if (next.used == next.size && next.is_cut) return end(Errno::dquot);
     if (batch.is_end || next.used == next.size) {
+      host::settle_io(later, next.size, next.used);
       return give_number<u32>(later, next.count_at, next.used);
     }
     return run(later, std::move(next));
@@ -100,6 +107,9 @@ HostResult call_fd_readdir(Call& call) {
   listing.count_at = call.u32_at(4);
   if (!bytes_at(call.context, listing.address, listing.size)) return give(call, Errno::fault);
   if (!call.context.memory(listing.count_at, 4)) return give(call, Errno::fault);
+  const u32 taken = host::take_io_bytes(call.context, listing.size);
+  listing.is_cut = taken < listing.size;
+  listing.size = taken;
   return run(call.context, std::move(listing));
 }
 

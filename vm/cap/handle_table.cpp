@@ -48,6 +48,15 @@ void HandleTable::mark(u32 slot, bool used) {
 
 std::variant<Handle, Errno> HandleTable::insert(Capability capability) {
   if (open_ >= limit_) return Errno::mfile;
+  Charge charge(machine_, 1);
+  if (!charge) return Errno::nfile;
+  const auto handle = adopt(std::move(capability));
+  charge.keep();
+  return handle;
+}
+
+std::variant<Handle, Errno> HandleTable::adopt(Capability capability) {
+  if (open_ >= limit_) return Errno::mfile;
   const u32 slot = lowest_free();
   if (slot >= slots_.size()) slots_.resize(slot + 1);
   slots_[slot] = std::move(capability);
@@ -78,13 +87,17 @@ std::variant<Capability*, Errno> HandleTable::find(Handle handle, Kind kind, Rig
   return capability;
 }
 
-Errno HandleTable::close(Handle handle) {
+Errno HandleTable::close(Handle handle) { return forget(handle, true); }
+Errno HandleTable::hand_over(Handle handle) { return forget(handle, false); }
+
+Errno HandleTable::forget(Handle handle, bool gives_back) {
   Capability* const capability = find(handle);
   if (capability == nullptr) return Errno::badf;
   // Freed first: the object's destructor is the last thing that runs.
   const Capability closed = std::exchange(*capability, {});
   mark(handle, false);
   --open_;
+  if (gives_back && machine_ != nullptr) machine_->give(1);
   return Errno::success;
 }
 
@@ -97,6 +110,7 @@ Errno HandleTable::renumber(Handle from, Handle to) {
   const Capability closed = std::exchange(*target, std::exchange(*source, {}));
   mark(from, false);
   --open_;
+  if (machine_ != nullptr) machine_->give(1);
   return Errno::success;
 }
 

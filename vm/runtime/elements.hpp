@@ -40,11 +40,18 @@ class Elements {
     return std::equal(begin(), end(), other.begin(), other.end());
   }
 
-  // Room for `count` more elements at end(), not yet written. False: the host has no memory.
-  bool reserve(u64 count) {
+  // Bytes that it holds.
+  [[nodiscard]] u64 bytes() const { return capacity_ * sizeof(u64); }
+  // Elements that there would be room for after reserve(count).
+  [[nodiscard]] u64 capacity_for(u64 count) const {
     const u64 needed = size_ + count;
-    if (needed <= capacity_) return true;
-    const u64 capacity = std::max(needed, capacity_ * 2);
+    return needed <= capacity_ ? capacity_ : std::max(needed, capacity_ * 2);
+  }
+  // Room for `count` more elements at end(), not yet written. False: the host has no memory.
+  bool reserve(u64 count) { return make_room(capacity_for(count)); }
+  // Room for `capacity` elements, if that is more than there is.
+  bool make_room(u64 capacity) {
+    if (capacity <= capacity_) return true;
     void* const larger = std::realloc(data_, capacity * sizeof(u64));
     if (larger == nullptr) return false;
     data_ = static_cast<u64*>(larger);

@@ -136,6 +136,8 @@ struct HostFunction {
   u8 handle_index = 0;
   cap::Errno wrong_kind = cap::Errno::badf;
   ErrorSign errors = ErrorSign::negative;
+  bool is_io = false;        // one that takes a handle: counts as an operation, beyond whose quota
+                             // the call gives dquot
   bool restartable = false;  // a restored snapshot calls it again; else it fails with canceled
 };
 

@@ -145,6 +145,7 @@ base::Result<u32> Process::add(std::shared_ptr<const Program> program, const Ins
   const usize tables = extra_ == nullptr ? 0 : extra_->tables.size();
   const u32 index = instance_count_;
   const auto forget = [&] {
+    const u64 held = charged();
     if (index == 0) {
       std::destroy_at(&first_);
       std::construct_at(&first_);
@@ -153,6 +154,7 @@ base::Result<u32> Process::add(std::shared_ptr<const Program> program, const Ins
     }
     memories_.shrink(memories);
     if (extra_ != nullptr) extra_->tables.resize(tables);
+    if (account_ != nullptr) account_->memory.give(held - charged());
   };
   bool allocated = false;
   try {
@@ -191,7 +193,13 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
 
   u64 memory_left = memory_limit_;
   for (const auto& each : memories_) memory_left -= std::min(memory_left, each->size());
+  const auto beyond_quota = [](std::string place) {
+    return Error{ErrorCode::limit, std::move(place), "beyond the machine's memory limit"};
+  };
   for (const mod::MemoryType& type : module.memories) {
+    const u64 least = std::min(type.size.min, u64{1} << 32 >> type.page_shift) << type.page_shift;
+    cap::Charge charge(memory_meter(), least);
+    if (!charge) return beyond_quota("memory " + std::to_string(instance.memories.size()));
     auto memory = Memory::create(type, memory_left, strategy_);
     if (memory == nullptr) {
       return Error{ErrorCode::limit, "memory " + std::to_string(instance.memories.size()),
@@ -201,6 +209,7 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
     memory_left -= memory->size();
     instance.memories.push_back(memory.get());
     memories_.push_back(std::move(memory));
+    charge.keep();
   }
 
   instance.globals.reserve(module.globals.size());  // others may hold the cells' addresses
@@ -221,9 +230,12 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
                        " elements allows"};
     }
     elements_left -= definition.type.size.min;
+    cap::Charge charge(memory_meter(), definition.type.size.min * sizeof(u64));
+    if (!charge) return beyond_quota("table " + std::to_string(instance.tables.size()));
     const Slot init = definition.init.empty() ? 0 : evaluate(definition.init, instance);
     extra_->tables.push_back(
         std::make_unique<Table>(Table{definition.type, Elements(definition.type.size.min, init)}));
+    charge.keep();
     instance.tables.push_back(extra_->tables.back().get());
   }
   instance.dropped.assign(module.elems.size() + module.datas.size());

@@ -32,6 +32,7 @@ HostResult gate_error(const HostFunction& function, const HostContext& context, 
 Process::Process(const Options& options)
     : fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
       memory_limit_(options.limits.memory_bytes),
+      account_(options.account),
       host_(options.host.data()),
       stack_max_(static_cast<u32>(
           std::clamp<u64>(options.limits.stack_bytes / sizeof(Slot), min_window + 1, max_u32))),
@@ -41,10 +42,14 @@ Process::Process(const Options& options)
       counts_fuel_(options.limits.fuel.has_value()),
       strategy_(options.memory) {
   if (!options.more_host.empty()) extra().more_host = options.more_host;
+  if (options.io.bytes != cap::Meter::unlimited || options.io.operations != cap::Meter::unlimited) {
+    hold(options.io);
+  }
 }
 
 Process::~Process() {
   if (CompletionPort* const port = open_port()) port->abandon();
+  if (account_ != nullptr) account_->memory.give(charged());
 }
 
 Limits Process::limits() const {
@@ -60,6 +65,29 @@ Limits Process::limits() const {
   return limits;
 }
 
+// Of all stacks, when the one in use has so many slots.
+u64 Process::charged_stack(u64 capacity) const {
+  u64 slots = capacity;
+  if (extra_ != nullptr) {
+    slots += extra_->spare_capacity;
+    for (const Aside& call : extra_->aside) slots += call.stack_capacity;
+  }
+  return (std::max(slots, first_stack_slots) - first_stack_slots) * sizeof(Slot);
+}
+
+void Process::charge_to(cap::Account& account) {
+  account_ = &account;
+  if (holdings_ != nullptr) holdings_->handles.charge_to(&account.handles);
+}
+
+u64 Process::charged() const {
+  u64 bytes = process_bytes + charged_stack(stack_capacity_);
+  for (const auto& memory : memories_) bytes += memory->size();
+  if (extra_ == nullptr) return bytes;
+  for (const auto& table : extra_->tables) bytes += table->elements.bytes();
+  return bytes;
+}
+
 Process::Extra& Process::extra() {
   if (extra_ == nullptr) extra_ = std::make_unique<Extra>();
   return *extra_;
@@ -71,9 +99,35 @@ CompletionPort& Process::port() {
   return *more.port;
 }
 
+Process::Holdings& Process::hold(IoAmount io) {
+  cap::Meter* const machine = account_ == nullptr ? nullptr : &account_->handles;
+  holdings_ = std::make_unique<Holdings>(handle_limit_, machine, io);
+  return *holdings_;
+}
+
 cap::HandleTable& Process::handles() {
-  if (handles_ == nullptr) handles_ = std::make_unique<cap::HandleTable>(handle_limit_);
-  return *handles_;
+  return holdings_ != nullptr ? holdings_->handles : hold({}).handles;
+}
+
+bool Process::take_io_operation() {
+  Holdings& own = *holdings_;
+  if (own.io_used.operations >= own.io_limit.operations) return false;
+  if (account_ != nullptr && !account_->io_operations.take(1)) return false;
+  ++own.io_used.operations;
+  return true;
+}
+
+u64 Process::take_io_bytes(u64 wanted) {
+  Holdings& own = *holdings_;
+  u64 bytes = std::min(wanted, own.io_limit.bytes - own.io_used.bytes);
+  if (account_ != nullptr) bytes = account_->io_bytes.take_some(bytes);
+  own.io_used.bytes += bytes;
+  return bytes;
+}
+
+void Process::give_io_bytes(u64 unused) {
+  holdings_->io_used.bytes -= unused;
+  if (account_ != nullptr) account_->io_bytes.give(unused);
 }
 
 void Process::name_instance(std::string name, u32 instance) {
@@ -217,25 +271,36 @@ void Process::add_fuel(u64 amount) {
 
 void Process::drop_spare() {
   if (extra_ == nullptr) return;
+  const u64 held = charged_stack(stack_capacity_);
   extra_->spare.reset();
   extra_->spare_capacity = 0;
+  if (account_ != nullptr) account_->memory.give(held - charged_stack(stack_capacity_));
 }
 
 bool Process::ensure_stack(u64 needed) {
   if (needed > stack_max_) return false;
   if (needed > stack_capacity_) {
-    const u64 grown = u64{stack_capacity_} + stack_capacity_ / 2;
-    const u64 capacity = std::min<u64>(std::max({needed, grown, first_stack_slots}), stack_max_);
     drop_spare();
-    std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
-    if (larger == nullptr) return false;
-    if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
-    // What a guest leaves undefined goes into snapshots: nothing of the host's must be there.
-    std::fill(larger.get() + stack_capacity_, larger.get() + capacity, Slot{0});
-    stack_ = std::move(larger);
-    stack_capacity_ = static_cast<u32>(capacity);
+    const u64 grown = u64{stack_capacity_} + stack_capacity_ / 2;
+    const u64 roomy = std::min<u64>(std::max({needed, grown, first_stack_slots}), stack_max_);
+    if (!move_stack(roomy) && (roomy == needed || !move_stack(needed))) return false;
   }
   arm();
+  return true;
+}
+
+// To a larger one. False: there is no memory for it, and nothing changed.
+bool Process::move_stack(u64 capacity) {
+  cap::Charge charge(memory_meter(), charged_stack(capacity) - charged_stack(stack_capacity_));
+  if (!charge) return false;
+  std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
+  if (larger == nullptr) return false;
+  if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
+  // What a guest leaves undefined goes into snapshots: nothing of the host's must be there.
+  std::fill(larger.get() + stack_capacity_, larger.get() + capacity, Slot{0});
+  stack_ = std::move(larger);
+  stack_capacity_ = static_cast<u32>(capacity);
+  charge.keep();
   return true;
 }
 
@@ -299,6 +364,9 @@ HostResult Process::call_with_handle(const HostFunction& function, HostContext& 
   if (const auto* error = std::get_if<cap::Errno>(&found)) {
     return gate_error(function, context, *error, handles().find(handle) != nullptr);
   }
+  if (function.is_io && !take_io_operation()) {
+    return gate_error(function, context, cap::Errno::dquot, true);
+  }
   // A copy: the function may close the handle.
   const cap::Capability capability = *std::get<cap::Capability*>(found);
   context.capability_ = &capability;
@@ -327,7 +395,11 @@ i64 Process::grow_memory(Memory& memory, u64 delta_pages) {
   }
   const u64 allowed = (memory_limit_ - others) >> memory.page_shift();
   if (delta_pages > allowed || memory.pages() > allowed - delta_pages) return -1;
-  return memory.grow(delta_pages);
+  cap::Charge charge(memory_meter(), delta_pages << memory.page_shift());
+  if (!charge) return -1;
+  const i64 old_pages = memory.grow(delta_pages);
+  if (old_pages >= 0) charge.keep();
+  return old_pages;
 }
 
 bool Process::reserve_table(Table& table, u64 delta) {
@@ -337,7 +409,17 @@ bool Process::reserve_table(Table& table, u64 delta) {
   const u64 maximum = table.type.size.max.value_or(std::numeric_limits<u32>::max());
   if (delta > table_limit_ - std::min<u64>(total, table_limit_)) return false;
   if (old_size > maximum || delta > maximum - old_size) return false;
-  return table.elements.reserve(delta);
+  // Room ahead, if there is room for that.
+  for (const u64 capacity : {table.elements.capacity_for(delta), old_size + delta}) {
+    const u64 more =
+        std::max(capacity * sizeof(u64), table.elements.bytes()) - table.elements.bytes();
+    cap::Charge charge(memory_meter(), more);
+    if (!charge) continue;
+    const bool done = table.elements.make_room(capacity);
+    if (done) charge.keep();
+    return done;
+  }
+  return false;
 }
 
 Outcome Process::stop(Trap why) {
@@ -348,6 +430,13 @@ Outcome Process::stop(Trap why) {
 }
 
 bool Process::release_memory(u64 bytes) {
+  const u64 held = charged();
+  const bool is_all = release_some(bytes);
+  if (account_ != nullptr) account_->memory.give(held - charged());
+  return is_all;
+}
+
+bool Process::release_some(u64 bytes) {
   for (const auto& memory : memories_) {
     if (!memory->release(bytes)) return false;
   }

@@ -25,6 +25,7 @@
 
 #include "vm/base/few.hpp"
 #include "vm/base/result.hpp"
+#include "vm/cap/account.hpp"
 #include "vm/cap/handle_table.hpp"
 #include "vm/runtime/elements.hpp"
 #include "vm/runtime/host.hpp"
@@ -40,6 +41,9 @@ enum class FrameKind : u16 {
   instance = 2,  // of a marker: the frame below is another instance's
 };
 inline constexpr u16 marker_slots = 2;
+// What a process charges its account at the least: its record, and the first part of its stack and
+// of its mailbox.
+inline constexpr u64 process_bytes = 1024;
 // How many calls of one process may wait for another one's end.
 inline constexpr usize most_aside = 64;
 
@@ -59,13 +63,23 @@ struct Limits {
   std::optional<u64> fuel;  // exact; nothing: not counted
 };
 
+// Reading and writing by host calls on handles.
+struct IoAmount {
+  u64 bytes = cap::Meter::unlimited;
+  u64 operations = cap::Meter::unlimited;  // calls
+};
+
 struct Options {
   Limits limits;
+  IoAmount io;  // at most
   MemoryStrategy memory = MemoryStrategy::checked;
   // Functions that imports may name; those of `more_host` are looked up first. Must outlive the
   // process.
   std::span<const HostFunction> host;
   std::span<const HostFunction> more_host;
+  // What is charged with all that the process takes, or null. It must outlive the process. Whoever
+  // creates the process has charged `process_bytes` of memory, which go back with it.
+  cap::Account* account = nullptr;
 };
 
 // One function on a process's stack.
@@ -208,8 +222,20 @@ class Process {
 
   [[nodiscard]] cap::HandleTable& handles();
   [[nodiscard]] u32 open_handles() const {
-    return handles_ == nullptr ? 0 : handles_->open_count();
+    return holdings_ == nullptr ? 0 : holdings_->handles.open_count();
   }
+  [[nodiscard]] IoAmount io_limit() const {
+    return holdings_ == nullptr ? IoAmount{} : holdings_->io_limit;
+  }
+  [[nodiscard]] IoAmount io_used() const {
+    return holdings_ == nullptr ? IoAmount{0, 0} : holdings_->io_used;
+  }
+  // Counts an operation. False: the process or its machine may have no more.
+  bool take_io_operation();
+  // Counts bytes to be read or written: as many of them as the process and its machine may, and
+  // gives that. What came to less is given back.
+  u64 take_io_bytes(u64 wanted);
+  void give_io_bytes(u64 unused);
   // For whoever created the process, and its host functions.
   void* owner = nullptr;
   // `index` as add_instance gave it; 0 is the one that the process was created with.
@@ -265,6 +291,13 @@ class Process {
 
   // Ends a call under way with a trap from outside (time limit, interrupt). The trace stays.
   Outcome stop(Trap why);
+  // Null: nothing is counted.
+  [[nodiscard]] cap::Account* account() const { return account_; }
+  // Of one that was made without: what it takes from now on is charged, and goes back. What it
+  // holds already, in memory and handles, the caller has charged.
+  void charge_to(cap::Account& account);
+  // What it has charged to the memory of its account.
+  [[nodiscard]] u64 charged() const;
   // The stack, innermost first, at most `max_frames` (then the outermost follow after a gap).
   [[nodiscard]] std::vector<TraceFrame> trace(usize max_frames = 64) const;
 
@@ -340,6 +373,12 @@ class Process {
   HostResult guarded_call(HostContext& context, const Function& function);
   void arm();
   void drop_spare();
+  bool move_stack(u64 capacity);
+  bool release_some(u64 bytes);
+  [[nodiscard]] cap::Meter* memory_meter() const {
+    return account_ == nullptr ? nullptr : &account_->memory;
+  }
+  [[nodiscard]] u64 charged_stack(u64 capacity) const;
   [[nodiscard]] Slot* stack_end() const { return stack_.get() + stack_capacity_; }
   base::Result<u32> add(std::shared_ptr<const Program> program, const Instance* like, bool fills);
   // The parts of add: what can be undone, and what can't.
@@ -348,6 +387,14 @@ class Process {
   base::Status fill(Instance& instance);
   [[nodiscard]] CompletionPort& port();
 
+  // What those processes have that can reach something: without a handle there is no I/O.
+  struct Holdings {
+    Holdings(u32 limit, cap::Meter* machine, IoAmount io) : handles(limit, machine), io_limit(io) {}
+    cap::HandleTable handles;
+    IoAmount io_limit;
+    IoAmount io_used{0, 0};
+  };
+  Holdings& hold(IoAmount io);
   struct Aside {
     Saved saved;
     Parked parked = Parked::no;
@@ -384,9 +431,10 @@ class Process {
   i64 fuel_ = 0;
   const Slot* results_ = nullptr;
   u64 memory_limit_;
-  const HostFunction* host_;                   // Options::host
-  std::unique_ptr<cap::HandleTable> handles_;  // null: none yet
-  std::unique_ptr<Extra> extra_;               // null: none yet
+  cap::Account* account_;
+  const HostFunction* host_;            // Options::host
+  std::unique_ptr<Holdings> holdings_;  // null: none yet
+  std::unique_ptr<Extra> extra_;        // null: none yet
   base::Few<std::unique_ptr<Memory>> memories_;
   u32 stack_capacity_ = 0;  // slots
   u32 stack_max_ = 0;       // slots

@@ -20,7 +20,9 @@ class ProcessParts {
   [[nodiscard]] u64 stack_slots() const { return process_.stack_capacity_; }
   // The most that its limits allow.
   [[nodiscard]] u64 most_stack_slots() const { return process_.stack_max_; }
-  [[nodiscard]] cap::HandleTable* handles() const { return process_.handles_.get(); }
+  [[nodiscard]] cap::HandleTable* handles() const {
+    return process_.holdings_ == nullptr ? nullptr : &process_.holdings_->handles;
+  }
 
   // An instance as add_instance makes it, but its active segments are still to be applied.
   base::Result<u32> add_bare_instance(std::shared_ptr<const Program> program,

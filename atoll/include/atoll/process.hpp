@@ -41,6 +41,10 @@ struct Limits {
   std::uint32_t handles = 1024;                         // open at once
   // Exact units of work (docs/isa.md gives each operation's); without it nothing is counted.
   std::optional<std::uint64_t> fuel;
+  // What it reads and writes through handles: bytes, and calls on streams, files and directories.
+  // More is the error dquot of the call.
+  std::optional<std::uint64_t> io_bytes;
+  std::optional<std::uint64_t> io_operations;
   // Wall time of each run().
   std::optional<std::chrono::milliseconds> time;
 };

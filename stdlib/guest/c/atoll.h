@@ -22,6 +22,7 @@
 #define ATOLL_E_BADF 8  // no such handle, or of another kind
 #define ATOLL_E_BUSY 10  // in use
 #define ATOLL_E_CANCELED 11  // cancelled
+#define ATOLL_E_DQUOT 19  // beyond the quota
 #define ATOLL_E_EXIST 20  // exists already
 #define ATOLL_E_FAULT 21  // outside of the memory
 #define ATOLL_E_FBIG 22  // file too large
@@ -103,6 +104,7 @@
 #define ATOLL_SPAWN_LINK 1  // link the new process with this one
 #define ATOLL_SPAWN_MONITOR 2  // monitor it; the references of a process count 1, 2, 3
 #define ATOLL_SPAWN_STDIO 4  // it shares handles 0 to 3; those that are passed come after
+#define ATOLL_SPAWN_MORE 8  // the fields of SpawnOptions from io_bytes on count
 #define ATOLL_OVERFLOW_REFUSE 0  // the sender gets -E_AGAIN
 #define ATOLL_OVERFLOW_NEWEST 1  // what has no room is dropped
 #define ATOLL_OVERFLOW_OLDEST 2  // the oldest messages are dropped
@@ -150,7 +152,7 @@ static_assert(sizeof(AtollDirEntry) == 24, "");
 _Static_assert(sizeof(AtollDirEntry) == 24, "");
 #endif
 
-/// How to start a process, 72 bytes; all 0: as usual.
+/// How to start a process, 88 bytes (72 without SPAWN_MORE); all 0: as usual.
 typedef struct AtollSpawnOptions {
   uint32_t flags;  // SPAWN_
   int32_t weight;  // its share beside others of the machine; 0: 100
@@ -165,11 +167,13 @@ typedef struct AtollSpawnOptions {
   uint64_t stack;  // limit in bytes; 0: as the parent, which also is the most
   uint64_t fuel;  // 0: not counted, or half of the parent's where the parent's is
   uint64_t time;  // CPU time in nanoseconds; 0: as the parent
+  uint64_t io_bytes;  // limit of what it reads and writes; 0: as the parent
+  uint64_t io_operations;  // limit of its calls on streams, files, directories; 0: likewise
 } AtollSpawnOptions;
 #ifdef __cplusplus
-static_assert(sizeof(AtollSpawnOptions) == 72, "");
+static_assert(sizeof(AtollSpawnOptions) == 88, "");
 #else
-_Static_assert(sizeof(AtollSpawnOptions) == 72, "");
+_Static_assert(sizeof(AtollSpawnOptions) == 88, "");
 #endif
 
 /// What receive tells of a message, 56 bytes.
@@ -278,7 +282,7 @@ int32_t atoll_close(int32_t h);
 ATOLL_IMPORT(handle_rights)
 int32_t atoll_handle_rights(int32_t h);
 /// A new handle to the same thing with fewer or the same rights. -E_NOTCAPABLE: h has not all of
-/// them, -E_MFILE.
+/// them, -E_MFILE, -E_NFILE.
 ATOLL_IMPORT(handle_attenuate)
 int32_t atoll_handle_attenuate(int32_t h, int32_t rights);
 
@@ -323,8 +327,8 @@ int32_t atoll_set_times(int32_t h, int64_t accessed, int64_t modified);
 // --- Paths ---
 /// Opens the file or directory whose path is the n bytes at p, and gives a handle with exactly
 /// these rights. flags: OPEN_ bits. -E_NOTCAPABLE: dir has not all of the rights, -E_EXIST,
-/// -E_ISDIR, -E_MFILE, -E_NOTSUP: neither a file nor a directory, -E_INVAL: flags that contradict.
-/// dir is a directory or name space with open.
+/// -E_ISDIR, -E_MFILE, -E_NFILE, -E_NOTSUP: neither a file nor a directory, -E_INVAL: flags that
+/// contradict. dir is a directory or name space with open.
 ATOLL_IMPORT(open)
 int32_t atoll_open(int32_t dir, const char* p, uint32_t n, int32_t flags, int32_t rights);
 /// Fills the Stat at to for a path. flags: 0, or OPEN_NOFOLLOW for a link itself. dir is a
@@ -372,7 +376,7 @@ int32_t atoll_entry_find(void* p, uint32_t n);
 /// are the count i64 at args, one for each parameter: of an i32 or f32 the lower half. options: 0,
 /// or the address of SpawnOptions. -E_INVAL: no such function, another number of arguments, or
 /// options that mean nothing, -E_BADF: a handle to pass, -E_AGAIN: the machine may have no more
-/// processes, -E_NOMEM, -E_MFILE.
+/// processes, -E_NOMEM, -E_MFILE, -E_NFILE.
 ATOLL_IMPORT(spawn)
 int64_t atoll_spawn(int32_t entry, int32_t args, int32_t count, int32_t options);
 /// Sends the n bytes at p to a process. -E_SRCH, -E_AGAIN: its mailbox is full, -E_INVAL: tag is
@@ -394,7 +398,7 @@ int32_t atoll_receive(int32_t tag, void* p, uint32_t n, int64_t timeout, int32_t
 ATOLL_IMPORT(process_yield)
 int32_t atoll_process_yield(void);
 /// Binds this process and another one: when one ends, the other gets an exit signal. Where there is
-/// no such process, this one gets the signal at once, with EXIT_NOPROC.
+/// no such process, this one gets the signal at once, with EXIT_NOPROC. -E_NOMEM.
 ATOLL_IMPORT(process_link)
 int32_t atoll_process_link(int64_t pid);
 /// Undoes process_link, from either side.
@@ -402,7 +406,7 @@ ATOLL_IMPORT(process_unlink)
 int32_t atoll_process_unlink(int64_t pid);
 /// Asks for a message with the tag TAG_DOWN when a process ends, or at once (EXIT_NOPROC) where
 /// there is none, and gives a reference: a positive number. -E_AGAIN: this process has 2^20
-/// monitors.
+/// monitors, -E_NOMEM.
 ATOLL_IMPORT(process_monitor)
 int64_t atoll_process_monitor(int64_t pid);
 /// Undoes process_monitor, and drops its message if that has come.
@@ -412,14 +416,14 @@ int32_t atoll_process_demonitor(int64_t reference);
 /// EXIT_NORMAL ends this process for the same reason. Gives what it was.
 ATOLL_IMPORT(process_trap_exit)
 int32_t atoll_process_trap_exit(int32_t on);
-/// Sends an exit signal, EXIT_CODE with the code (0: EXIT_NORMAL). -E_SRCH.
+/// Sends an exit signal, EXIT_CODE with the code (0: EXIT_NORMAL). -E_SRCH, -E_NOMEM.
 ATOLL_IMPORT(process_exit)
 int32_t atoll_process_exit(int64_t pid, int32_t code);
 /// Ends a process, with EXIT_KILLED. -E_SRCH.
 ATOLL_IMPORT(process_kill)
 int32_t atoll_process_kill(int64_t pid);
 /// Gives a process a name, the n bytes at p (1 to 255), for as long as it lives. Names are the
-/// machine's. -E_EXIST, -E_SRCH, -E_INVAL, -E_AGAIN: it has 4096 names.
+/// machine's. -E_EXIST, -E_SRCH, -E_INVAL, -E_AGAIN: it has 4096 names, -E_NOMEM.
 ATOLL_IMPORT(name_register)
 int32_t atoll_name_register(void* p, uint32_t n, int64_t pid);
 /// Takes a name away. -E_NOENT.
@@ -432,7 +436,8 @@ int64_t atoll_name_find(void* p, uint32_t n);
 ATOLL_IMPORT(process_info)
 int32_t atoll_process_info(int64_t pid, void* to);
 /// Sends this process a message of the 8 bytes of value after ns nanoseconds, and gives the timer's
-/// number. -E_AGAIN: it has 4096 timers, -E_INVAL: ns or tag is negative.
+/// number. -E_AGAIN: it has 4096 timers, or the machine no memory for one more, -E_INVAL: ns or tag
+/// is negative.
 ATOLL_IMPORT(timer_start)
 int64_t atoll_timer_start(int64_t ns, int32_t tag, int64_t value);
 /// Stops a timer. -E_NOENT: it has sent its message, or never was.
