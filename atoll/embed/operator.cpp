@@ -152,7 +152,9 @@ void Machines::watch() {
       }
       for (Entry* const each : used_up) {
         each->is_used_up = true;
-        if (!each->is_ending) end(*each, ExitKind::time, "the machine used up its CPU time");
+        if (each->is_up() && !each->is_ending) {
+          end(*each, ExitKind::time, "the machine used up its CPU time");
+        }
       }
       for (RootEnd& each : root_ends) {
         Entry& entry = *each.entry;
@@ -672,6 +674,11 @@ base::Result<MachineStatus> Machines::resume(const std::string& name) {
   entry.say("resumed");
   mark(entry);
   scheduler_->resume(*entry.machine);
+  // A restored one may have used up its CPU time before.
+  if (entry.machine->cpu_left() == 0) {
+    entry.is_used_up = true;
+    end(entry, ExitKind::time, "the machine used up its CPU time");
+  }
   return settled(lock, *found);
 }
 
