@@ -29,7 +29,8 @@ struct Tier {
   std::string name;
   Outcome (*run)(Process&);
   MemoryStrategy memory;
-  bool fuel;  // counted, and so NaN results have canonical bits
+  bool fuel;               // counted, and so NaN results have canonical bits
+  bool disturbed = false;  // stopped at each safepoint, and moved between threads
 };
 std::span<const Tier> tiers();
 
