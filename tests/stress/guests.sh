@@ -12,15 +12,16 @@ same() {
   local name=$1 plain disturbed
   shift
   plain=$("$@" 2>&1 </dev/null; echo "status $?")
-  disturbed=$(ATOLL_STRESS=$seed:$counts timeout 120 "$@" 2>&1 </dev/null; echo "status $?")
+  disturbed=$(ATOLL_STRESS=$seed:$counts timeout 600 "$@" 2>&1 </dev/null; echo "status $?")
   check "$name, disturbed by seed $seed" "$plain" "$disturbed"
 }
 
 for source in tests/guest/*_test.atoll; do
   verb=run
   if grep -q '^test func' "$source"; then verb=test; fi
-  same "$source" "$ATOLL" $verb "$source"
-  ((count < 2)) || same "$source, with fuel" "$ATOLL" $verb --fuel 1000000000000 "$source"
+  # However long it takes: what each test may have by itself is soon used up here.
+  same "$source" "$ATOLL" $verb --time 10m "$source"
+  ((count < 2)) || same "$source, with fuel" "$ATOLL" $verb --time 10m --fuel 1000000000000 "$source"
 done
 
 awk '{ stops += $1; moves += $3; naps += $5 } END {
