@@ -222,13 +222,15 @@ TEST_CASE("wasi io: large transfers are whole, in turns that can be stopped") {
   guest.vectors({{65536, 1'000'000}, {1'065'536, size - 1'000'000}});
   CHECK(guest.start("fd_write", {file, vectors_at, 2, result_at}).status == Status::pending);
   guest.process->stop(runtime::Trap::interrupted);
-  CHECK(guest("fd_seek", {file, 0, 0, result_at}) == success);
-  CHECK(guest("fd_write", {file, vectors_at, 2, result_at}) == success);
+  // A part of it may still be on its way: through an open file of its own, whose offset is apart.
+  const i64 later = files.open(files.dir, "large", {0, read_write, 0, 0, 0});
+  const i64 again = guest.insert(*files.process->handles().find(static_cast<u32>(later)));
+  CHECK(guest("fd_write", {again, vectors_at, 2, result_at}) == success);
   CHECK(guest.value() == size);
   CHECK(std::filesystem::file_size(files.scratch / "data/large") == size);
-  CHECK(guest("fd_seek", {file, 0, 0, result_at}) == success);
+  CHECK(guest("fd_seek", {again, 0, 0, result_at}) == success);
   guest.vectors({{4'000'000, 500'000}, {4'500'000, size}});
-  CHECK(guest("fd_read", {file, vectors_at, 2, result_at}) == success);
+  CHECK(guest("fd_read", {again, vectors_at, 2, result_at}) == success);
   CHECK(guest.value() == size);
   CHECK(memcmp(guest.memory(65536), guest.memory(4'000'000), size) == 0);
 }
