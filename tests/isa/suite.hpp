@@ -59,7 +59,8 @@ struct Scenario {
   const char* name;
   void (*run)(const Tier&);
   // Makes thousands of processes. With ATOLL_EMULATED in the environment it is left out on tiers
-  // with guarded memories: qemu-user takes 50 ms for each reservation of 4 GiB.
+  // with guarded memories, as qemu-user takes 50 ms for each reservation of 4 GiB, and on those
+  // that change threads.
   bool many_processes = false;
 };
 
