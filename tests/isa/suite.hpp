@@ -59,8 +59,8 @@ struct Scenario {
   const char* name;
   void (*run)(const Tier&);
   // Makes thousands of processes. With ATOLL_EMULATED in the environment it is left out on tiers
-  // with guarded memories, as qemu-user takes 50 ms for each reservation of 4 GiB, and on those
-  // that change threads.
+  // with guarded memories: qemu-user takes 50 ms for each reservation of 4 GiB. (Disturbed tiers
+  // are left out there for all scenarios.)
   bool many_processes = false;
 };
 
