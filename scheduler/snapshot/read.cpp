@@ -25,6 +25,10 @@ using sched::Task;
 namespace {
 
 constexpr usize max_program = 1 << 30;  // bytes
+// Bytes of the host that a machine may take beside what its limits are about: programs, places,
+// objects, links and monitors. Packed, they could be a million times smaller than here.
+constexpr u64 max_beside = u64{1} << 30;
+constexpr u64 bond_bytes = 160;  // of a link or monitor, at both ends
 constexpr u32 max_programs = 1 << 16;
 constexpr usize max_arguments = 255;         // as a guest can give to spawn
 constexpr u32 max_functions = 3;             // start, initializer, entry
@@ -78,6 +82,7 @@ class MachineReader {
     left -= amount;
     return true;
   }
+  bool take_beside(u64 bytes, const char* what) { return take(beside_left_, bytes, what); }
   bool take_memory(u64 bytes) { return take(memory_left_, bytes, "memory"); }
   [[nodiscard]] Task* find(Pid pid) const {
     const u32 index = static_cast<u32>(pid);
@@ -118,6 +123,7 @@ class MachineReader {
   Reader from_;
   const u64 now_ = loop::monotonic_ns();
   u64 memory_left_ = bounds_.memory_bytes;
+  u64 beside_left_ = max_beside;
   u64 handles_left_ = bounds_.handles;
   u64 fuel_left_ = bounds_.fuel;
   Summary summary_;
@@ -139,7 +145,7 @@ void MachineReader::read_programs() {
   for (u32 i = 0; from_.ok() && i < count; ++i) {
     from_.where = "program " + std::to_string(i);
     const std::string bytes = from_.string(max_program);
-    if (!from_.ok()) return;
+    if (!from_.ok() || !take_beside(bytes.size(), "programs")) return;
     auto module = mod::read({reinterpret_cast<const u8*>(bytes.data()), bytes.size()});
     if (!module) return from_.fail(module.error().code, module.error().text());
     auto verified = verify::verify(*std::move(module));
@@ -183,6 +189,9 @@ void MachineReader::read_objects() {
     const u8 kind = from_.number<u8>();
     shared.kind = static_cast<cap::Kind>(kind);
     shared.description = from_.string(max_description);
+    if (!take_beside(sizeof(Shared) + sizeof(LostObject) + shared.description.size(), "objects")) {
+      return;
+    }
     if (kind == 0) shared.object = std::make_shared<LostObject>();
     from_.check((kind & (kind - 1)) == 0, "an object of several kinds");
   }
@@ -196,6 +205,7 @@ void MachineReader::read_table() {
               "a number that would wrap");
   const u32 count = from_.number<u32>();
   if (!from_.check(count <= Table::max_processes, "more processes than there can be")) return;
+  if (!take_beside(u64{count} * sizeof(Table::Place), "places of processes")) return;
   state_.generations = from_.numbers<u32>(count);
   for (const u32 each : state_.generations) {
     if (!from_.check(each - 1 <= Table::last_generation, "a place that was never used")) return;
@@ -518,12 +528,14 @@ void MachineReader::read_messages(Task& task) {
 void MachineReader::read_bonds(Task& task) {
   const u32 links = from_.number<u32>();
   for (u32 i = 0; from_.ok() && i < links; ++i) {
+    if (!take_beside(bond_bytes, "links")) return;
     links_.push_back({task.pid, from_.number<u64>()});
     from_.check(task.pid < links_.back().to, "a link that belongs to the other one");
   }
   const u32 monitors = from_.number<u32>();
   for (u32 i = 0; from_.ok() && i < monitors; ++i) {
     const u64 reference = from_.number<u64>();
+    if (!take_beside(bond_bytes, "monitors")) return;
     monitors_.push_back({task.pid, from_.number<u64>(), reference});
     from_.check(reference - 1 < task.next_reference, "a monitor that was never asked for");
   }
