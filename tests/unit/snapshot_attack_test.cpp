@@ -174,6 +174,23 @@ TEST_CASE("snapshot: what is more than the machine may have is refused") {
   CHECK(code_with([](Bounds& bounds) { bounds.mailbox_bytes = 10; }) == Code::limit);
 }
 
+// Packed, so many zeros take no room in a file.
+TEST_CASE("snapshot: places beyond what a host has room for are refused before they come") {
+  std::string image(reinterpret_cast<const char*>(snapshot::magic), sizeof snapshot::magic);
+  const auto number = [&](auto value) {
+    image.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  number(snapshot::image_version);
+  for (int i = 0; i < 3; ++i) number(u32{0});  // programs, host functions, objects
+  number(u64{0});                              // CPU time
+  number(u64{1});                              // the next timer's number
+  number(sched::Table::max_processes);
+  Victims victims;
+  const base::Status status = victims.try_image(image);
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.error().code == Code::limit);
+}
+
 TEST_CASE("snapshot: what is no image, or of another version, says so") {
   std::string image = image_of_guests();
   Victims victims;
