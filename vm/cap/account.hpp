@@ -89,7 +89,7 @@ struct Account {
         io_operations(limits.io_operations) {}
 
   // Bytes: records of processes, linear memories, VM stacks, tables, mailboxes, what binds
-  // processes to others, loaded modules.
+  // processes to others.
   alignas(64) Meter memory;
   alignas(64) Meter handles;  // open ones, and those in messages
   Meter io_bytes;             // read and written
