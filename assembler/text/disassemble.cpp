@@ -76,6 +76,12 @@ class Printer {
   }
 
   std::string print() {
+    if (options_.function) {
+      types();  // the function names its own
+      out_.clear();
+      function(*options_.function);
+      return std::move(out_);
+    }
     line("raw module {}", quote(m_.name));
     types();
     imports();
@@ -456,6 +462,7 @@ class Printer {
       }
       if (options_.annotate) annotation(body.begin + pc, out_.size() - begin);
       out_ += '\n';
+      if (options_.behind) out_ += options_.behind(body.begin + pc);
     }
   }
 

@@ -1,6 +1,8 @@
 // The disassembler: a module as a raw program (docs/assembly.md, section 4).
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "vm/module/module.hpp"
@@ -9,6 +11,9 @@ namespace atollvm::text {
 
 struct DisassembleOptions {
   bool annotate = false;  // each instruction's word in the code, and its source line, as a comment
+  std::optional<u32> function{};  // only that of the module's own functions
+  // Further lines behind each instruction, whose word in the code it is given.
+  std::function<std::string(u32 pc)> behind{};
 };
 
 // The text of any module; for a verified one it assembles to a module with the same file, byte for

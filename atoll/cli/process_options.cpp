@@ -98,6 +98,31 @@ void take_stress(const std::string& text, ProcessOptions& process) {
 
 }  // namespace
 
+void add_tier(CLI::App& app, Tier& tier) {
+  const auto parse = [&tier](const std::string& text) {
+    if (text == "auto") {
+      tier = Tier::automatic;
+    } else if (text == "interp") {
+      tier = Tier::interp;
+    } else if (text == "jit") {
+      tier = Tier::jit;
+    } else {
+      throw CLI::ValidationError("--tier", "auto, interp or jit");
+    }
+  };
+  app.add_option_function<std::string>("--tier", parse, "How code is executed (auto)")
+      ->type_name("auto|interp|jit")
+      ->envname("ATOLL_TIER");
+}
+
+void add_compiling(CLI::App& app, std::uint64_t& memory, std::uint32_t& warm_up) {
+  add_size(app, "--code-memory", "Limit of compiled code (256M)", memory);
+  add_count(app, "--warm-up", "Turns before code is compiled (2000)",
+            [&warm_up](std::uint64_t number) {
+              warm_up = static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
+            });
+}
+
 void note_stress(const Stats& stats) {
   if (stress_file().empty()) return;
   std::ofstream(stress_file(), std::ios::app) << fmt::format(
@@ -114,6 +139,12 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
            grant("--dir", true));
   add_list(app, "--dir-ro", "HOST[::GUEST]", "Grant a directory, to read",
            grant("--dir-ro", false));
+  add_list(app, "--mount", "TYPE:SRC:GUEST[:OPTIONS]",
+           "Give it a file system: dir, memory or overlay", [&process](const std::string& text) {
+             auto mount = parse_mount(text);
+             if (!mount) throw CLI::ValidationError("--mount", mount.error().text());
+             process.mounts.push_back(*std::move(mount));
+           });
   add_list(app, "--env", "NAME[=VALUE]", "Set a variable of its environment, or pass it on",
            [&process](const std::string& text) { add_environment(text, process); });
   add_size(app, "--memory", "Limit of its memory (4G)", process.limits.memory_bytes);
@@ -142,6 +173,8 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
             });
   add_count(app, "--fuel", "Limit of its work, counted exactly",
             [&process](std::uint64_t number) { process.limits.fuel = number; });
+  add_tier(app, engine.tier);
+  add_compiling(app, engine.code_memory, engine.warm_up);
   add_value(app, "--memory-strategy", "checked|guarded", "How memory accesses are kept inside",
             [&engine](const std::string& text) {
               if (text == "guarded") {

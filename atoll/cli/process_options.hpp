@@ -22,6 +22,12 @@ void add_value(CLI::App& app, const std::string& name, const std::string& value,
 void add_count(CLI::App& app, const std::string& name, const std::string& help,
                const std::function<void(std::uint64_t)>& take);
 
+// --tier, or the variable ATOLL_TIER.
+void add_tier(CLI::App& app, Tier& tier);
+
+// --code-memory and --warm-up.
+void add_compiling(CLI::App& app, std::uint64_t& memory, std::uint32_t& warm_up);
+
 // What a guest is granted, and its limits: --dir, --env, --memory and so on.
 void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& process);
 

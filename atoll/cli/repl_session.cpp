@@ -22,7 +22,7 @@ std::uint64_t address(const Process& process, std::string_view global) {
   return value ? static_cast<std::uint32_t>(value->bits) : 0;
 }
 
-std::atomic<Process*> running{nullptr};
+std::atomic<Process*> running_line{nullptr};
 
 std::string shown(const Value& value) {
   const bool is_integer = value.type == ValueType::i32 || value.type == ValueType::i64;
@@ -39,7 +39,7 @@ std::string shown(const Variable& variable) {
 void print(std::string_view text) { write_all(1, text); }
 
 // A name in the quotes of the language.
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') result += '\\';
@@ -79,7 +79,7 @@ bool grow(Process& process, std::uint64_t size) {
 }  // namespace
 
 bool interrupt_line() noexcept {
-  Process* const process = running.load();
+  Process* const process = running_line.load();
   if (process != nullptr) process->interrupt();
   return process != nullptr;
 }
@@ -128,7 +128,7 @@ ReplSession::Line ReplSession::make_line(const std::string& text, std::uint32_t 
   line.lines_before =
       static_cast<std::uint32_t>(std::count(line.text.begin(), line.text.end(), '\n'));
   line.text += text + after + "ret" + values + "\n}\n";
-  for (const Chunk& chunk : chunks_) line.text += "use " + quoted(chunk.source) + "\n";
+  for (const Chunk& chunk : chunks_) line.text += "use " + quote(chunk.source) + "\n";
   if (!has_memory_) line.text += "memory 65536\n";
   line.text +=
       "reserve repl__after 0 align 1\n"
@@ -299,9 +299,9 @@ std::optional<std::vector<Value>> ReplSession::execute(const Attempt& attempt, b
   }
   auto process = std::make_unique<Process>(*std::move(made));
   bool moved = false;
-  running.store(process.get());
+  running_line.store(process.get());
   if (!bring_state(*process, anew, moved)) {
-    running.store(nullptr);
+    running_line.store(nullptr);
     complain("memory and globals of the lines before could not be taken over");
     return std::nullopt;
   }
@@ -314,7 +314,7 @@ std::optional<std::vector<Value>> ReplSession::execute(const Attempt& attempt, b
     if (is_kept) arguments.push_back({each.type, each.bits});
   }
   const Result<Outcome> outcome = process->call("repl line", arguments);
-  running.store(nullptr);
+  running_line.store(nullptr);
   if (!finished(outcome, attempt.line)) {
     // Its host calls may still be under way: taking it down would wait for them.
     if (outcome && (outcome->kind == Outcome::Kind::time_limit ||
@@ -412,7 +412,7 @@ void ReplSession::run(const std::string& text, std::uint32_t number) {
 }
 
 bool ReplSession::use_file(const std::string& path) {
-  return define({"<" + path + ">", "use " + quoted(path) + "\n", {"use", ""}});
+  return define({"<" + path + ">", "use " + quote(path) + "\n", {"use", ""}});
 }
 
 void ReplSession::show_variables() const {

@@ -9,11 +9,14 @@
 #include <atomic>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 
+#include <atoll/confine.hpp>
 #include <atoll/process.hpp>
 
 #include "cli/command.hpp"
+#include "cli/flame.hpp"
 #include "cli/process_options.hpp"
 
 namespace atollvm::cli {
@@ -22,7 +25,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr AppText about = {
+constexpr AppText run_about = {
     "run", "[OPTIONS] FILE [ARGUMENTS...]",
     "Runs a program: source (.atoll), a module file (.atb), WebAssembly (.wasm, .wat), or `-` for "
     "standard input;\nwhich of them it is shows in the bytes. All that follows FILE belongs to the "
@@ -41,10 +44,16 @@ struct Options {
   EngineOptions engine;
   ProcessOptions process;
   bool stats = false;
+  bool jitdump = false;
+  bool gdb = false;
+  std::string profile;  // a file to write one to; empty: none
+  std::chrono::milliseconds profile_every{1};
   std::string file;
   std::string invoke;                // a function to call in place of the program's entry
   std::optional<std::string> argv0;  // the program's name, as it sees it
 };
+
+bool is_image(const std::string& profile) { return profile.ends_with(".svg"); }
 
 void add_options(CLI::App& app, Options& options) {
   add_process_options(app, options.engine, options.process);
@@ -67,6 +76,35 @@ void add_options(CLI::App& app, Options& options) {
               options.process.scheduling.max_processes =
                   static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
             });
+  add_count(app, "--mailbox", "Limit of messages in each mailbox (100000)",
+            [&options](std::uint64_t number) {
+              options.process.scheduling.max_messages =
+                  static_cast<std::uint32_t>(std::min<std::uint64_t>(number, UINT32_MAX));
+            });
+  add_value(app, "--profile", "OUT",
+            "Write where CPU time went: a flame graph (OUT.svg), or stacks (OUT.folded, OUT.txt)",
+            [&options](const std::string& text) {
+              if (!is_image(text) && !text.ends_with(".folded") && !text.ends_with(".txt")) {
+                throw CLI::ValidationError("--profile",
+                                           "'" + text + "' must end in .svg, .folded or .txt");
+              }
+              options.profile = text;
+            });
+  add_value(app, "--profile-every", "DURATION", "CPU time of one sample of --profile (1ms)",
+            [&options](const std::string& text) {
+              const auto parsed = parse_duration(text);
+              if (!parsed || parsed->count() == 0 || *parsed > std::chrono::hours(1)) {
+                throw CLI::ValidationError("--profile-every",
+                                           "'" + text + "' is not a duration from 1ms to 60m");
+              }
+              options.profile_every = *parsed;
+            });
+  app.add_flag("--jitdump", options.jitdump,
+               "Write compiled functions to jit-PID.dump, for Linux's perf");
+  app.add_flag("--gdb", options.gdb,
+               "Tell gdb of compiled functions (`gdb --args atoll run --gdb ...`)");
+  app.add_flag("--harden", options.engine.hardened,
+               "Harden machine code, and let the kernel refuse all that the program does not need");
   app.add_flag("--stats", options.stats, "Print times and memory to standard error at the end");
 }
 
@@ -144,12 +182,34 @@ void print_stats(const Process& process, Clock::duration start_up) {
   line("start-up", milliseconds(start_up));
   line("run", milliseconds(stats.run_time));
   if (stats.fuel_used) line("fuel", fmt::format("{}", *stats.fuel_used));
+  if (stats.compiled_functions != 0) {
+    line("compiled", fmt::format("{} functions, {} bytes, {}", stats.compiled_functions,
+                                 stats.code_bytes, milliseconds(stats.compile_time)));
+    if (stats.discarded_functions != 0) {
+      line("thrown away", fmt::format("{} functions", stats.discarded_functions));
+    }
+  }
   line("memory", fmt::format("{} bytes", stats.memory_bytes));
   line("stack", fmt::format("{} bytes", stats.stack_bytes));
   struct rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   line("peak resident", fmt::format("{} KiB", usage.ru_maxrss));
   write_all(2, text);
+}
+
+// Gives the exit code.
+int write_profile(const Process& process, const Options& options) {
+  const std::vector<StackSamples> stacks = process.profile();
+  const std::string every = fmt::format("{} ms of CPU time", options.profile_every.count());
+  if (stacks.empty()) {
+    complain("--profile: no samples: the program has hardly run for " + every +
+             (options.profile_every.count() > 1 ? "; --profile-every takes more of them" : ""));
+  }
+  return write_output(
+      options.profile,
+      is_image(options.profile)
+          ? flame_svg(display_name(options.file) + ", a sample every " + every, stacks)
+          : folded(stacks));
 }
 
 // The words after FILE as the function's arguments; an exit code where they are none.
@@ -191,7 +251,7 @@ int run_command(int argc, char** argv) {
   const Clock::time_point begin = Clock::now();
   Options options;
   CLI::App app;
-  describe(app, about);
+  describe(app, run_about);
   app.prefix_command();
   add_options(app, options);
   if (const auto code = parse(app, argc, argv)) return *code;
@@ -216,6 +276,23 @@ int run_command(int argc, char** argv) {
     complain(bytes.error().text());
     return bytes.error().code == ErrorCode::not_found ? exit_not_found : exit_not_started;
   }
+  if ((options.jitdump || options.gdb) && options.engine.tier == Tier::interp) {
+    complain(std::string(options.gdb ? "--gdb" : "--jitdump") +
+             ": nothing is compiled; add `--tier jit` or `--tier auto`");
+    return exit_usage;
+  }
+  if (options.gdb) register_with_gdb();
+  if (options.jitdump) {
+    if (const auto path = write_jitdump("."); !path) {
+      complain("--jitdump: " + path.error().text());
+      return exit_not_started;
+    }
+  }
+  if (options.engine.hardened && !options.profile.empty()) {
+    complain("--harden: no file can be written at the end, as --profile does");
+    return exit_usage;
+  }
+  if (!options.profile.empty()) options.process.profile = options.profile_every;
   const Engine engine(options.engine);
   std::vector<Diagnostic> diagnostics;
   const Result<Module> module = load_module(engine, options.file, *std::move(bytes), diagnostics);
@@ -243,19 +320,35 @@ int run_command(int argc, char** argv) {
   if (!options.invoke.empty()) {
     if (const auto code = parse_arguments(*module, options.invoke, rest, arguments)) return *code;
   }
+  // What can't be written is to be known before a long run.
+  if (!options.profile.empty() && write_output(options.profile, "") != exit_ok) {
+    return exit_not_started;
+  }
   catch_signals(*process);
+  if (options.engine.hardened) {
+    if (const auto error = confine(options.process.directories, options.process.mounts)) {
+      complain("--harden: " + printable(error->text()));
+      return exit_not_started;
+    }
+  }
   const Clock::duration start_up = Clock::now() - begin;
   const Result<Outcome> outcome =
       options.invoke.empty() ? process->run() : process->call(options.invoke, arguments);
   running.store(nullptr);
   if (!outcome) {
+    if (!options.profile.empty()) std::remove(options.profile.c_str());
     complain(printable(outcome.error().text()));
     return exit_not_started;
   }
   if (options.stats) print_stats(*process, start_up);
+  int written = exit_ok;
+  if (!options.profile.empty()) written = write_profile(*process, options);
   note_stress(process->stats());
-  if (outcome->kind == Outcome::Kind::returned) return print_results(process->results());
-  const int code = finish(*outcome);
+  if (outcome->kind == Outcome::Kind::returned) {
+    return std::max(print_results(process->results()), written);
+  }
+  int code = finish(*outcome);
+  if (code == exit_ok) code = written;
   // Taking the process down waits for host calls that block in another thread: that is too late.
   if (outcome->kind == Outcome::Kind::time_limit) std::_Exit(code);
   return code;

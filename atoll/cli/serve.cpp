@@ -64,6 +64,9 @@ void add_options(CLI::App& app, serve::Options& options) {
             });
   add_value(app, "--policy", "NAME", "How they share them: fair, rr, fcfs, sjf, priority",
             [&options](const std::string& text) { options.policy = text; });
+  add_tier(app, options.tier);
+  add_compiling(app, options.code_memory, options.warm_up);
+  app.add_flag("--harden", options.hardened, "Harden machine code against hostile programs");
 }
 
 // At least 0.1 s; without a unit it is seconds.

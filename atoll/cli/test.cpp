@@ -25,7 +25,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr AppText about = {
+constexpr AppText test_about = {
     "test", "[OPTIONS] FILE...",
     "Runs the tests of sources: the functions marked so, `test func NAME() { ... }`. Each runs in "
     "a "
@@ -41,7 +41,7 @@ constexpr AppText about = {
 constexpr off_t max_captured = 16 << 20;  // bytes of each stream; writing more fails
 constexpr size_t max_shown = 64 << 10;
 
-struct Options {
+struct TestOptions {
   EngineOptions engine;
   ProcessOptions process;
   std::vector<std::string> files;
@@ -116,7 +116,7 @@ void judge(const Outcome& outcome, TestResult& result) {
 
 // Runs one test. A process whose time is over may have a host call under way that does not end: it
 // is kept for as long as the command lives, and `stuck` is set.
-void run_test(const Engine& engine, const Options& options, int input, Case& job,
+void run_test(const Engine& engine, const TestOptions& options, int input, Case& job,
               std::atomic<bool>& stuck) {
   TestResult& result = job.result;
   const Capture output("stdout");
@@ -186,7 +186,7 @@ std::string report(const Case& job, bool verbose) {
 }
 
 // Assembles the files. Nothing: a mistake, which was shown.
-std::optional<std::vector<Case>> load(const Engine& engine, const Options& options,
+std::optional<std::vector<Case>> load(const Engine& engine, const TestOptions& options,
                                       std::vector<std::unique_ptr<Suite>>& suites) {
   std::vector<Case> cases;
   std::vector<Diagnostic> diagnostics;
@@ -222,7 +222,7 @@ std::optional<std::vector<Case>> load(const Engine& engine, const Options& optio
 
 // Runs all, several at once, and prints each result in the order of the cases as soon as it and
 // those before it are there. Gives the exit code of the printing.
-int run_all(const Engine& engine, const Options& options, std::vector<Case>& cases,
+int run_all(const Engine& engine, const TestOptions& options, std::vector<Case>& cases,
             std::atomic<bool>& stuck) {
   const int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
   std::atomic<size_t> next{0};
@@ -248,7 +248,7 @@ int run_all(const Engine& engine, const Options& options, std::vector<Case>& cas
   return code;
 }
 
-int write_junit(const Options& options, const std::vector<Case>& cases) {
+int write_junit(const TestOptions& options, const std::vector<Case>& cases) {
   std::vector<JunitSuite> suites;
   for (const Case& job : cases) {
     if (suites.empty() || suites.back().name != job.suite->name) {
@@ -262,10 +262,10 @@ int write_junit(const Options& options, const std::vector<Case>& cases) {
 }  // namespace
 
 int test_command(int argc, char** argv) {
-  Options options;
+  TestOptions options;
   options.process.limits.time = std::chrono::seconds(10);
   CLI::App app;
-  describe(app, about);
+  describe(app, test_about);
   app.add_option("FILE", options.files, "Sources, or `-`")->required()->type_name("");
   app.add_option("--filter", options.filter, "Only tests with TEXT in their names")
       ->type_name("TEXT");

@@ -9,6 +9,7 @@
 #include <atoll/tools.hpp>
 
 #include "cli/command.hpp"
+#include "cli/process_options.hpp"
 
 namespace atollvm::cli {
 
@@ -93,23 +94,28 @@ int asm_command(int argc, char** argv) {
 
 int dis_command(int argc, char** argv) {
   CLI::App app;
-  describe(app, {"dis", "FILE [-o OUT]",
+  describe(app, {"dis", "[--native FUNCTION] FILE [-o OUT]",
                  "Prints a module file, or what a WebAssembly module becomes, as source that "
                  "assembles to the same bytes.",
                  "  atoll dis hello.atb\n"
                  "  atoll dis prog.wasm\n"
                  "  atoll dis hello.atb -o hello.atoll\n"
+                 "  atoll dis --native main hello.atb\n"
                  "  atoll asm hello.atoll -o - | atoll dis -"});
   std::string path;
   std::string output = "-";
+  std::optional<std::string> native;
   app.add_option("FILE", path, "Module file or WebAssembly, or `-`")->required()->type_name("");
   app.add_option("-o,--output", output, "File to write (standard output)")->type_name("OUT");
+  add_value(app, "--native", "FUNCTION", "One function, beside its machine code",
+            [&native](const std::string& text) { native = text; });
   if (const auto code = parse(app, argc, argv)) return *code;
   std::optional<std::string> input = read_or_complain(path);
   if (!input) return exit_failure;
   const Result<std::string> bytes = to_binary(*std::move(input));
   if (!bytes) return fail(display_name(path), bytes.error());
-  const Result<std::string> text = tools::disassemble(*bytes);
+  const Result<std::string> text =
+      native ? tools::disassemble_native(*bytes, *native) : tools::disassemble(*bytes);
   return text ? write_output(output, *text) : fail(display_name(path), text.error());
 }
 

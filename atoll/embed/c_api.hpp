@@ -6,12 +6,15 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <atoll/machine.hpp>
 #include <atoll/process.hpp>
 
 struct atoll_error {
@@ -29,6 +32,13 @@ struct atoll_imports {
 };
 struct atoll_options {
   atollvm::ProcessOptions options;
+  std::optional<std::uint32_t> handles;
+  // For machines, their processes and mailboxes:
+  std::uint32_t processes = atollvm::MachineLimits().processes;
+  atollvm::SpawnOptions spawn;  // but for the limits
+  std::function<void(atollvm::Pid, const atollvm::ProcessEnd&)> on_end;
+  std::function<void(atollvm::Mailbox&, const atollvm::Message&)> on_message;
+  bool traps_exits = true;
 };
 struct atoll_process {
   atollvm::Process process;
@@ -108,10 +118,9 @@ class Object : public HostObject {
   void (*free_)(void*);
 };
 
-// Makes the object and gives it to `insert`, a Result<std::uint32_t> of a HostObject.
+// Makes the object and gives it to `use`, an atoll_error* of a HostObject.
 template <class F>
-atoll_error* insert_object(void* object, const void* type, void (*free)(void*),
-                           std::uint32_t* handle, F insert) noexcept {
+atoll_error* with_object(void* object, const void* type, void (*free)(void*), F use) noexcept {
   std::shared_ptr<Object> made;
   atoll_error* error = guard([&]() -> atoll_error* {
     made = std::make_shared<Object>(object, type, free);
@@ -122,9 +131,17 @@ atoll_error* insert_object(void* object, const void* type, void (*free)(void*),
     return error;
   }
   return guard([&]() -> atoll_error* {
-    if (type == nullptr || handle == nullptr) {
-      return make_error(ErrorCode::usage, "an object needs a type, and a place for its handle");
-    }
+    if (type == nullptr) return make_error(ErrorCode::usage, "an object needs a type");
+    return use(std::move(made));
+  });
+}
+
+// The same with a Result<std::uint32_t>, the object's handle.
+template <class F>
+atoll_error* insert_object(void* object, const void* type, void (*free)(void*),
+                           std::uint32_t* handle, F insert) noexcept {
+  return with_object(object, type, free, [&](std::shared_ptr<Object> made) -> atoll_error* {
+    if (handle == nullptr) return make_error(ErrorCode::usage, "there is no place for the handle");
     const Result<std::uint32_t> inserted = insert(std::move(made));
     if (!inserted) return make_error(inserted.error());
     *handle = *inserted;

@@ -67,10 +67,21 @@ void atoll_error_free(atoll_error* error) {
   if (error != &c::no_memory) delete error;
 }
 
-atoll_engine* atoll_engine_new(bool guarded_memory) {
-  return attempt([&] {
+atoll_engine* atoll_engine_new(atoll_tier tier, bool guarded_memory) {
+  const EngineOptions usual;
+  return atoll_engine_with(tier, guarded_memory, usual.hardened, usual.code_memory, usual.warm_up);
+}
+atoll_engine* atoll_engine_with(atoll_tier tier, bool guarded_memory, bool hardened,
+                                uint64_t code_memory, uint32_t warm_up) {
+  constexpr Tier tiers[] = {Tier::automatic, Tier::interp, Tier::jit};
+  return attempt([&]() -> atoll_engine* {
+    if (tier < 0 || static_cast<size_t>(tier) >= std::size(tiers)) return nullptr;
     EngineOptions options;
+    options.tier = tiers[tier];
     options.memory = guarded_memory ? MemoryStrategy::guarded : MemoryStrategy::checked;
+    options.hardened = hardened;
+    options.code_memory = code_memory;
+    options.warm_up = warm_up;
     return new atoll_engine{Engine(options)};
   });
 }
@@ -129,6 +140,14 @@ bool atoll_options_directory(atoll_options* options, const char* host, const cha
     return true;
   });
 }
+atoll_error* atoll_options_mount(atoll_options* options, const char* mount) {
+  return guard([&]() -> atoll_error* {
+    auto parsed = parse_mount(mount);
+    if (!parsed) return make_error(parsed.error());
+    options->options.mounts.push_back(*std::move(parsed));
+    return nullptr;
+  });
+}
 void atoll_options_streams(atoll_options* options, int input, int output, int error) {
   options->options.input = input;
   options->options.output = output;
@@ -142,6 +161,7 @@ void atoll_options_stack(atoll_options* options, uint64_t bytes) {
 }
 void atoll_options_handles(atoll_options* options, uint32_t count) {
   options->options.limits.handles = count;
+  options->handles = count;
 }
 void atoll_options_table_elements(atoll_options* options, uint64_t count) {
   options->options.limits.table_elements = count;

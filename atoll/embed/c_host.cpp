@@ -106,6 +106,8 @@ uint64_t atoll_caller_memory_size(const atoll_caller* caller) {
   return caller->caller->memory().size();
 }
 
+uint64_t atoll_caller_pid(const atoll_caller* caller) { return caller->caller->pid(); }
+
 atoll_action atoll_caller_fail(atoll_caller* caller, const char* text) {
   caller->result = HostResult::trapped(Trap::host_error);
   attempt([&] {

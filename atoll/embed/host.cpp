@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "atoll/embed/impl.hpp"
+#include "scheduler/core/task.hpp"
 #include "vm/runtime/process.hpp"
 
 namespace atollvm {
@@ -24,7 +25,9 @@ runtime::HostResult to_internal(HostResult result) {
 }
 
 HostState& state_of(const runtime::HostContext& context) {
-  return *static_cast<HostState*>(context.process().owner);
+  const runtime::Process& process = context.process();
+  if (process.worker()->core != nullptr) return HostState::of_worker();
+  return *static_cast<HostState*>(process.owner);
 }
 
 runtime::HostResult run(const HostCode& code, runtime::HostContext& context) {
@@ -33,7 +36,7 @@ runtime::HostResult run(const HostCode& code, runtime::HostContext& context) {
     const HostResult result = code(caller, context.slots());
     HostState& state = state_of(context);
     if (state.ends) [[unlikely]]
-      return *state.ends;
+      return *std::exchange(state.ends, std::nullopt);
     return to_internal(result);
   } catch (const std::bad_alloc&) {
     throw;  // the runtime traps as out_of_memory
@@ -47,6 +50,11 @@ runtime::HostContext& context_of(void* context) {
 }
 
 }  // namespace
+
+HostState& HostState::of_worker() {
+  thread_local HostState state;
+  return state;
+}
 
 Caller Access::caller(runtime::HostContext& context) { return Caller(&context); }
 
@@ -102,7 +110,16 @@ bool Access::close(cap::HandleTable& handles, std::uint32_t handle) {
   return handles.close(handle) == cap::Errno::success;
 }
 
-void* Caller::process() const { return state_of(context_of(context_)).process; }
+void* Caller::process() const {
+  runtime::Process& process = context_of(context_).process();
+  return process.worker()->core != nullptr ? task_callee(process)
+                                           : static_cast<HostState*>(process.owner)->process;
+}
+
+std::uint64_t Caller::pid() const {
+  const runtime::Process& process = context_of(context_).process();
+  return process.worker()->core != nullptr ? static_cast<const sched::Task&>(process).pid : 0;
+}
 
 Result<std::uint32_t> Caller::find_function(std::string_view name, const FunctionType& type) const {
   return Access::find_function(context_of(context_).process().program(), name, type);

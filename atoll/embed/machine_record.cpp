@@ -120,6 +120,7 @@ base::Result<MachineRecord> read_record(const std::string& place, std::string_vi
 void cut_to_defaults(machine::MachineSpec& spec) {
   const machine::MachineSpec plain;
   spec.directories.clear();
+  spec.mounts.clear();
   for (std::string* const path : {&spec.input, &spec.output, &spec.error, &spec.log}) path->clear();
   spec.weight = std::min(spec.weight, plain.weight);
   const auto cut = [](u64& limit, u64 most) { limit = std::min(limit, most); };

@@ -86,6 +86,9 @@ std::optional<std::string> GrantedObjects::describe(const std::shared_ptr<cap::O
     case cap::Kind::name_space:
       return object == grants_.name_space ? std::optional(std::string(names)) : std::nullopt;
     case cap::Kind::directory: {
+      for (const Grants::Directory& each : grants_.directories) {
+        if (each.object == object) return each.guest + separator + ".";
+      }
       const auto origin = static_cast<const vfs::Directory&>(*object).origin();
       return origin ? place_of(origin->path) : std::nullopt;
     }

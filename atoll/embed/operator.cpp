@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "atoll/embed/operator_entry.hpp"
-#include "vm/interp/interp.hpp"
 
 namespace atollvm {
 
@@ -87,13 +86,15 @@ runtime::Limits limits_of(const machine::MachineSpec& spec) {
 // --- Life ---------------------------------------------------------------------------------
 
 Machines::Machines(const Options& options)
-    : policy_(options.scheduler.policy != nullptr ? options.scheduler.policy->name
+    : engine_(options.engine),
+      policy_(options.scheduler.policy != nullptr ? options.scheduler.policy->name
                                                   : policy::all().front().name),
       started_(real_time()),
       is_followed_(options.is_followed),
       every_(options.every),
       state_(options.state),
-      scheduler_(std::make_unique<sched::Scheduler>(options.scheduler, interp::run)),
+      scheduler_(std::make_unique<sched::Scheduler>(
+          with_pool(options.scheduler, *Access::impl(engine_)), tier_of(engine_.options()))),
       watcher_([this] { watch(); }) {
   if (state_ != nullptr) keeper_ = std::thread([this] { keep_all(); });
 }
@@ -243,7 +244,12 @@ base::Status Machines::grant(Entry& entry) {
   for (const machine::Directory& each : spec.directories) {
     directories.push_back({each.host, each.guest, each.writable});
   }
-  auto grants = open_grants(std::move(streams), directories);
+  std::vector<Mount> mounts;
+  for (const machine::Mount& each : spec.mounts) {
+    mounts.push_back(
+        {each.type, each.source, each.guest, each.writable, each.bytes, each.inodes, each.upper});
+  }
+  auto grants = open_grants(std::move(streams), directories, mounts);
   if (!grants) return std::move(grants).error();
   entry.grants = *std::move(grants);
   return {};

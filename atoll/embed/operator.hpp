@@ -28,6 +28,7 @@ class Machines final : public machine::Operator {
  public:
   struct Options {
     sched::Scheduler::Options scheduler;
+    EngineOptions engine;
     // Somebody takes all lines out of the logs: machines wait where their logs get full.
     bool is_followed = false;
     // Where machines are kept, to be recovered after the server's sudden end; null: nowhere.

@@ -1,16 +1,18 @@
 #include <atoll/process.hpp>
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 
 #include "atoll/embed/impl.hpp"
+#include "atoll/embed/profiler.hpp"
 #include "atoll/embed/scheduled.hpp"
 #include "atoll/embed/start_up.hpp"
 #include "scheduler/core/runner.hpp"
 #include "scheduler/loop/loop.hpp"
 #include "stdlib/host/host.hpp"
 #include "stdlib/host/stream.hpp"
-#include "vm/interp/interp.hpp"
+#include "vm/jit/jit.hpp"
 #include "vm/runtime/process.hpp"
 
 namespace atollvm {
@@ -30,6 +32,26 @@ using Clock = Watchdog::Clock;
 // Longer times are no limit; and the clock can't hold much more.
 constexpr std::chrono::hours longest_time{24 * 365 * 100};
 
+Outcome::Kind kind_of(runtime::Outcome outcome) {
+  switch (outcome.kind) {
+    case runtime::Outcome::Kind::out_of_fuel:
+      return Outcome::Kind::out_of_fuel;
+    case runtime::Outcome::Kind::trapped:
+      if (outcome.trap == runtime::Trap::time_limit) return Outcome::Kind::time_limit;
+      if (outcome.trap == runtime::Trap::interrupted) return Outcome::Kind::interrupted;
+      return Outcome::Kind::trapped;
+    default:
+      return Outcome::Kind::exited;
+  }
+}
+
+// A tier.
+runtime::Outcome run_profiled(runtime::Process& process) {
+  return static_cast<HostState*>(process.owner)->profiler->run(process);
+}
+
+}  // namespace
+
 runtime::Limits to_internal(const Limits& limits) {
   runtime::Limits result;
   result.memory_bytes = limits.memory_bytes;
@@ -45,26 +67,30 @@ runtime::IoAmount io_of(const Limits& limits) {
           limits.io_operations.value_or(cap::Meter::unlimited)};
 }
 
-Outcome::Kind kind_of(runtime::Outcome outcome) {
-  switch (outcome.kind) {
-    case runtime::Outcome::Kind::out_of_fuel:
-      return Outcome::Kind::out_of_fuel;
-    case runtime::Outcome::Kind::trapped:
-      if (outcome.trap == runtime::Trap::time_limit) return Outcome::Kind::time_limit;
-      if (outcome.trap == runtime::Trap::interrupted) return Outcome::Kind::interrupted;
-      return Outcome::Kind::trapped;
-    default:
-      return Outcome::Kind::exited;
+std::vector<TraceFrame> to_public(std::vector<runtime::TraceFrame> trace) {
+  std::vector<TraceFrame> result;
+  for (runtime::TraceFrame& frame : trace) {
+    result.push_back(
+        {frame.depth, frame.function, frame.pc, std::move(frame.name), std::move(frame.location)});
   }
+  return result;
 }
 
-}  // namespace
+Error call_error(const Outcome& outcome) {
+  std::string what(to_text(outcome.trap));
+  if (outcome.kind == Outcome::Kind::exited) {
+    what = "the guest ended itself with exit code " + std::to_string(outcome.exit_code);
+  }
+  if (!outcome.message.empty()) what += ": " + outcome.message;
+  return {ErrorCode::trapped, outcome.trace.empty() ? "" : outcome.trace.front().name,
+          std::move(what)};
+}
 
 std::string_view to_text(Trap trap) noexcept {
   return runtime::text(static_cast<runtime::Trap>(trap));
 }
 
-struct Process::Impl {
+struct Process::Impl final : Callee {
   std::shared_ptr<Engine::Impl> engine;
   std::shared_ptr<const runtime::Program> program;
   std::optional<std::chrono::milliseconds> time_limit;
@@ -72,6 +98,7 @@ struct Process::Impl {
   host::Environment environment;
   Imports imports;
   std::vector<runtime::HostFunction> functions;  // Atoll's own that the module may import
+  std::optional<Profiler> profiler;
   HostState host;
   std::unique_ptr<runtime::Process> process;
   std::optional<sched::Runner> runner;
@@ -82,16 +109,17 @@ struct Process::Impl {
   std::vector<Value> results;  // of the call that returned last
   bool is_run = false;         // not a call
   bool ended = false;
-  bool running = false;        // in a run or call: another one is made by its host functions
-  bool under_way = false;      // a call stopped for lack of fuel
-  Outcome last;                // of the run or call before
-  std::optional<Error> error;  // of the Function that failed last
+  bool running = false;    // in a run or call: another one is made by its host functions
+  bool under_way = false;  // a call stopped for lack of fuel
+  Outcome last;            // of the run or call before
   Scheduling scheduling;
   bool scheduled = false;      // run() needs a scheduler
   std::optional<MainEnd> end;  // of a scheduled run
   u64 fuel_given = 0;
   std::chrono::nanoseconds run_time{0};
 
+  bool call(std::uint32_t function, std::uint64_t* values, std::size_t arguments,
+            std::size_t result_count) noexcept override;
   void add_unknown();
   base::Result<runtime::Outcome> run_timed(std::span<const runtime::Slot> arguments);
   bool invoke(u32 function, std::span<const runtime::Slot> arguments);
@@ -101,6 +129,7 @@ struct Process::Impl {
   [[gnu::cold, gnu::noinline]] bool stopped(runtime::Outcome how);
   bool report(runtime::Outcome how);
   [[gnu::noinline]] void returned();
+  [[nodiscard]] RunTier tier() const { return profiler ? run_profiled : tier_of(engine->options); }
   base::Status grant(const ProcessOptions& options);
   base::Result<runtime::Outcome> run_with_others();
   base::Result<runtime::Outcome> run_stages(std::span<const runtime::Slot> arguments);
@@ -112,11 +141,6 @@ Process::Process(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Process::~Process() = default;
 Process::Process(Process&& other) noexcept = default;
 Process& Process::operator=(Process&& other) noexcept = default;
-
-// A process without a stream has one at which everything fails, so that handle numbers stay.
-static std::shared_ptr<host::Stream> stream_of(int fd) {
-  return fd < 0 ? std::make_shared<host::Stream>() : host::make_stream(fd);
-}
 
 // A function for each function import that nothing provides.
 void Process::Impl::add_unknown() {
@@ -142,9 +166,8 @@ void Process::Impl::add_unknown() {
 }
 
 base::Status Process::Impl::grant(const ProcessOptions& options) {
-  auto handles =
-      first_handles({stream_of(options.input), stream_of(options.output), stream_of(options.error)},
-                    options.directories, uses_wasi);
+  auto handles = first_handles(streams_of(options.input, options.output, options.error),
+                               options.directories, options.mounts, uses_wasi);
   if (!handles) return std::move(handles).error();
   for (cap::Capability& each : *handles) {
     if (std::holds_alternative<cap::Errno>(process->handles().insert(std::move(each)))) {
@@ -183,34 +206,37 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   if (!process) return to_public(std::move(process).error());
   impl->process = *std::move(process);
   impl->process->owner = &impl->host;
+  impl->process->worker()->pool = impl->engine->pool.get();
   impl->host.process = impl.get();
   if (base::Status status = impl->grant(options); !status) {
     return to_public(std::move(status).error());
   }
   impl->fuel_given = static_cast<u64>(impl->process->fuel());
-  impl->runner.emplace(*impl->process, impl->loop, interp::run);
+  if (options.profile.count() > 0) {
+    try {
+      impl->profiler.emplace(tier_of(engine.options()), options.profile);
+    } catch (const std::system_error&) {
+      return Error{ErrorCode::io, "", "no thread for the profile"};
+    }
+    impl->host.profiler = &*impl->profiler;
+  }
+  impl->runner.emplace(*impl->process, impl->loop, impl->tier());
   return Process(std::move(impl));
 }
 
 // The main process, begun anew with what this one was given, and those that it starts.
 base::Result<runtime::Outcome> Process::Impl::run_with_others() {
   ScheduledRun run;
+  run.tier = tier();
   run.scheduler.workers = scheduling.workers != 0
                               ? scheduling.workers
                               : std::max(std::thread::hardware_concurrency(), 1u);
-  if (!scheduling.policy.empty()) {
-    run.scheduler.policy = policy::find(scheduling.policy);
-    if (run.scheduler.policy == nullptr) {
-      std::string names;
-      for (const policy::Row& row : policy::all()) {
-        names.append(names.empty() ? "" : ", ").append(row.name);
-      }
-      return base::Error{base::ErrorCode::not_found, scheduling.policy,
-                         "no such scheduling policy; there are " + names};
-    }
-  }
+  const auto policy = find_policy(scheduling.policy);
+  if (!policy) return policy.error();
+  run.scheduler.policy = *policy;
   run.scheduler.slice_ns = static_cast<u64>(std::chrono::nanoseconds(scheduling.slice).count());
   run.scheduler.stress = scheduling.stress;
+  run.scheduler.pool = engine->pool.get();
   run.machine.name = program->module().name;
   run.machine.max_processes = scheduling.max_processes;
   run.machine.host = functions;
@@ -219,6 +245,7 @@ base::Result<runtime::Outcome> Process::Impl::run_with_others() {
   run.main.like = &process->instance();
   run.main.functions = stages;
   run.main.limits = process->limits();
+  run.main.mailbox.messages = scheduling.max_messages;
   run.main.io = process->io_limit();
   run.main.memory = process->memory_strategy();
   for (cap::Handle number = 0; const cap::Capability* each = process->handles().find(number);
@@ -289,10 +316,7 @@ Outcome Process::Impl::to_outcome(runtime::Outcome how, std::vector<runtime::Tra
       if (result.trap == Trap::host_error) result.message = std::exchange(host.message, {});
       break;
   }
-  for (runtime::TraceFrame& frame : trace) {
-    result.trace.push_back(
-        {frame.depth, frame.function, frame.pc, std::move(frame.name), std::move(frame.location)});
-  }
+  result.trace = to_public(std::move(trace));
   return result;
 }
 
@@ -322,8 +346,7 @@ Result<Outcome> Process::run(std::string_view entry) {
   return impl.last = impl.to_outcome(*ended);
 }
 
-// The index of a function of the module's own that is exported.
-static Result<u32> find_own(const runtime::Program& program, std::string_view name) {
+Result<u32> Access::find_own(const runtime::Program& program, std::string_view name) {
   const auto index = program.find_export(name, mod::ExternKind::function);
   if (!index || *index < program.imported_functions()) {
     return Error{ErrorCode::not_found, std::string(name),
@@ -332,15 +355,11 @@ static Result<u32> find_own(const runtime::Program& program, std::string_view na
   return *index;
 }
 
-Result<Outcome> Process::call(std::string_view function, std::span<const Value> arguments) {
-  Impl& impl = *impl_;
-  const runtime::Program& program = *impl.program;
-  const Result<u32> index = find_own(program, function);
-  if (!index) return index.error();
-  const mod::FuncType& type = program.module().types[program.type_of(*index)];
-  const std::string name(function);
+Result<std::vector<runtime::Slot>> Access::to_slots(const mod::FuncType& type,
+                                                    std::string_view name,
+                                                    std::span<const Value> arguments) {
   if (arguments.size() != type.params.size()) {
-    return Error{ErrorCode::usage, name,
+    return Error{ErrorCode::usage, std::string(name),
                  "takes " + std::to_string(type.params.size()) + " arguments, not " +
                      std::to_string(arguments.size())};
   }
@@ -348,23 +367,39 @@ Result<Outcome> Process::call(std::string_view function, std::span<const Value> 
   for (usize i = 0; i < arguments.size(); ++i) {
     const bool reference = mod::is_reference(type.params[i]);
     if (arguments[i].type != to_public(type.params[i]) || (reference && arguments[i].bits != 0)) {
-      return Error{ErrorCode::usage, name,
+      return Error{ErrorCode::usage, std::string(name),
                    "argument " + std::to_string(i) + " must be of type " +
                        std::string(mod::name_of(type.params[i])) + (reference ? ", null" : "")};
     }
     slots.push_back(arguments[i].bits);
   }
-  if (!impl.invoke(*index, slots)) {
-    if (impl.error->code != ErrorCode::trapped) return *impl.error;
-    return impl.last;
-  }
-  impl.results.clear();
+  return slots;
+}
+
+std::vector<Value> Access::to_values(const mod::FuncType& type,
+                                     std::span<const runtime::Slot> slots) {
+  std::vector<Value> values;
   for (usize i = 0; i < type.results.size(); ++i) {
     const ValueType result = to_public(type.results[i]);
     const bool narrow = result == ValueType::i32 || result == ValueType::f32;
-    const u64 bits = impl.process->results()[i];
-    impl.results.push_back({result, narrow ? static_cast<u32>(bits) : bits});
+    values.push_back({result, narrow ? static_cast<u32>(slots[i]) : slots[i]});
   }
+  return values;
+}
+
+Result<Outcome> Process::call(std::string_view function, std::span<const Value> arguments) {
+  Impl& impl = *impl_;
+  const runtime::Program& program = *impl.program;
+  const Result<u32> index = Access::find_own(program, function);
+  if (!index) return index.error();
+  const mod::FuncType& type = program.module().types[program.type_of(*index)];
+  const auto slots = Access::to_slots(type, function, arguments);
+  if (!slots) return slots.error();
+  if (!impl.invoke(*index, *slots)) {
+    if (impl.error->code != ErrorCode::trapped) return *impl.error;
+    return impl.last;
+  }
+  impl.results = Access::to_values(type, impl.process->results());
   return impl.last;
 }
 
@@ -384,13 +419,7 @@ bool Process::Impl::stopped(runtime::Outcome how) {
 
 bool Process::Impl::report(runtime::Outcome how) {
   last = to_outcome(how);
-  std::string what(to_text(last.trap));
-  if (last.kind == Outcome::Kind::exited) {
-    what = "the guest ended itself with exit code " + std::to_string(last.exit_code);
-  }
-  if (!last.message.empty()) what += ": " + last.message;
-  return refuse(
-      {ErrorCode::trapped, last.trace.empty() ? "" : last.trace.front().name, std::move(what)});
+  return refuse(call_error(last));
 }
 
 // As invoke, from a host function that the process waits for.
@@ -466,25 +495,29 @@ void Process::Impl::returned() {
   last.kind = Outcome::Kind::returned;
 }
 
-bool detail::run_function(void* process, std::uint32_t function, std::uint64_t* values,
-                          std::size_t arguments, std::size_t results) noexcept {
-  auto& impl = *static_cast<Process::Impl*>(process);
-  const bool inside = impl.running;
+bool Process::Impl::call(std::uint32_t function, std::uint64_t* values, std::size_t arguments,
+                         std::size_t result_count) noexcept {
+  const bool inside = running;
   try {
-    if (!impl.invoke(function, {values, arguments})) return false;
+    if (!invoke(function, {values, arguments})) return false;
   } catch (const std::exception&) {
-    impl.running = inside;
-    impl.ended = !inside;
-    return impl.refuse({ErrorCode::io, "", "no event loop, or out of memory"});
+    running = inside;
+    ended = !inside;
+    return refuse({ErrorCode::io, "", "no event loop, or out of memory"});
   }
-  for (usize i = 0; i < results; ++i) values[i] = impl.process->results()[i];
+  for (usize i = 0; i < result_count; ++i) values[i] = process->results()[i];
   return true;
 }
-Error detail::function_error(void* process) { return *static_cast<Process::Impl*>(process)->error; }
+
+bool detail::run_function(void* process, std::uint32_t function, std::uint64_t* values,
+                          std::size_t arguments, std::size_t results) noexcept {
+  return static_cast<Callee*>(process)->call(function, values, arguments, results);
+}
+Error detail::function_error(void* process) { return *static_cast<Callee*>(process)->error; }
 
 Result<std::uint32_t> Access::find_function(const runtime::Program& program, std::string_view name,
                                             const FunctionType& type) {
-  const Result<u32> index = find_own(program, name);
+  const Result<u32> index = Access::find_own(program, name);
   if (!index) return index;
   const mod::FuncType& found = program.module().types[program.type_of(*index)];
   mod::FuncType wanted;
@@ -588,12 +621,21 @@ Stats Process::stats() const {
     stats.fuel_used =
         impl_->fuel_given - static_cast<u64>(end ? end->fuel : impl_->process->fuel());
   }
+  const jit::CompiledStats compiled = jit::compiled(*impl_->program);
+  stats.compiled_functions = compiled.functions;
+  stats.code_bytes = compiled.code_bytes;
+  stats.compile_time = std::chrono::nanoseconds(compiled.nanoseconds);
+  stats.discarded_functions = compiled.discarded;
   if (end) {
     stats.stress_stops = end->stress.stops;
     stats.stress_moves = end->stress.moves;
     stats.stress_naps = end->stress.sleeps;
   }
   return stats;
+}
+
+std::vector<StackSamples> Process::profile() const {
+  return impl_->profiler ? impl_->profiler->samples() : std::vector<StackSamples>();
 }
 
 }  // namespace atollvm

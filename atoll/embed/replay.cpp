@@ -173,7 +173,8 @@ class Simulation {
     job.arrival = now_;
     const double service = task.service.sample(service_randoms_[index], turns_[index]++);
     job.service = job.left = std::max<u64>(static_cast<u64>(service), 1);
-    job.length = task.length_is_exact ? job.service : task.length;
+    policy_->admit(job);
+    job.set_length(task.length_is_exact ? job.service : task.length);
     ++result_.arrived;
     policy_->ready(job, now_, wake);
     for (Core& core : cores_) {

@@ -4,9 +4,19 @@
 #include <system_error>
 
 #include "stdlib/host/host.hpp"
-#include "vm/interp/interp.hpp"
 
 namespace atollvm {
+
+base::Result<const policy::Row*> find_policy(std::string_view name) {
+  if (name.empty()) return &policy::all().front();
+  if (const policy::Row* const row = policy::find(name)) return row;
+  std::string names;
+  for (const policy::Row& row : policy::all()) {
+    names.append(names.empty() ? "" : ", ").append(row.name);
+  }
+  return base::Error{base::ErrorCode::not_found, std::string(name),
+                     "no such scheduling policy; there are " + names};
+}
 
 bool uses_processes(const runtime::Program& program) {
   const auto& imports = program.module().imports;
@@ -45,7 +55,7 @@ base::Result<MainEnd> run_scheduled(ScheduledRun run, loop::Loop& loop, sched::R
     loop.wake();
   };
   try {
-    sched::Scheduler scheduler(run.scheduler, interp::run);
+    sched::Scheduler scheduler(run.scheduler, run.tier);
     sched::Machine& machine = scheduler.add_machine(std::move(run.machine));
     run.main.is_main = true;
     const auto pid = scheduler.spawn(machine, run.main);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/core/runner.hpp"
@@ -13,6 +14,9 @@
 #include "scheduler/loop/loop.hpp"
 
 namespace atollvm {
+
+// A policy of the registry; an empty name means the default. Errors: not_found.
+base::Result<const policy::Row*> find_policy(std::string_view name);
 
 // Whether a program imports host calls of processes.
 bool uses_processes(const runtime::Program& program);
@@ -29,6 +33,7 @@ struct MainEnd {
 
 struct ScheduledRun {
   sched::Scheduler::Options scheduler;
+  sched::Scheduler::Run tier = nullptr;  // that runs all processes
   sched::Machine::Options machine;
   sched::Spawn main;
   // Called on a worker, one at a time, when another process than the main one has trapped or run

@@ -10,6 +10,7 @@
 
 #include "atoll/embed/impl.hpp"
 #include "atoll/embed/operator.hpp"
+#include "atoll/embed/scheduled.hpp"
 #include "scheduler/machine/server.hpp"
 #include "scheduler/machine/spec.hpp"
 
@@ -18,17 +19,6 @@ namespace atollvm::serve {
 namespace {
 
 constexpr u32 lines_at_once = 1000;
-
-base::Result<const policy::Row*> find_policy(const std::string& name) {
-  if (name.empty()) return &policy::all().front();
-  if (const policy::Row* const row = policy::find(name)) return row;
-  std::string names;
-  for (const policy::Row& row : policy::all()) {
-    names.append(names.empty() ? "" : ", ").append(row.name);
-  }
-  return base::Error{base::ErrorCode::not_found, name,
-                     "no such scheduling policy; there are " + names};
-}
 
 }  // namespace
 
@@ -62,6 +52,10 @@ Result<Machines> Machines::create(const Options& options, const std::optional<Ma
   const auto row = find_policy(options.policy.empty() ? wanted.policy : options.policy);
   if (!row) return to_public(row.error());
   atollvm::Machines::Options inner;
+  inner.engine.tier = options.tier;
+  inner.engine.hardened = options.hardened;
+  inner.engine.code_memory = options.code_memory;
+  inner.engine.warm_up = options.warm_up;
   inner.scheduler.policy = *row;
   inner.scheduler.workers = options.workers != 0 ? options.workers : wanted.workers;
   if (inner.scheduler.workers == 0) {

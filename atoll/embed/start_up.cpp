@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "stdlib/vfs/host_directory.hpp"
+#include "atoll/embed/read.hpp"
 #include "stdlib/wasi/wasi.hpp"
 
 namespace atollvm {
@@ -54,6 +54,12 @@ HostCalls host_calls(const runtime::Program& program, host::Environment& environ
   const auto imports = [&](const auto& is_it) {
     return std::any_of(all.begin(), all.end(), is_it);
   };
+  if (imports([](const mod::Import& import) {
+        return import.module == "atoll" && import.name == "module_load";
+      })) {
+    // What it loads may import anything.
+    return {all_host_calls(environment), uses_wasi(program)};
+  }
   if (imports([](const mod::Import& import) { return import.module == "atoll"; })) {
     calls.functions = host::functions(environment);
   }
@@ -79,6 +85,7 @@ bool uses_wasi(const runtime::Program& program) {
 }
 
 std::vector<runtime::HostFunction> all_host_calls(host::Environment& environment) {
+  environment.load = [](std::string_view bytes) { return read_verified(bytes); };
   std::vector<runtime::HostFunction> functions = host::functions(environment);
   for (const wasi::Edition edition : {wasi::Edition::snapshot_preview1, wasi::Edition::unstable}) {
     std::vector<runtime::HostFunction> more = wasi::functions(environment, edition);
@@ -88,15 +95,28 @@ std::vector<runtime::HostFunction> all_host_calls(host::Environment& environment
   return functions;
 }
 
-base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories) {
-  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>()};
+Streams streams_of(int input, int output, int error) {
+  const auto stream = [](int fd) {
+    return fd < 0 ? std::make_shared<host::Stream>() : host::make_stream(fd);
+  };
+  return {stream(input), stream(output), stream(error)};
+}
+
+base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
+                                 std::span<const Mount> mounts) {
+  std::vector<vfs::Mount> all;
   for (const DirectoryGrant& grant : directories) {
-    auto directory = vfs::open_host_directory(grant.host);
+    all.push_back({"dir", grant.host, grant.guest, grant.writable});
+  }
+  for (const Mount& mount : mounts) all.push_back(to_internal(mount));
+  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>()};
+  for (const vfs::Mount& mount : all) {
+    auto directory = vfs::open_mount(mount);
     if (!directory) return std::move(directory).error();
     base::Status status = grants.name_space->mount(
-        grant.guest, *directory, grant.writable ? vfs::rights_read_write : vfs::rights_read_only);
+        mount.guest, *directory, mount.writable ? vfs::rights_read_write : vfs::rights_read_only);
     if (!status) return std::move(status).error();
-    grants.directories.push_back({grant.guest, grant.writable, *std::move(directory)});
+    grants.directories.push_back({mount.guest, mount.writable, *std::move(directory)});
   }
   return grants;
 }
@@ -119,8 +139,9 @@ std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi)
 }
 
 base::Result<std::vector<cap::Capability>> first_handles(
-    Streams streams, std::span<const DirectoryGrant> directories, bool uses_wasi) {
-  auto grants = open_grants(std::move(streams), directories);
+    Streams streams, std::span<const DirectoryGrant> directories, std::span<const Mount> mounts,
+    bool uses_wasi) {
+  auto grants = open_grants(std::move(streams), directories, mounts);
   if (!grants) return std::move(grants).error();
   return first_handles(*grants, uses_wasi);
 }

@@ -11,6 +11,7 @@
 
 #include "stdlib/host/host.hpp"
 #include "stdlib/host/stream.hpp"
+#include "stdlib/vfs/mount.hpp"
 #include "stdlib/vfs/name_space.hpp"
 #include "vm/base/result.hpp"
 #include "vm/cap/object.hpp"
@@ -39,14 +40,18 @@ struct HostCalls {
 HostCalls host_calls(const runtime::Program& program, host::Environment& environment);
 
 // A program's handles in the order of host::StandardHandle; one of WASI gets a descriptor for each
-// directory in place of the name space. Errors: of opening the directories.
+// directory and mount in place of the name space. Errors: of opening these.
 struct Streams {
   std::shared_ptr<host::Stream> input;
   std::shared_ptr<host::Stream> output;
   std::shared_ptr<host::Stream> error;
 };
+// Of the host's descriptors. Without one (-1), a stream at which everything fails, so that handle
+// numbers stay.
+Streams streams_of(int input, int output, int error);
 base::Result<std::vector<cap::Capability>> first_handles(
-    Streams streams, std::span<const DirectoryGrant> directories, bool uses_wasi);
+    Streams streams, std::span<const DirectoryGrant> directories, std::span<const Mount> mounts,
+    bool uses_wasi);
 
 // The same in two steps, for who wants to know the objects.
 struct Grants {
@@ -59,12 +64,14 @@ struct Grants {
   std::vector<Directory> directories;
   std::shared_ptr<vfs::NameSpace> name_space;
 };
-base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories);
+base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
+                                 std::span<const Mount> mounts);
+vfs::Mount to_internal(const Mount& mount);
 std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi);
 
 // Whether a program imports any of WASI's functions.
 bool uses_wasi(const runtime::Program& program);
-// All functions that any program may import.
+// All functions that any program may import; guests may load modules.
 std::vector<runtime::HostFunction> all_host_calls(host::Environment& environment);
 
 }  // namespace atollvm

@@ -1,5 +1,7 @@
 #include <atoll/tools.hpp>
 
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <span>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "atoll/embed/read.hpp"
 #include "atoll/embed/sources.hpp"
 #include "stdlib/host/host.hpp"
+#include "vm/jit/jit.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/verify/verify.hpp"
 
@@ -54,6 +57,43 @@ Result<std::string> disassemble(std::string_view bytes) {
   auto verified = read_verified(bytes);
   if (!verified) return to_public(std::move(verified).error());
   return text::disassemble(**verified);
+}
+
+Result<std::string> disassemble_native(std::string_view bytes, std::string_view name) {
+  auto verified = read_verified(bytes);
+  if (!verified) return to_public(std::move(verified).error());
+  const auto program = runtime::Program::make(*std::move(verified));
+  const mod::Module& module = program->module();
+  const u32 imported = program->imported_functions();
+  const u32 count = static_cast<u32>(program->functions().size());
+  u32 index = imported;
+  for (; index < count; ++index) {
+    if (program->function_name(index) == name || std::to_string(index) == name) break;
+  }
+  if (index == count) {
+    index = program->find_export(name, mod::ExternKind::function).value_or(count);
+    if (index < imported || index >= count) {
+      return Error{ErrorCode::not_found, std::string(name), "is no function of the module's own"};
+    }
+  }
+  const auto listing = jit::list(*program, index);
+  if (!listing) return to_public(listing.error());
+  std::map<u32, std::string> behind;
+  for (const jit::Listed& each : *listing) {
+    for (std::string_view rest = each.text; !rest.empty();) {
+      const usize end = std::min(rest.find('\n'), rest.size() - 1) + 1;
+      behind[each.pc] += "            ";
+      behind[each.pc] += rest.substr(0, end);
+      rest.remove_prefix(end);
+    }
+  }
+  text::DisassembleOptions options;
+  options.annotate = true;
+  options.function = index - imported;
+  options.behind = [&behind](u32 pc) { return std::exchange(behind[pc], {}); };
+  std::string text = text::disassemble(module, options);
+  for (const auto& [pc, rest] : behind) text += rest;
+  return text;
 }
 
 Result<std::string> translate(std::string_view bytes, const TranslateOptions& options) {

@@ -1,4 +1,5 @@
-/* Atoll for C programs: modules, processes, host functions. The same engine as <atoll/process.hpp>.
+/* Atoll for C programs: modules, processes, host functions, machines. The same engine as
+ * <atoll/process.hpp> and <atoll/machine.hpp>.
  *
  * Rules for everything here:
  *  - Every object is opaque. What a function `..._new`, `..._load`, `..._assemble` or `..._defer`
@@ -13,6 +14,8 @@
  *    from any thread at once. A process, its functions and its outcome belong to one thread at a
  *    time, but for atoll_process_interrupt. A caller is valid during the host call that it was
  *    given to, on that thread.
+ *    Schedulers, machines, tasks, mailboxes, messages and grants may be used from any thread at
+ *    once, and are freed when no other thread uses them.
  *  - The ABI only grows: enumerators keep their numbers, structures their layout.
  */
 #ifndef ATOLL_H
@@ -41,6 +44,12 @@ typedef struct atoll_process atoll_process;
 typedef struct atoll_function atoll_function;
 typedef struct atoll_caller atoll_caller;
 typedef struct atoll_deferred atoll_deferred;
+typedef struct atoll_scheduler atoll_scheduler;
+typedef struct atoll_machine atoll_machine;
+typedef struct atoll_task atoll_task;
+typedef struct atoll_mailbox atoll_mailbox;
+typedef struct atoll_message atoll_message;
+typedef struct atoll_grant atoll_grant;
 
 /* "major.minor.patch". */
 ATOLL_API const char* atoll_version(void);
@@ -117,10 +126,28 @@ static inline atoll_value atoll_f64(double number) {
 
 /* --- Engines and modules --------------------------------------------------------------------- */
 
+/* How code is executed; the results are the same for a guest. Where the host has no compiled tier
+ * code is interpreted whatever this says; where fuel is counted AUTO is as JIT. */
+typedef int32_t atoll_tier;
+enum {
+  ATOLL_TIER_AUTO = 0,   /* interpreted at first, compiled where it is used more */
+  ATOLL_TIER_INTERP = 1, /* interpreted */
+  ATOLL_TIER_JIT = 2     /* each function is compiled when it is first called */
+};
+
 /* There is no global state: a program may have several engines. `guarded_memory`: linear memories
- * reserve 4 GiB of addresses each and never move, else they have their exact size. NULL: no memory.
+ * reserve 4 GiB of addresses each and never move, else they have their exact size; compiled code
+ * then needs a handler of SIGSEGV, which it sets (atoll/engine.hpp says more). NULL: no memory, or
+ * no such tier.
  */
-ATOLL_API atoll_engine* atoll_engine_new(bool guarded_memory);
+ATOLL_API atoll_engine* atoll_engine_new(atoll_tier tier, bool guarded_memory);
+/* The same, with more options. `hardened`: machine code is hardened against who wrote the programs,
+ * at some cost (docs/rationale.md, "Hardened code"); AUTO is as JIT then. A limit of compiled code
+ * in bytes, for all that the engine runs: where it is full, code that was not used of late is
+ * thrown away; 0: nothing is compiled. And the calls and turns of loops, about, that AUTO
+ * interprets of a function before it compiles it. Otherwise they are false, 256 MiB and 2000. */
+ATOLL_API atoll_engine* atoll_engine_with(atoll_tier tier, bool guarded_memory, bool hardened,
+                                          uint64_t code_memory, uint32_t warm_up);
 ATOLL_API void atoll_engine_free(atoll_engine* engine);
 
 /* Reads and verifies a module file or a WebAssembly module; the bytes are copied. `*module` is set
@@ -173,6 +200,9 @@ ATOLL_API uint8_t* atoll_caller_memory(const atoll_caller* caller, uint64_t addr
                                        uint64_t length);
 ATOLL_API uint64_t atoll_caller_memory_size(const atoll_caller* caller);
 
+/* The calling process's number in its machine; 0: it is in none. */
+ATOLL_API uint64_t atoll_caller_pid(const atoll_caller* caller);
+
 /* The guest traps as host_error; the text is for who runs it. Give back what this gives. */
 ATOLL_API atoll_action atoll_caller_fail(atoll_caller* caller, const char* text);
 /* The guest traps; see atoll_trap. */
@@ -220,6 +250,9 @@ ATOLL_API bool atoll_options_variable(atoll_options* options, const char* name, 
 /* A directory of the host, opened when the process is made; no path of the guest leaves it. */
 ATOLL_API bool atoll_options_directory(atoll_options* options, const char* host, const char* guest,
                                        bool writable);
+/* A file system, as the command line has it: "memory::/tmp:size=16M" (docs/file-systems.md). It is
+ * made, or opened, when the process is. Errors: usage. */
+ATOLL_API atoll_error* atoll_options_mount(atoll_options* options, const char* mount);
 /* File descriptors for the standard streams; -1: none. They must stay open as the process does. */
 ATOLL_API void atoll_options_streams(atoll_options* options, int input, int output, int error);
 ATOLL_API void atoll_options_memory(atoll_options* options, uint64_t bytes);
@@ -334,6 +367,245 @@ ATOLL_API const char* atoll_process_trace_function(const atoll_process* process,
 ATOLL_API const char* atoll_process_trace_location(const atoll_process* process, size_t frame);
 /* "integer divide by zero"; "" for a number that is no trap. */
 ATOLL_API const char* atoll_trap_text(int trap);
+
+/* --- Machines -------------------------------------------------------------------------------- */
+
+/* Many processes on a few threads. A scheduler's threads, its workers, run the processes of
+ * machines: tenants that share limits and a part of the CPU. A process is an exported function with
+ * a memory of its own; guests start others, send messages, link and monitor, and the program takes
+ * part by mailboxes. Processes have numbers above 0, which mean something in their machine alone.
+ *
+ * Host functions of machines, and functions that are told of ends and messages, run on workers,
+ * several at once, and must not block for long. What waits (pause, waiting for a task or a message)
+ * is refused there. */
+
+/* `workers`: 1 to 256; 0: one for each CPU. `policy`: "fair" (also for NULL), "rr", "fcfs", "sjf",
+ * "priority". `slice`: microseconds for which a process runs while others are ready; 0: 1000.
+ * Errors: not_found (no such policy), usage, io (no threads). */
+ATOLL_API atoll_error* atoll_scheduler_new(const atoll_engine* engine, uint32_t workers,
+                                           const char* policy, uint64_t slice,
+                                           atoll_scheduler** scheduler);
+/* Its threads end with the last of its machines. */
+ATOLL_API void atoll_scheduler_free(atoll_scheduler* scheduler);
+ATOLL_API uint32_t atoll_scheduler_workers(const atoll_scheduler* scheduler);
+
+/* What becomes of a message that does not fit into a mailbox. */
+typedef int32_t atoll_overflow;
+enum {
+  ATOLL_REFUSE = 0, /* the sender gets an error */
+  ATOLL_NEWEST = 1, /* it is dropped */
+  ATOLL_OLDEST = 2, /* the oldest ones are dropped */
+  ATOLL_KILL = 3,   /* the receiver ends */
+  ATOLL_WAIT = 4    /* a guest that sends waits until there is room; the program gets an error */
+};
+
+/* Why a process ended; the numbers of guests (ExitInfo). */
+typedef int32_t atoll_reason;
+enum {
+  ATOLL_END_NORMAL = 0,  /* returned, or exit code 0 */
+  ATOLL_END_CODE = 1,    /* another exit code */
+  ATOLL_END_TRAP = 2,    /* the code is the atoll_trap */
+  ATOLL_END_KILLED = 3,  /* by somebody else */
+  ATOLL_END_FUEL = 4,    /* its fuel was used up */
+  ATOLL_END_TIME = 5,    /* its CPU time was, or that of its machine */
+  ATOLL_END_MEMORY = 6,  /* the host had no memory for it */
+  ATOLL_END_MAILBOX = 7, /* its mailbox was full */
+  ATOLL_END_NOPROC = 8,  /* it was bound to a process that was not there */
+  ATOLL_END_STOPPED = 9  /* its machine was freed */
+};
+
+/* Options for machines, processes in machines, and mailboxes; each looks at what concerns it.
+ * Of a machine: arguments, variables, directories, streams and imports, which are for all of its
+ * processes; atoll_options_memory, _handles, _time (CPU time) and _io, which limit all processes
+ * together (without: 4 GiB, 1,000,000 handles); _processes, _weight, _on_end.
+ * Of a process: _memory, _stack, _handles, _table_elements, _fuel, _time (CPU time) and _io, which
+ * are its limits; _weight, _priority, _mailbox, _standard_handles, _grant, _parent.
+ * Of a mailbox: _handles (in messages that wait), _weight, _priority, _mailbox, _on_message,
+ * _traps_exits. */
+/* What is read and written by handles: bytes, and calls. */
+ATOLL_API void atoll_options_io(atoll_options* options, uint64_t bytes, uint64_t operations);
+/* At once, mailboxes included. Without: 100,000. */
+ATOLL_API void atoll_options_processes(atoll_options* options, uint32_t count);
+/* A share under the policy "fair": 1 to 1,000,000. Without: 100. */
+ATOLL_API void atoll_options_weight(atoll_options* options, uint32_t weight);
+/* Under the policy "priority": 0 to 31, the most urgent. Without: 16. */
+ATOLL_API void atoll_options_priority(atoll_options* options, uint8_t priority);
+/* Messages that wait, and their bytes. Without: 100,000, 64 MiB, ATOLL_REFUSE. */
+ATOLL_API void atoll_options_mailbox(atoll_options* options, uint32_t messages, uint64_t bytes,
+                                     atoll_overflow overflow);
+/* Whether the process begins with the machine's streams and directories. Without: true. */
+ATOLL_API void atoll_options_standard_handles(atoll_options* options, bool given);
+/* The next handle that the process begins with. */
+ATOLL_API bool atoll_options_grant(atoll_options* options, const atoll_grant* grant);
+/* The process's parent, as it may ask for it: a mailbox or process of the machine. `linked`: when
+ * one of both ends otherwise than normally, the other does, or is told. */
+ATOLL_API void atoll_options_parent(atoll_options* options, uint64_t pid, bool linked);
+/* Called on a worker when a process of the machine has ended, whoever started it; `text` says it
+ * for people. `free_env`, if not NULL, is called with `env` when no options and no machine have it
+ * any more, and also if this fails. */
+ATOLL_API bool atoll_options_on_end(atoll_options* options,
+                                    void (*function)(void* env, uint64_t pid, atoll_reason reason,
+                                                     uint32_t code, const char* text),
+                                    void* env, void (*free_env)(void* env));
+/* Called on a worker with each message, one at a time, in place of atoll_mailbox_receive; both
+ * objects are the library's, and valid during the call. */
+ATOLL_API bool atoll_options_on_message(atoll_options* options,
+                                        void (*function)(void* env, atoll_mailbox* mailbox,
+                                                         const atoll_message* message),
+                                        void* env, void (*free_env)(void* env));
+/* Whether ends of linked processes come as messages; else one that is not normal ends the mailbox.
+ * Without: true. */
+ATOLL_API void atoll_options_traps_exits(atoll_options* options, bool traps);
+
+/* `options` may be NULL. Errors: io, not_found and denied (a directory), usage, limit. */
+ATOLL_API atoll_error* atoll_machine_new(const atoll_scheduler* scheduler,
+                                         const atoll_options* options, atoll_machine** machine);
+/* Ends all its processes and mailboxes and waits for that; on a worker it does not wait. Tasks and
+ * mailboxes are to be freed all the same. */
+ATOLL_API void atoll_machine_free(atoll_machine* machine);
+
+/* Starts a process: an exported function, or the module's entry if `function` is NULL. `options`
+ * may be NULL. Errors: not_found (the function, an import), usage (arguments, options), limit,
+ * invalid. */
+ATOLL_API atoll_error* atoll_machine_spawn(atoll_machine* machine, const atoll_module* module,
+                                           const char* function, const atoll_value* arguments,
+                                           size_t argument_count, const atoll_options* options,
+                                           atoll_task** task);
+/* The process goes on. */
+ATOLL_API void atoll_task_free(atoll_task* task);
+ATOLL_API uint64_t atoll_task_pid(const atoll_task* task);
+/* Waits for its end, so many nanoseconds at most; below 0: for ever. On a worker it does not wait.
+ * Gives whether it has ended. */
+ATOLL_API bool atoll_task_wait(atoll_task* task, int64_t timeout);
+/* False: it has ended. */
+ATOLL_API bool atoll_task_kill(atoll_task* task);
+/* Of a process that has ended, as atoll_task_wait said; else 0, NULL and nothing. */
+ATOLL_API atoll_reason atoll_task_reason(const atoll_task* task);
+ATOLL_API uint32_t atoll_task_code(const atoll_task* task); /* the exit code, or the atoll_trap */
+/* "exit code 3", "trap: integer divide by zero", "killed": for people. */
+ATOLL_API const char* atoll_task_text(const atoll_task* task);
+/* Its results, as many as there is room for. Gives their number. */
+ATOLL_API size_t atoll_task_results(const atoll_task* task, atoll_value* results, size_t room);
+ATOLL_API uint64_t atoll_task_cpu_time(const atoll_task* task); /* nanoseconds */
+/* As atoll_process_trace_function and _location. */
+ATOLL_API const char* atoll_task_trace_function(const atoll_task* task, size_t frame);
+ATOLL_API const char* atoll_task_trace_location(const atoll_task* task, size_t frame);
+
+/* Ends a process or mailbox, whoever made it. False: there is none. */
+ATOLL_API bool atoll_machine_kill(atoll_machine* machine, uint64_t pid);
+/* Lets no process of it run until it is resumed; when it comes back, none does. Errors: usage (on a
+ * worker). */
+ATOLL_API atoll_error* atoll_machine_pause(atoll_machine* machine);
+ATOLL_API void atoll_machine_resume(atoll_machine* machine);
+/* Names by which guests and the program find processes. Errors: usage (taken, too long, empty),
+ * not_found, limit. */
+ATOLL_API atoll_error* atoll_machine_register(atoll_machine* machine, const char* name,
+                                              uint64_t pid);
+ATOLL_API bool atoll_machine_unregister(atoll_machine* machine, const char* name);
+/* 0: nobody has it. */
+ATOLL_API uint64_t atoll_machine_find(const atoll_machine* machine, const char* name);
+
+typedef struct atoll_process_state {
+  uint64_t pid;
+  uint64_t parent; /* 0: none */
+  int32_t state;   /* 0 ready, 1 running, 2 waiting, 3 paused */
+  int32_t mailbox; /* 1: one of the program's */
+  uint32_t weight;
+  uint32_t priority;
+  uint64_t links;
+  uint64_t cpu_time; /* ns; this, memory, stack and handles as of its last slice's end */
+  uint64_t memory;   /* bytes of linear memories */
+  uint64_t stack;    /* bytes */
+  uint64_t mailbox_bytes;
+  uint32_t messages; /* that wait */
+  uint32_t handles;
+} atoll_process_state;
+/* Fills `size` bytes, of which the structure may have more one day: sizeof *state. False: there is
+ * no such process. */
+ATOLL_API bool atoll_machine_process(const atoll_machine* machine, uint64_t pid,
+                                     atoll_process_state* state, size_t size);
+/* The numbers of its processes, as many as there is room for. Gives how many there are. */
+ATOLL_API size_t atoll_machine_processes(const atoll_machine* machine, uint64_t* pids, size_t room);
+
+typedef struct atoll_machine_state {
+  uint64_t processes;
+  uint64_t cpu_time; /* ns; about a slice for each worker behind */
+  uint64_t memory;   /* bytes: all that the limit counts */
+  uint64_t handles;
+  uint64_t io_bytes;
+  uint64_t io_operations;
+  int32_t paused;
+  int32_t reserved;
+} atoll_machine_state;
+ATOLL_API void atoll_machine_look(const atoll_machine* machine, atoll_machine_state* state,
+                                  size_t size);
+
+/* --- Messages -------------------------------------------------------------------------------- */
+
+/* Something that a process may hold by a handle. An object of the program, as with
+ * atoll_caller_insert. Errors: usage (no type). */
+ATOLL_API atoll_error* atoll_grant_new(void* object, const void* type,
+                                       void (*free_object)(void* object), atoll_grant** grant);
+/* A module, for guests of this machine to start processes of, as module_load gives it. Errors:
+ * not_found and invalid (an import), limit. */
+ATOLL_API atoll_error* atoll_machine_grant(const atoll_machine* machine, const atoll_module* module,
+                                           atoll_grant** grant);
+ATOLL_API void atoll_grant_free(atoll_grant* grant);
+/* NULL: it is none of that type. */
+ATOLL_API void* atoll_grant_object(const atoll_grant* grant, const void* type);
+
+/* Tags of guests and the program are 0 and above. */
+enum {
+  ATOLL_TAG_ANY = INT32_MIN, /* receive: whatever comes */
+  ATOLL_TAG_EXIT = -1,       /* a linked process has ended */
+  ATOLL_TAG_DOWN = -2        /* a monitored process has ended */
+};
+
+/* Sends to a process of the machine, from nobody. At most 16 MiB and 8 grants. Errors: not_found
+ * (no such process), limit (its mailbox is full; the machine's memory or handles), usage. */
+ATOLL_API atoll_error* atoll_machine_send(atoll_machine* machine, uint64_t to, int32_t tag,
+                                          const void* bytes, size_t size,
+                                          const atoll_grant* const* grants, size_t grant_count);
+
+/* The program's own process in a machine, which guests send to, link, monitor, find by a name and
+ * may kill. `options` may be NULL. Errors: usage, limit. */
+ATOLL_API atoll_error* atoll_mailbox_new(atoll_machine* machine, const atoll_options* options,
+                                         atoll_mailbox** mailbox);
+/* It ends normally, before or after its machine. Waits until its on_message function has come back,
+ * which is not called again; on a worker it does not wait. */
+ATOLL_API void atoll_mailbox_free(atoll_mailbox* mailbox);
+ATOLL_API uint64_t atoll_mailbox_pid(const atoll_mailbox* mailbox);
+/* As atoll_machine_send, from the mailbox. */
+ATOLL_API atoll_error* atoll_mailbox_send(atoll_mailbox* mailbox, uint64_t to, int32_t tag,
+                                          const void* bytes, size_t size,
+                                          const atoll_grant* const* grants, size_t grant_count);
+/* The oldest message with the tag; the others stay. Waits so many nanoseconds at most; below 0: for
+ * ever; on a worker it does not wait. `*message` is NULL if none came. Errors: usage (the mailbox
+ * has ended, or has a function for messages; below 0 on a worker). */
+ATOLL_API atoll_error* atoll_mailbox_receive(atoll_mailbox* mailbox, int32_t tag, int64_t timeout,
+                                             atoll_message** message);
+/* The end of the mailbox or the process is told to the other; a process that is not there has ended
+ * as ATOLL_END_NOPROC. Errors: usage (the mailbox has ended), limit. */
+ATOLL_API atoll_error* atoll_mailbox_link(atoll_mailbox* mailbox, uint64_t pid);
+ATOLL_API void atoll_mailbox_unlink(atoll_mailbox* mailbox, uint64_t pid);
+/* A message with ATOLL_TAG_DOWN when the process has ended. Errors: as atoll_mailbox_link. */
+ATOLL_API atoll_error* atoll_mailbox_monitor(atoll_mailbox* mailbox, uint64_t pid,
+                                             uint64_t* reference);
+ATOLL_API void atoll_mailbox_demonitor(atoll_mailbox* mailbox, uint64_t reference);
+
+ATOLL_API void atoll_message_free(atoll_message* message);
+/* 0: the program, or the system. */
+ATOLL_API uint64_t atoll_message_sender(const atoll_message* message);
+ATOLL_API int32_t atoll_message_tag(const atoll_message* message);
+/* Valid as long as the message. */
+ATOLL_API const uint8_t* atoll_message_bytes(const atoll_message* message);
+ATOLL_API size_t atoll_message_size(const atoll_message* message);
+/* The handles that came with it, by their position; NULL beyond the last, or without memory. */
+ATOLL_API atoll_grant* atoll_message_grant(const atoll_message* message, size_t position);
+/* What a message about an end says; `reference` is 0 for a link. Each may be NULL. False: it is
+ * another message. */
+ATOLL_API bool atoll_message_end(const atoll_message* message, uint64_t* pid, uint64_t* reference,
+                                 atoll_reason* reason, uint32_t* code);
 
 #ifdef __cplusplus
 }

@@ -123,7 +123,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   if (cut > 0) printf("%zu bytes were not whole at the log's end: cut off\n", cut);
-  atoll_engine* engine = atoll_engine_new(false);
+  atoll_engine* engine = atoll_engine_new(ATOLL_TIER_AUTO, false);
   atoll_module** modules = calloc((size_t)files, sizeof *modules);
   run* runs = calloc((size_t)files * (size_t)copies, sizeof *runs);
   size_t started = 0;

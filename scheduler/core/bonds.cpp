@@ -47,14 +47,14 @@ void Scheduler::unlink(Task& running, Pid other) {
   }
 }
 
-Scheduler::Bound Scheduler::monitor(Task& running, Pid other, u64 reference) {
+Scheduler::Bound Scheduler::monitor(Task& running, Pid other, u64 reference, Tag tag) {
   cap::Meter& memory = running.machine->account().memory;
   cap::Charge charge(&memory, monitor_bytes);
   if (!charge) return Bound::no_memory;
   {
     const Table::Held own = running.machine->table().find(running.pid);
     if (own->bound().watching.size() >= max_monitors) return Bound::too_many;
-    own->bound().watching.emplace(reference, other);
+    own->bound().watching.emplace(reference, Relations::Watch{other, tag});
     charge.keep();
   }
   {
@@ -66,7 +66,7 @@ Scheduler::Bound Scheduler::monitor(Task& running, Pid other, u64 reference) {
   }
   Table::Held own = running.machine->table().find(running.pid);
   if (own->bound().watching.erase(reference) != 0) memory.give(monitor_bytes);
-  hear(std::move(own), other, reference, tag_down, {ExitKind::noproc, 0}, nullptr);
+  hear(std::move(own), other, reference, tag, {ExitKind::noproc, 0}, nullptr);
   return Bound::yes;
 }
 
@@ -77,7 +77,7 @@ void Scheduler::demonitor(Task& running, u64 reference) {
     if (own->relations != nullptr) {
       const auto at = own->relations->watching.find(reference);
       if (at != own->relations->watching.end()) {
-        other = at->second;
+        other = at->second.pid;
         own->relations->watching.erase(at);
         running.machine->account().memory.give(monitor_bytes);
       }
@@ -86,7 +86,7 @@ void Scheduler::demonitor(Task& running, u64 reference) {
       // Its message may have come; it can't any more where the monitor was still there.
       own->mailbox.collect();
       own->mailbox.settle(running.machine->account().memory, /*ahead=*/true);
-      if (own->mailbox.limits().overflow != Overflow::oldest) own.release();
+      if (own->terms->mailbox.overflow != Overflow::oldest) own.release();
       running.mailbox.drop_down(reference);
       return;
     }

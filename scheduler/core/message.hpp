@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
+#include <utility>
 #include <vector>
 
+#include "vm/base/blocks.hpp"
 #include "vm/base/types.hpp"
 #include "vm/cap/account.hpp"
 #include "vm/cap/object.hpp"
@@ -29,9 +32,7 @@ inline constexpr u32 max_system_messages = 1 << 20;
 // Handles on their way. They are charged to a machine all the time.
 struct Parcel {
   explicit Parcel(cap::Meter* meter) : charged(meter) {}
-  ~Parcel() {
-    if (charged != nullptr) charged->give(handles.size() - moved);
-  }
+  ~Parcel();
   Parcel(const Parcel&) = delete;
   Parcel& operator=(const Parcel&) = delete;
 
@@ -40,11 +41,32 @@ struct Parcel {
   cap::Meter* charged;  // null: what they are charged is somebody else's
 };
 
+// What messages take of a mailbox.
+struct Load {
+  u64 bytes = 0;
+  u32 messages = 0;
+  u32 handles = 0;
+
+  Load& operator+=(const Load& more) {
+    bytes += more.bytes;
+    messages += more.messages;
+    handles += more.handles;
+    return *this;
+  }
+  Load& operator-=(const Load& less) {
+    bytes -= less.bytes;
+    messages -= less.messages;
+    handles -= less.handles;
+    return *this;
+  }
+  friend Load operator+(Load a, const Load& b) { return a += b; }
+};
+
 // Its bytes follow it in memory.
 struct Message {
   Message* next = nullptr;
   Pid sender = 0;
-  u64 reference = 0;  // of the monitor that a tag_down is about
+  u64 reference = 0;  // of the monitor that it is about; 0: of none
   Tag tag = 0;
   u32 size = 0;                    // bytes
   std::unique_ptr<Parcel> parcel;  // null: no handles
@@ -56,6 +78,9 @@ struct Message {
   }
   // What it counts against the limit of a mailbox.
   [[nodiscard]] u64 charge() const { return sizeof(Message) + size; }
+  [[nodiscard]] Load load() const { return load_of(size, handle_count()); }
+  // Of one with so many bytes and handles.
+  static Load load_of(u32 size, u32 handles) { return {sizeof(Message) + size, 1, handles}; }
   // Null: the host has no memory.
   static Message* make(u32 size) noexcept;
   static void destroy(Message* message) noexcept;
@@ -72,6 +97,7 @@ enum class Overflow : u8 {
   newest = 1,  // it is dropped
   oldest = 2,  // the oldest ones are dropped until it fits
   kill = 3,    // the receiver ends
+  wait = 4,    // the sender waits until there is room
 };
 
 struct MailboxLimits {
@@ -79,6 +105,14 @@ struct MailboxLimits {
   u32 messages = 100'000;
   u32 handles = 1024;  // as many as the receiver may have open itself
   Overflow overflow = Overflow::refuse;
+  bool operator==(const MailboxLimits&) const = default;
+
+  [[nodiscard]] bool allow(const Load& load) const {
+    return load.messages <= messages && load.bytes <= bytes && load.handles <= handles;
+  }
+  [[nodiscard]] MailboxLimits half() const {
+    return {bytes / 2, messages / 2, handles / 2, overflow};
+  }
 };
 
 // First in, first out, with a private part that the receiver may search at leisure and a part where
@@ -86,25 +120,26 @@ struct MailboxLimits {
 // Table; the rest by the receiver alone.
 class Mailbox {
  public:
-  explicit Mailbox(const MailboxLimits& limits) : limits_(limits) {}
+  Mailbox() = default;
   ~Mailbox();
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
 
-  [[nodiscard]] const MailboxLimits& limits() const { return limits_; }
   // Shared. Whether a message may be appended.
-  [[nodiscard]] bool has_room(const Message& message) const {
-    return messages() < limits_.messages && bytes() + message.charge() <= limits_.bytes &&
-           handles() + u64{message.handle_count()} <= limits_.handles;
+  [[nodiscard]] bool has_room(const Message& message, const MailboxLimits& limits) const {
+    return messages() < limits.messages && bytes() + message.charge() <= limits.bytes &&
+           (message.parcel == nullptr || handles() + u64{message.handle_count()} <= limits.handles);
   }
   // Shared. Whether there are more than max_system_messages beyond the limit.
-  [[nodiscard]] bool is_flooded() const {
-    return messages() >= u64{limits_.messages} + max_system_messages;
+  [[nodiscard]] bool is_flooded(const MailboxLimits& limits) const {
+    return messages() >= u64{limits.messages} + max_system_messages;
   }
   // Shared. Charges the machine's memory for a message to be appended; where it `must`, also beyond
   // the limit. False: there is no room, and nothing changed. A mailbox's first free_bytes are
   // charged with its process; one that has grown is charged up to an eighth ahead.
-  bool pay(cap::Meter& memory, const Message& message, bool must = false);
+  bool pay(cap::Meter& memory, const Message& message, bool must = false) {
+    return bytes() + message.charge() <= free_bytes + paid_ || pay_more(memory, message, must);
+  }
   // Shared. Gives back what is charged for more than lies here; `ahead`: not all of it, while
   // messages come and go.
   void settle(cap::Meter& memory, bool ahead) {
@@ -129,7 +164,7 @@ class Mailbox {
   Message* find(Tag tag, u32& budget);
   // The receiver's: takes out what find() gave last.
   MessagePtr take();
-  // The receiver's: takes out the tag_down of a monitor, if it is there.
+  // The receiver's: takes out the message that a monitor brought, if it is there.
   void drop_down(u64 reference);
   void rewind() { seen_ = nullptr; }
   // When nobody appends any more: destroys messages. `budget` counts down; false: it was not
@@ -156,19 +191,20 @@ class Mailbox {
   [[nodiscard]] u64 bytes() const {
     return appended_bytes_ - removed_bytes_.load(std::memory_order_relaxed);
   }
+  [[nodiscard]] Load load() const { return {bytes(), messages(), handles()}; }
 
  private:
   static constexpr u64 free_bytes = 256;
 
   void count_out(const Message& message);
+  bool pay_more(cap::Meter& memory, const Message& message, bool must);
   void give_back(cap::Meter& memory, bool ahead);
 
   std::atomic<Message*> arrived_{nullptr};  // where others append
   Message* last_arrived_ = nullptr;
   Message* first_ = nullptr;  // the receiver's
   Message* last_ = nullptr;
-  Message* seen_ = nullptr;    // the last that find() passed; null: none
-  Message* before_ = nullptr;  // the one before what find() gave
+  Message* seen_ = nullptr;  // the last that find() passed; null: none
   u32 appended_ = 0;
   std::atomic<u32> removed_{0};
   u32 appended_handles_ = 0;
@@ -176,7 +212,73 @@ class Mailbox {
   u64 appended_bytes_ = 0;
   std::atomic<u64> removed_bytes_{0};
   u64 paid_ = 0;  // bytes beyond free_bytes
-  MailboxLimits limits_;
 };
+
+// --- Short and often called ---
+
+inline Message* Message::make(u32 size) noexcept {
+  void* const place = base::take_block(sizeof(Message) + size);
+  if (place == nullptr) return nullptr;
+  Message* const message = new (place) Message;
+  message->size = size;
+  return message;
+}
+
+inline void Message::destroy(Message* message) noexcept {
+  const usize size = sizeof(Message) + message->size;
+  message->~Message();
+  base::give_block(message, size);
+}
+
+inline void Mailbox::append(MessagePtr message) {
+  ++appended_;
+  appended_bytes_ += message->charge();
+  if (message->parcel != nullptr) appended_handles_ += message->handle_count();
+  Message* const added = message.release();
+  if (has_news()) {
+    last_arrived_->next = added;
+  } else {
+    arrived_.store(added, std::memory_order_relaxed);
+  }
+  last_arrived_ = added;
+}
+
+inline void Mailbox::collect() {
+  Message* const added = arrived_.load(std::memory_order_relaxed);
+  if (added == nullptr) return;
+  (first_ == nullptr ? first_ : last_->next) = added;
+  last_ = last_arrived_;
+  arrived_.store(nullptr, std::memory_order_relaxed);
+}
+
+// Only the receiver removes, or others under its lock where nothing is private: so one at a time.
+inline void Mailbox::count_out(const Message& message) {
+  removed_.store(removed_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  removed_bytes_.store(removed_bytes_.load(std::memory_order_relaxed) + message.charge(),
+                       std::memory_order_relaxed);
+  if (message.parcel == nullptr) return;
+  removed_handles_.store(removed_handles_.load(std::memory_order_relaxed) + message.handle_count(),
+                         std::memory_order_relaxed);
+}
+
+inline Message* Mailbox::find(Tag tag, u32& budget) {
+  for (Message* each = seen_ == nullptr ? first_ : seen_->next; each != nullptr;
+       each = each->next) {
+    if (tag == tag_any || each->tag == tag) return each;
+    seen_ = each;
+    if (--budget == 0) return nullptr;
+  }
+  return nullptr;
+}
+
+inline MessagePtr Mailbox::take() {
+  Message*& link = seen_ == nullptr ? first_ : seen_->next;
+  Message* const found = link;
+  link = found->next;
+  if (last_ == found) last_ = seen_;
+  rewind();
+  count_out(*found);
+  return MessagePtr(found);
+}
 
 }  // namespace atollvm::sched

@@ -8,7 +8,10 @@
 #include <utility>
 
 #if defined(__linux__)
+#include <sched.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace atollvm::sched {
@@ -24,17 +27,32 @@ constexpr u32 most_timers = 1024;
 // What is done of a burial between two turns: messages, links and so on; bytes of memory.
 constexpr u32 burial_budget = 1000;
 constexpr u64 memory_a_burial = 16 << 20;
-// The alarm clock looks at least so often while any worker runs something.
+// The alarm clock looks at least so often while any worker runs something,
 constexpr u64 alarm_period = 1'000'000;
+// and so soon again after it rang: the next alarm may be close.
+constexpr u64 alarm_again = 200'000;
 
-// What the bytes of tag_exit and tag_down messages are. Part of the guest interface.
-struct ExitInfo {
-  u64 pid;
-  u64 reference;
-  u32 kind;
-  u32 code;
-};
-static_assert(sizeof(ExitInfo) == 24);
+// Has the calling thread run as soon as it wakes, also on a CPU that a worker uses.
+void hurry() {
+#if defined(__linux__)
+  prctl(PR_SET_TIMERSLACK, 1);  // ns; the default is 50 us
+  // From Linux 6.12 on, threads with shorter slices take the CPU from others: sched_setattr(2).
+  struct {
+    u32 size = 0;
+    u32 policy = 0;
+    u64 flags = 0;
+    i32 nice = 0;
+    u32 priority = 0;
+    u64 runtime = 0;  // ns of a slice
+    u64 deadline = 0;
+    u64 period = 0;
+  } attributes;
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
+  if (attributes.policy != SCHED_OTHER) return;
+  attributes.runtime = 100'000;  // the least that there is
+  syscall(SYS_sched_setattr, 0, &attributes, 0);
+#endif
+}
 
 }  // namespace
 
@@ -51,6 +69,7 @@ Scheduler::Scheduler(const Options& options, Run run_process) : run_(run_process
   for (u32 i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(*this, i, policy.make()));
     workers_.back()->set_time_slice(options.slice_ns);
+    workers_.back()->pool = options.pool;
     if (options.stress != 0) workers_.back()->set_stress(options.stress);
   }
   for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
@@ -114,7 +133,7 @@ void Scheduler::remove_machine(Machine& machine) {
     kill_all(machine, {ExitKind::stopped, 0});
     std::unique_lock lock(machines_mutex_);
     if (emptied_.wait_for(lock, std::chrono::milliseconds(50),
-                          [&] { return machine.records_.load() == 0; })) {
+                          [&] { return machine.is_empty(); })) {
       const auto at = std::find_if(machines_.begin(), machines_.end(),
                                    [&](const auto& each) { return each.get() == &machine; });
       last = std::move(*at);
@@ -123,6 +142,12 @@ void Scheduler::remove_machine(Machine& machine) {
     }
   }
   for (const auto& worker : workers_) worker->tell(last, false);
+}
+
+bool Scheduler::is_empty() const {
+  const std::lock_guard guard(machines_mutex_);
+  return std::all_of(machines_.begin(), machines_.end(),
+                     [](const auto& machine) { return machine->is_empty(); });
 }
 
 Worker& Scheduler::some_worker() {
@@ -136,32 +161,27 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
       machine.is_ending_.load(std::memory_order_relaxed)) {
     return Error{ErrorCode::limit, "", "the scheduler stops"};
   }
-  u32 processes = machine.processes_.load(std::memory_order_relaxed);
+  constexpr u64 one_more = Machine::one_process + Machine::one_record;
+  u64 counts = machine.counts_.load(std::memory_order_relaxed);
   do {
-    if (processes >= machine.options_.max_processes) {
+    if (Machine::processes_in(counts) >= machine.options_.max_processes) {
       return Error{ErrorCode::limit, machine.options_.name,
                    "has as many processes as it may have: " +
                        std::to_string(machine.options_.max_processes)};
     }
-  } while (!machine.processes_.compare_exchange_weak(processes, processes + 1));
-  machine.records_.fetch_add(1);
-  live_.fetch_add(1);
-  const auto forget = [&] {
-    machine.processes_.fetch_sub(1);
-    machine.records_.fetch_sub(1);
-    live_.fetch_sub(1);
-  };
+  } while (!machine.counts_.compare_exchange_weak(counts, counts + one_more));
   Task* made = nullptr;  // once others can find it
   try {
     auto pid = make(machine, what, here, made);
-    if (!pid) forget();
+    if (!pid) machine.counts_.fetch_sub(one_more);
     return pid;
   } catch (const std::bad_alloc&) {
     if (made != nullptr) {
+      made->owner = machine.options_.owner;  // the caller's has not been taken
       kill(machine, made->pid, {ExitKind::memory, 0});
       made->home_worker->post(*made);
     } else {
-      forget();
+      machine.counts_.fetch_sub(one_more);
     }
     return Error{ErrorCode::limit, "", "the host has no memory for this process"};
   }
@@ -215,30 +235,39 @@ base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* h
   options.host = machine.options_.host;
   options.more_host = machine.options_.more_host;
   options.account = &account;
-  MailboxLimits mailbox = what.mailbox;
-  mailbox.handles = what.limits.handles;
-  auto task = std::make_unique<Task>(options, mailbox, machine);
+  Terms terms{what.mailbox, what.cpu_limit};
+  terms.mailbox.handles = what.limits.handles;
+  auto task = std::make_unique<Task>(options, terms, machine.common_terms(terms), machine);
   record.keep();
-  task->owner = machine.options_.owner;
-  if (auto added = task->add_instance(what.program, what.like); !added) {
-    return std::move(added).error();
-  }
-  const bool only_one = what.functions.size() == 1;
-  base::Status prepared = task->prepare(
-      what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
-  if (!prepared) return prepared.error();
-  if (!only_one) {
-    task->later = std::make_unique<Task::Later>();
-    task->later->functions.assign(what.functions.begin() + 1, what.functions.end());
-    task->later->arguments.assign(what.arguments.begin(), what.arguments.end());
+  task->owner = what.owner != nullptr ? what.owner : machine.options_.owner;
+  const auto& program = what.like != nullptr ? what.like->program : what.program;
+  const bool is_guest = program != nullptr;
+  if (is_guest) {
+    if (auto added = task->add_instance(program, what.like); !added) {
+      return std::move(added).error();
+    }
+    const bool only_one = what.functions.size() == 1;
+    base::Status prepared = task->prepare(
+        what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
+    if (!prepared) return prepared.error();
+    if (!only_one) {
+      auto later = std::make_unique<Task::Later>();
+      later->functions.assign(what.functions.begin() + 1, what.functions.end());
+      later->arguments.assign(what.arguments.begin(), what.arguments.end());
+      task->rare().later = std::move(later);
+    }
+  } else {
+    task->waits_for_message = true;
+    task->phase.store(Task::Phase::waiting);
   }
   task->group = &machine.group_;
+  task->cpu_is_limited = what.cpu_limit != Task::never || machine.has_cpu_limit();
   task->set_weight(what.weight);
   task->Node::priority = std::min(what.priority, policy::max_priority);
-  task->cpu_limit = what.cpu_limit;
   task->parent = what.parent;
   task->is_main = what.is_main;
   task->home_worker = here != nullptr ? here : &some_worker();
+  task->home_worker->admit(*task);
   if (what.link) task->bound().links.insert(what.parent);
   if (what.monitor != 0) task->bound().watchers.emplace(what.parent, what.monitor);
   Adoption adoption(*task, account.handles);
@@ -253,17 +282,19 @@ base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* h
     const Table::Held parent = find(machine, what.parent);
     if (parent) {
       if (what.link) parent->bound().links.insert(pid);
-      if (what.monitor != 0) parent->bound().watching.emplace(what.monitor, pid);
+      if (what.monitor != 0)
+        parent->bound().watching.emplace(what.monitor, Relations::Watch{pid, tag_down});
       parents.keep();
     }
   }
+  open.keep();
+  adoption.keep();
+  if (!is_guest) return pid;
   if (here != nullptr) {
     here->accept(*made);
   } else {
     made->home_worker->post(*made);
   }
-  open.keep();
-  adoption.keep();
   return pid;
 }
 
@@ -287,21 +318,6 @@ bool Scheduler::doom(Task& task, Exit why) {
   return true;
 }
 
-void Scheduler::wake(Table::Held held, Worker* here) {
-  if (!held || held->phase_now() != Task::Phase::waiting) return;
-  Task& task = *held;
-  task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
-  // From now on it is this thread's to queue.
-  const bool comes_here = here != nullptr && (!task.stays || task.home_worker == here);
-  Worker& home = comes_here ? *here : *task.home_worker;
-  held.release();
-  if (comes_here) {
-    home.accept(task);
-  } else {
-    home.post(task);
-  }
-}
-
 bool Scheduler::kill(Machine& machine, Pid pid, Exit why, Worker* here) {
   Table::Held held = find(machine, pid);
   if (!held) return false;
@@ -317,6 +333,11 @@ void Scheduler::kill_all(Machine& machine, Exit why) {
     if (task.phase_now() == Task::Phase::waiting) all.push_back(task.pid);
   });
   for (const Pid pid : all) wake(find(machine, pid), nullptr);
+}
+
+const Terms& Machine::common_terms(const Terms& first) {
+  std::call_once(has_terms_, [&] { terms_ = first; });
+  return terms_;
 }
 
 bool Machine::hold(Task& task) {
@@ -346,6 +367,28 @@ void Scheduler::pause(Machine& machine) {
   }
 }
 
+void Scheduler::finish_jobs(Machine& machine, u64 deadline_ns) {
+  const auto has_jobs = [&] {
+    bool found = false;
+    machine.table().for_each([&](const Task& task) {
+      found = found || task.phase_now() == Task::Phase::running || task.is_in_job();
+    });
+    return found;
+  };
+  if (!has_jobs()) return;
+  std::unordered_map<Pid, Task*> held;
+  {
+    const std::lock_guard guard(machine.held_mutex_);
+    machine.finishes_jobs_.store(true);
+    held.swap(machine.held_);
+  }
+  for (const auto& [pid, task] : held) task->home_worker->post(*task);
+  const timespec soon{0, 100'000};
+  while (has_jobs() && loop::monotonic_ns() < deadline_ns) nanosleep(&soon, nullptr);
+  machine.finishes_jobs_.store(false);
+  pause(machine);
+}
+
 void Scheduler::resume(Machine& machine) {
   std::unordered_map<Pid, Task*> held;
   {
@@ -364,7 +407,7 @@ bool Scheduler::is_still(const Machine& machine) const {
     ++found;
     changes = changes || task.phase_now() == Task::Phase::running || task.dying.load();
   });
-  return !changes && machine.records_.load() == found;
+  return !changes && machine.records() == found;
 }
 
 void Scheduler::freeze(Machine& machine) {
@@ -407,7 +450,7 @@ void Scheduler::thaw(Machine& machine) {
 
 base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
   const u32 count = static_cast<u32>(state.tasks.size());
-  if (!machine.is_paused() || machine.records_.load() != 0 || machine.table().is_used()) {
+  if (!machine.is_paused() || !machine.is_empty() || machine.table().is_used()) {
     return Error{ErrorCode::usage, machine.options_.name, "is not paused, or had processes before"};
   }
   if (stopping_.load() || machine.is_ending_.load()) {
@@ -423,7 +466,7 @@ base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
     for (const auto& task : state.tasks) {
       bytes += task->charged() + task->mailbox.count_paid();
       open += task->open_handles() + task->mailbox.handles();
-      if (task->draft != nullptr) bytes += task->draft->charge();
+      bytes += task->draft_bytes();
       if (task->relations == nullptr) continue;
       bytes += task->relations->links.size() * link_bytes;
       bytes += task->relations->watching.size() * monitor_bytes;
@@ -441,7 +484,9 @@ base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
     for (const auto& task : state.tasks) {
       task->owner = machine.options_.owner;
       task->group = &machine.group_;
+      task->cpu_is_limited = task->terms->cpu_limit != Task::never || machine.has_cpu_limit();
       task->home_worker = &some_worker();
+      task->home_worker->admit(*task);
       task->publish_census();
       tasks.push_back(task.get());
       held.emplace(task->pid, task.get());
@@ -466,9 +511,7 @@ base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
       const std::lock_guard names(machine.names_mutex_);
       machine.names_.swap(state.names);
     }
-    machine.processes_.fetch_add(count);
-    machine.records_.fetch_add(count);
-    live_.fetch_add(count);
+    machine.counts_.fetch_add(count * (Machine::one_process + Machine::one_record));
     machine.cpu_.fetch_add(state.cpu_time);
     const std::lock_guard holds(machine.held_mutex_);
     machine.held_.swap(held);
@@ -493,25 +536,34 @@ bool Scheduler::bury(Task& task, Exit why, Worker* here) {
   if (!task.has_ended) {
     task.has_ended = true;
     task.machine->table().remove(task.pid);
-    // Who hears of its end may start another one in its place.
-    task.machine->processes_.fetch_sub(1);
     task.doom = why;
+    // Who hears of its end may start another one in its place.
+    if (task.relations != nullptr || task.machine->options_.on_gone) uncount(task);
+    if (task.in_line.load() != InLine::no) leave_line(task, here);
   }
   // Nobody finds it any more, so all of it is this thread's.
   u32 budget = burial_budget;
-  if (task.has_timers && !drop_timers(task, budget)) return false;
-  if (task.relations != nullptr && !unbind(task, budget, here)) return false;
-  return task.mailbox.drop(budget) && task.release_memory(memory_a_burial);
+  const bool is_over = (!task.has_timers || drop_timers(task, budget)) &&
+                       (task.relations == nullptr || unbind(task, budget, here)) &&
+                       task.mailbox.drop(budget) && task.release_memory(memory_a_burial);
+  if (!is_over) uncount(task);
+  return is_over;
+}
+
+// A process that has ended is no longer one of its machine's, though something is left of it.
+void Scheduler::uncount(Task& task) {
+  if (std::exchange(task.is_counted, false)) task.machine->counts_.fetch_sub(Machine::one_process);
 }
 
 void Scheduler::forget(Task& task) {
   Machine& machine = *task.machine;
   // All that it holds goes before its machine can.
-  machine.account_.memory.give(task.mailbox.paid() +
-                               (task.draft != nullptr ? task.draft->charge() : 0));
+  machine.account_.memory.give(task.mailbox.paid() + task.draft_bytes());
+  void* const owner = task.owner;
+  const u64 gone = Machine::one_record + (task.is_counted ? Machine::one_process : 0);
   delete &task;
-  live_.fetch_sub(1);
-  if (machine.records_.fetch_sub(1) == 1) {
+  if (machine.options_.on_gone) machine.options_.on_gone(owner);
+  if (machine.counts_.fetch_sub(gone) >> 32 == 1) {
     const std::lock_guard guard(machines_mutex_);
     emptied_.notify_all();
   }
@@ -544,6 +596,13 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
     memory.give(name_bytes(bound.names.begin()->size()));
     bound.names.erase(bound.names.begin());
   }
+  // They learn that there is nobody.
+  while (!bound.line.senders.empty()) {
+    if (budget == 0) return false;
+    --budget;
+    call(find(machine, bound.line.senders.begin()->second.pid), here);
+    bound.line.senders.erase(bound.line.senders.begin());
+  }
   while (!bound.links.empty()) {
     if (budget == 0) return false;
     --budget;
@@ -559,10 +618,10 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
   while (!bound.watching.empty()) {
     if (budget == 0) return false;
     --budget;
-    const auto [reference, other] = *bound.watching.begin();
+    const auto [reference, watch] = *bound.watching.begin();
     bound.watching.erase(bound.watching.begin());
     memory.give(monitor_bytes);
-    const Table::Held held = find(machine, other);
+    const Table::Held held = find(machine, watch.pid);
     if (held && held->relations != nullptr) held->relations->watchers.erase({task.pid, reference});
   }
   while (!bound.watchers.empty()) {
@@ -571,97 +630,13 @@ bool Scheduler::unbind(Task& task, u32& budget, Worker* here) {
     const auto [other, reference] = *bound.watchers.begin();
     bound.watchers.erase(bound.watchers.begin());
     Table::Held held = find(machine, other);
-    if (!held || held->relations == nullptr || held->relations->watching.erase(reference) == 0) {
-      continue;
-    }
+    if (!held || held->relations == nullptr) continue;
+    const auto watch = held->relations->watching.extract(reference);
+    if (watch.empty()) continue;
     memory.give(monitor_bytes);
-    hear(std::move(held), task.pid, reference, tag_down, task.doom, here);
+    hear(std::move(held), task.pid, reference, watch.mapped().tag, task.doom, here);
   }
   return true;
-}
-
-// --- Messages -----------------------------------------------------------------------------
-
-Scheduler::Sent Scheduler::send(const Machine& machine, Pid to, MessagePtr& message, Worker* here) {
-  return deliver(find(machine, to), message, false, here);
-}
-
-// `must`: it is charged already, in whatever way.
-Scheduler::Sent Scheduler::deliver(Table::Held to, MessagePtr& message, bool must, Worker* here) {
-  std::vector<MessagePtr> dropped;  // not under the lock: handles go with them
-  Table::Held held = std::move(to);
-  if (!held) return Sent::no_process;
-  Mailbox& mailbox = held->mailbox;
-  if (!mailbox.has_room(*message)) [[unlikely]] {
-    switch (mailbox.limits().overflow) {
-      case Overflow::refuse:
-        return Sent::full;
-      case Overflow::newest:
-        message.reset();
-        return Sent::yes;
-      case Overflow::oldest:
-        while (!mailbox.has_room(*message)) {
-          dropped.push_back(mailbox.take_oldest());
-          // It is larger than the whole mailbox.
-          if (dropped.back() == nullptr) return Sent::yes;
-        }
-        break;
-      case Overflow::kill:
-        doom(*held, {ExitKind::mailbox, 0});
-        wake(std::move(held), here);
-        message.reset();
-        return Sent::yes;
-    }
-  }
-  if (!mailbox.pay(held->machine->account().memory, *message, must)) [[unlikely]] {
-    return Sent::no_memory;
-  }
-  const Tag tag = message->tag;
-  mailbox.append(std::move(message));
-  if (held->waits_for(tag)) wake(std::move(held), here);
-  return Sent::yes;
-}
-
-// A message of the system's to a held process. The limits of its mailbox and machine don't count;
-// but one that lets too many lie can't be told any more, and must not go on as if nothing had
-// happened.
-void Scheduler::hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here) {
-  MessagePtr message;
-  if (!held->mailbox.is_flooded()) message.reset(Message::make(sizeof(ExitInfo)));
-  if (message == nullptr) {
-    const bool flooded = held->mailbox.is_flooded();
-    doom(*held, {flooded ? ExitKind::mailbox : ExitKind::memory, 0});
-    wake(std::move(held), here);
-    return;
-  }
-  const ExitInfo info{from, reference, static_cast<u32>(why.kind), why.code};
-  std::memcpy(message->bytes(), &info, sizeof info);
-  message->tag = tag;
-  message->sender = from;
-  message->reference = reference;
-  held->mailbox.pay(held->machine->account().memory, *message, /*must=*/true);
-  held->mailbox.append(std::move(message));
-  if (held->waits_for(tag)) wake(std::move(held), here);
-}
-
-void Scheduler::signal(Table::Held held, Pid from, Exit why, Worker* here) {
-  if (held->traps_exits) {
-    hear(std::move(held), from, 0, tag_exit, why, here);
-  } else if (why.kind != ExitKind::normal) {
-    doom(*held, why);
-    wake(std::move(held), here);
-  }
-}
-
-Scheduler::Bound Scheduler::signal(const Machine& machine, Pid to, Pid from, Exit why,
-                                   Worker* here) {
-  Table::Held held = find(machine, to);
-  if (!held) return Bound::no_process;
-  // Nothing has been charged for the message before.
-  const cap::Charge room(held->traps_exits ? &machine.account().memory : nullptr, link_bytes);
-  if (!room) return Bound::no_memory;
-  signal(std::move(held), from, why, here);
-  return Bound::yes;
 }
 
 // --- Timers -------------------------------------------------------------------------------
@@ -721,7 +696,7 @@ void Scheduler::fire_timers(u64 now, Worker* here) {
       std::memcpy(message->bytes(), &timer.value, sizeof timer.value);
       message->tag = timer.tag;
       message->sender = timer.task->pid;
-      deliver(find(*timer.task->machine, timer.task->pid), message, /*must=*/true, here);
+      deliver(*timer.task->machine, timer.task->pid, message, /*must=*/true, here, nullptr);
     }
   }
   next_timer_.store(timers_.empty() ? Task::never : timers_.begin()->first.deadline);
@@ -732,9 +707,7 @@ void Scheduler::fire_timers(u64 now, Worker* here) {
 // Stops processes whose slice is over. A worker writes its alarm without any barrier, and an alarm
 // that rings just when it changes processes may be lost: the next look, within a period, finds it.
 void Scheduler::watch_alarms() {
-#if defined(__linux__)
-  prctl(PR_SET_TIMERSLACK, 1);  // ns; the default is 50 us
-#endif
+  hurry();
   const auto all_parked = [&] {
     return std::all_of(workers_.begin(), workers_.end(),
                        [](const auto& worker) { return worker->is_parked(); });
@@ -754,6 +727,7 @@ void Scheduler::watch_alarms() {
       const u64 alarm = worker->alarm();
       if (alarm <= now) {
         worker->ring();
+        next = std::min(next, now + alarm_again);
       } else {
         next = std::min(next, alarm);
       }

@@ -40,17 +40,23 @@ class Machine {
     std::function<void()> on_cpu_limit;
     // Called when a process of the machine has ended, on its worker, before others hear of it.
     std::function<void(Task&, const runtime::Outcome&, Exit)> on_end;
+    // Called with a process's owner when nothing is left of it: no memory, name or bond.
+    std::function<void(void* owner)> on_gone;
   };
 
   [[nodiscard]] const Options& options() const { return options_; }
-  [[nodiscard]] u32 processes() const { return processes_.load(); }
+  [[nodiscard]] u32 processes() const { return processes_in(counts_.load()); }
   // Whether nothing is left of any process, not even of one that is just ending.
-  [[nodiscard]] bool is_empty() const { return records_.load() == 0; }
+  [[nodiscard]] bool is_empty() const { return records() == 0; }
   [[nodiscard]] bool is_full() const { return processes() >= options_.max_processes; }
   [[nodiscard]] const policy::Group& group() const { return group_; }
   // What its processes hold and have used. It is not part of a snapshot: restored processes charge
   // again.
   [[nodiscard]] cap::Account& account() const { return account_; }
+  // For what may outlast the machine.
+  [[nodiscard]] const std::shared_ptr<cap::Account>& shared_account() const {
+    return shared_account_;
+  }
   // CPU time that its processes have used, ns. At most a slice for each worker behind, without a
   // limit.
   [[nodiscard]] u64 cpu_time() const { return cpu_.load(std::memory_order_relaxed); }
@@ -65,9 +71,13 @@ class Machine {
     if (options_.on_cpu_limit) options_.on_cpu_limit();
   }
   [[nodiscard]] bool is_paused() const { return paused_.load(); }
+  // Whether processes whose calls are carried out by the host take the results though it is paused.
+  [[nodiscard]] bool finishes_jobs() const { return finishes_jobs_.load(); }
   // Keeps a process that is ready, and that nobody queues, until the machine is resumed. False: the
   // machine runs, or the process is to end: its turn has come. A worker's.
   bool hold(Task& task);
+  // Terms that most of its processes have: those of the first one. They stay where they are.
+  const Terms& common_terms(const Terms& first);
   // Its processes.
   [[nodiscard]] Table& table() const { return *table_; }
   [[nodiscard]] const std::shared_ptr<Table>& shared_table() const { return table_; }
@@ -76,21 +86,31 @@ class Machine {
  private:
   friend class Scheduler;
   Machine(Options options, Scheduler& scheduler)
-      : options_(std::move(options)), scheduler_(scheduler), account_(options_.limits) {}
+      : options_(std::move(options)),
+        scheduler_(scheduler),
+        shared_account_(std::make_shared<cap::Account>(options_.limits)) {}
 
   Options options_;
   Scheduler& scheduler_;
   // Also of those who wake a process when the machine may have gone.
   const std::shared_ptr<Table> table_ = std::make_shared<Table>();
   policy::Group group_;
-  mutable cap::Account account_;
-  std::atomic<u32> processes_{0};
+  std::once_flag has_terms_;
+  Terms terms_;
+  const std::shared_ptr<cap::Account> shared_account_;
+  cap::Account& account_ = *shared_account_;
+  // In one number: processes, and records of processes, also of those that are ending.
+  static constexpr u64 one_process = 1;
+  static constexpr u64 one_record = u64{1} << 32;
+  static u32 processes_in(u64 counts) { return static_cast<u32>(counts); }
+  [[nodiscard]] u32 records() const { return static_cast<u32>(counts_.load() >> 32); }
+  std::atomic<u64> counts_{0};
   std::atomic<bool> is_ending_{false};
-  std::atomic<u32> records_{0};  // of processes, also of those that are ending
   std::atomic<u64> cpu_{0};
   std::mutex names_mutex_;
   std::unordered_map<std::string, Pid> names_;
   std::atomic<bool> paused_{false};
+  std::atomic<bool> finishes_jobs_{false};
   std::mutex held_mutex_;  // may be taken under the lock of a process
   std::unordered_map<Pid, Task*> held_;
   u64 next_timer_id_ = 1;  // under the scheduler's timers_mutex_
@@ -111,8 +131,11 @@ struct MachineState {
 
 // What to start.
 struct Spawn {
+  // Null, without `like`: the process is the host's, without guest code. It waits for messages from
+  // the start, and Scheduler::Run does what is to be done when one has come.
   std::shared_ptr<const runtime::Program> program;
-  const runtime::Instance* like = nullptr;  // of the same program and machine, to share with
+  // Of the same machine: its program is the one to start, and what they can share, they do.
+  const runtime::Instance* like = nullptr;
   // Called one after the other; the last one gets the arguments.
   std::span<const u32> functions;
   std::span<const runtime::Slot> arguments;
@@ -127,6 +150,7 @@ struct Spawn {
   bool link = false;  // with the parent, which must be the running process
   u64 monitor = 0;    // the parent's reference; 0: none
   bool is_main = false;
+  void* owner = nullptr;  // null: the machine's
   // What it holds from the start, by number; null objects leave their number free.
   std::vector<cap::Capability> handles;
   // They are charged to the machine already, and stay so if there is no process.
@@ -139,7 +163,7 @@ class Scheduler {
   static constexpr usize max_timers = 4096;
   static constexpr usize max_names = 4096;
 
-  // The tier that runs a process's code, e.g. interp::run.
+  // The tier that runs a process's code, e.g. interp::run; and that of the host's processes.
   using Run = runtime::Outcome (*)(runtime::Process&);
   struct Options {
     u32 workers = 1;
@@ -148,6 +172,8 @@ class Scheduler {
     // Not 0: a seed. For tests: processes are stopped at safepoints at random, very often, moved
     // between the workers, put to sleep for moments, and woken before what they wait for has come.
     u64 stress = 0;
+    // For compiled code, see runtime::Worker; outlives the scheduler.
+    runtime::NativePool* pool = nullptr;
   };
 
   // Starts the threads. Throws std::system_error or std::bad_alloc.
@@ -172,6 +198,10 @@ class Scheduler {
   // worker.
   void pause(Machine& machine);
   void resume(Machine& machine);
+  // Lets the host calls that are being carried out on the pool (Loop::work) come to their ends, and
+  // the processes of the paused machine take the results, up to their next safepoints. Gives up at
+  // `deadline_ns`. Not on a worker, and once at a time.
+  void finish_jobs(Machine& machine, u64 deadline_ns);
   // Keeps a paused machine's processes as they are, all of them and all that they are bound to,
   // until it is thawed: timers go off and processes end then. Only what they wait for may be
   // noticed. Whoever spawns processes waits for it by himself. Not on a worker, and once at a time.
@@ -191,9 +221,13 @@ class Scheduler {
   // (processes of the machine or of all, the host's memory).
   base::Status adopt(Machine& machine, MachineState& state);
 
-  // no_memory: of the machine.
-  enum class Sent : u8 { yes, no_process, full, no_memory };
-  Sent send(const Machine& machine, Pid to, MessagePtr& message, Worker* here = nullptr);
+  // no_memory: of the machine; waits: where there is a `sender`, the running process, it now stands
+  // in line for room, and sends anew when it is woken; too_large: there never will be.
+  enum class Sent : u8 { yes, no_process, full, no_memory, waits, too_large };
+  Sent send(const Machine& machine, Pid to, MessagePtr& message, Worker* here = nullptr,
+            Task* sender = nullptr) {
+    return deliver(machine, to, message, /*must=*/false, here, sender);
+  }
 
   // Names of a machine's processes.
   enum class Named : u8 { yes, taken, no_process, too_many, no_memory };
@@ -212,11 +246,19 @@ class Scheduler {
   enum class Bound : u8 { yes, no_process, too_many, no_memory };
   Bound link(Task& running, Pid other);
   void unlink(Task& running, Pid other);
-  Bound monitor(Task& running, Pid other, u64 reference);
+  Bound monitor(Task& running, Pid other, u64 reference, Tag tag);
   void demonitor(Task& running, u64 reference);
   // An exit signal, as from a link.
   Bound signal(const Machine& machine, Pid to, Pid from, Exit why, Worker* here);
-  // Makes a held process that waits ready.
+  // Whether a message is worth making. yes: there is room, or it is not to be waited for.
+  Sent look_for_room(Task& sender, Pid to, const Load& load);
+  // Of one that stands in a line and now has sent, or won't: the next ones may.
+  void leave_line(Task& sender, Worker* here);
+  // Of a held process that has_line: calls those in front, as many as there is room for. While it
+  // takes messages (not `idle`), that is when half of what it may have is there, so that each can
+  // send many at a time. Gives how many it can take before there is a point in asking again.
+  u16 call_senders(Table::Held held, bool idle, Worker* here);
+  // Makes a held process ready, if it waits.
   void wake(Table::Held held, Worker* here);
   // Takes leave of a process that has ended: frees what it holds, and tells those who are bound to
   // it. From the first call on nobody finds it. False: that was not all, and the worker calls
@@ -235,7 +277,8 @@ class Scheduler {
     return sum;
   }
   [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool is_empty() const { return live_.load() == 0; }
+  // Whether no machine has anything left of a process.
+  [[nodiscard]] bool is_empty() const;
   void wake_alarm();
 
  private:
@@ -247,9 +290,16 @@ class Scheduler {
   };
   [[nodiscard]] std::vector<std::shared_ptr<Machine>> machines() const;
   bool doom(Task& task, Exit why);
+  static void uncount(Task& task);
   [[nodiscard]] bool is_still(const Machine& machine) const;
   base::Result<Pid> make(Machine& machine, const Spawn& what, Worker* here, Task*& made);
-  Sent deliver(Table::Held to, MessagePtr& message, bool must, Worker* here);
+  Sent deliver(const Machine& machine, Pid to, MessagePtr& message, bool must, Worker* here,
+               Task* sender);
+  Sent deliver_to_full(Table::Held to, MessagePtr& message, bool must, Worker* here, Task* sender);
+  static Sent stand_in_line(Table::Held& held, Task& sender, const Load& load);
+  void call(Table::Held sender, Worker* here);
+  static void rouse(Table::Held waiting, Worker* here);
+  Sent append(Table::Held& held, MessagePtr& message, bool must, Worker* here);
   void signal(Table::Held held, Pid from, Exit why, Worker* here);
   void hear(Table::Held held, Pid from, u64 reference, Tag tag, Exit why, Worker* here);
   bool drop_timers(const Task& task, u32& budget);
@@ -263,7 +313,6 @@ class Scheduler {
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
   std::atomic<u32> next_worker_{0};
-  std::atomic<u32> live_{0};  // processes
 
   mutable std::mutex machines_mutex_;
   std::vector<std::shared_ptr<Machine>> machines_;
@@ -283,5 +332,25 @@ class Scheduler {
   std::atomic<bool> alarm_sleeps_{false};
   std::thread alarm_thread_;
 };
+
+// --- Short and often called ---
+
+inline void Scheduler::wake(Table::Held held, Worker* here) {
+  if (held && held->phase_now() == Task::Phase::waiting) rouse(std::move(held), here);
+}
+
+inline void Scheduler::rouse(Table::Held waiting, Worker* here) {
+  Task& task = *waiting;
+  task.phase.store(Task::Phase::ready, std::memory_order_relaxed);
+  // From now on it is this thread's to queue.
+  const bool comes_here = here != nullptr && (!task.stays || task.home_worker == here);
+  Worker& home = comes_here ? *here : *task.home_worker;
+  waiting.release();
+  if (comes_here) {
+    home.accept(task);
+  } else {
+    home.post(task);
+  }
+}
 
 }  // namespace atollvm::sched

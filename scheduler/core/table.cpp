@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <cstdlib>
+#include <mutex>
 #include <new>
 
 #include "scheduler/core/task.hpp"
@@ -59,10 +60,10 @@ bool Table::make_place(u32 index) {
 Pid Table::add(Task& task) {
   u32 index;
   {
-    const std::lock_guard guard(mutex_);
+    const std::lock_guard guard(lock_);
     index = first_free_;
     if (index != none) {
-      first_free_ = place(index)->next_free;
+      first_free_ = place(index)->next_free();
     } else {
       index = used_.load();
       if (index == max_processes) return 0;
@@ -72,7 +73,7 @@ Pid Table::add(Task& task) {
   }
   Place& at = *place(index);
   at.lock.lock();
-  at.task = &task;
+  at.set_task(task);
   const Pid pid = task.pid = Pid{at.generation} << 32 | index;
   at.lock.unlock();
   return pid;
@@ -81,31 +82,16 @@ Pid Table::add(Task& task) {
 void Table::remove(Pid pid) {
   const u32 index = static_cast<u32>(pid);
   Place& at = *place(index);
-  at.lock.lock();
-  at.task = nullptr;
-  const bool is_used_up = ++at.generation > last_generation;
-  at.lock.unlock();
+  const std::lock_guard guard(lock_);
+  const std::lock_guard hold(at.lock);
+  at.set_free(first_free_);
   // A number is never given twice: where the generations are used up, the place is left.
-  if (is_used_up) return;
-  const std::lock_guard guard(mutex_);
-  at.next_free = first_free_;
+  if (++at.generation > last_generation) return;
   first_free_ = index;
 }
 
-Table::Held Table::find(Pid pid) {
-  const u32 index = static_cast<u32>(pid);
-  if (index >= used_.load(std::memory_order_acquire)) return {};
-  Place& at = *place(index);
-  at.lock.lock();
-  if (at.generation != pid >> 32 || at.task == nullptr) {
-    at.lock.unlock();
-    return {};
-  }
-  return {&at, at.task};
-}
-
 std::vector<u32> Table::generations() {
-  const std::lock_guard guard(mutex_);
+  const std::lock_guard guard(lock_);
   std::vector<u32> all;
   all.reserve(used_.load());
   for (u32 index = 0; index < used_.load(); ++index) all.push_back(place(index)->generation);
@@ -113,18 +99,18 @@ std::vector<u32> Table::generations() {
 }
 
 bool Table::restore(std::span<const u32> generations, std::span<Task* const> tasks) {
-  const std::lock_guard guard(mutex_);
+  const std::lock_guard guard(lock_);
   const u32 count = static_cast<u32>(generations.size());
   for (u32 index = 0; index < count; ++index) {
     if (!make_place(index)) return false;
     place(index)->generation = generations[index];
   }
-  for (Task* const task : tasks) place(static_cast<u32>(task->pid))->task = task;
+  for (Task* const task : tasks) place(static_cast<u32>(task->pid))->set_task(*task);
   // The lowest is given first.
   for (u32 index = count; index-- > 0;) {
     Place& at = *place(index);
-    if (at.task != nullptr || at.generation > last_generation) continue;
-    at.next_free = first_free_;
+    if (at.task() != nullptr || at.generation > last_generation) continue;
+    at.set_free(first_free_);
     first_free_ = index;
   }
   used_.store(count, std::memory_order_release);

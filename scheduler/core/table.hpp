@@ -5,8 +5,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -17,7 +17,7 @@ namespace atollvm::sched {
 
 class Task;
 
-// Held for a few dozen CPU instructions at a time.
+// Held for a few dozen CPU instructions at a time, but for what is rare.
 class SpinLock {
  public:
   void lock() noexcept {
@@ -33,12 +33,23 @@ class SpinLock {
 
 class Table {
  public:
+  // Of a process, or free. Read and written under its lock, but for next_free().
   struct Place {
     SpinLock lock;
     u32 generation = 1;
-    u32 next_free = 0;
-    Task* task = nullptr;
+
+    [[nodiscard]] Task* task() const {
+      return (content_ & 1) == 0 ? reinterpret_cast<Task*>(content_) : nullptr;
+    }
+    void set_task(Task& task) { content_ = reinterpret_cast<std::uintptr_t>(&task); }
+    // Of one that is free, under the table's lock: the next one.
+    [[nodiscard]] u32 next_free() const { return static_cast<u32>(content_ >> 1); }
+    void set_free(u32 next) { content_ = std::uintptr_t{next} << 1 | 1; }
+
+   private:
+    std::uintptr_t content_ = 1;  // an address, or a number with the lowest bit set
   };
+  static_assert(sizeof(Place) == 16);
 
   // A process held by the lock of its place. `task` is null when there is no such process (then
   // nothing is held).
@@ -80,6 +91,12 @@ class Table {
   // From now on nobody finds it. Its lock must not be held.
   void remove(Pid pid);
   Held find(Pid pid);
+  // The same for one that is known to be there.
+  Held hold(Task& task, Pid pid) {
+    Place& at = *place(static_cast<u32>(pid));
+    at.lock.lock();
+    return {&at, &task};
+  }
   // Whether it has ever had a process.
   [[nodiscard]] bool is_used() const { return used_.load() != 0; }
   // How often each place was used, so that numbers given before are not given again. Of a machine
@@ -96,7 +113,7 @@ class Table {
     for (u32 index = 0; index < end; ++index) {
       Place& at = *place(index);
       at.lock.lock();
-      const Held held(&at, at.task);
+      const Held held(&at, at.task());
       if (held) visit(*held);
     }
   }
@@ -113,9 +130,22 @@ class Table {
   [[nodiscard]] bool make_place(u32 index);
 
   std::atomic<Place*>* chunks_;  // zero pages of the host until they are used
-  std::mutex mutex_;             // of what follows
+  SpinLock lock_;                // of what follows
   std::atomic<u32> used_{0};
   u32 first_free_ = ~u32{0};
 };
+
+inline Table::Held Table::find(Pid pid) {
+  const u32 index = static_cast<u32>(pid);
+  if (index >= used_.load(std::memory_order_acquire)) return {};
+  Place& at = *place(index);
+  at.lock.lock();
+  Task* const task = at.task();
+  if (at.generation != pid >> 32 || task == nullptr) {
+    at.lock.unlock();
+    return {};
+  }
+  return {&at, task};
+}
 
 }  // namespace atollvm::sched

@@ -14,6 +14,11 @@ namespace {
 // How often a busy worker looks what its event loop has.
 constexpr u64 poll_every = 1'000'000;
 constexpr u64 charge_every = 1'000'000;
+// To read the clock takes a quarter of a short turn's time. Turns up to this long are timed several
+// at once: the last one, whichever that is, is charged for all. When one was longer, as many as
+// there are processes are timed one by one, so that whoever takes long pays for it.
+constexpr u64 short_turn = 2'000;
+constexpr u32 most_untimed = 7;  // a power of two less one
 // That are woken between two turns.
 constexpr u32 most_sleepers = 4096;
 
@@ -33,7 +38,7 @@ Exit exit_of(const Outcome& outcome) {
 }  // namespace
 
 Worker::Worker(Scheduler& scheduler, u32 index, std::unique_ptr<policy::Policy> policy)
-    : scheduler_(scheduler), index_(index), policy_(std::move(policy)) {
+    : scheduler_(scheduler), index_(index), policy_(std::move(policy)), random_(clock_.now()) {
   loop = &loop_;
   core = this;
 }
@@ -88,22 +93,18 @@ void Worker::take_news() {
     if (each.is_new) {
       policy_->add_group(each.machine->group());
     } else {
-      if (charged_ == each.machine.get()) flush_charge();
+      if (charged_ == each.machine.get()) change_machine(nullptr);
       policy_->remove_group(each.machine->group());
     }
   }
 }
 
-void Worker::accept(Task& task) {
-  // What it waits for in this worker's loop is called off here: it may end on another one.
-  if (task.stays && task.dying.load()) task.stop(Trap::interrupted);
-  if (task.timed) {
-    timers_.remove(task);
-    task.timed = false;
-  }
+// What a process waits for in this worker's loop is called off here: it may end on another one.
+void Worker::call_off(Task& task) {
+  if (task.dying.load()) task.stop(Trap::interrupted);
+  if (task.timed) timers_.remove(task);
+  task.timed = false;
   task.stays = false;
-  task.home_worker = this;
-  policy_->ready(task, now_, task.cpu == 0 ? policy::Wake::started : policy::Wake::woken);
 }
 
 void Worker::take_posted() {
@@ -134,18 +135,49 @@ void Worker::wake_sleepers() {
   }
 }
 
-void Worker::charge(Machine& machine, u64 ns) {
-  if (charged_ != &machine) {
-    flush_charge();
-    charged_ = &machine;
+// What a turn that just ended is charged; 0: a later one is. `must`: it is to be timed.
+u64 Worker::time_turn(const Task& task, bool must) {
+  if (untimed_ != 0 && !must && !task.cpu_is_limited) {
+    --untimed_;
+    is_behind_ = true;
+    return 0;
   }
+  const u64 ran = read_clock();
+  if (ran > short_turn) wary_ = static_cast<u32>(policy_->size()) + 64;
+  // Nobody can know which turns are timed.
+  random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+  untimed_ = wary_ == 0 ? static_cast<u32>(random_ >> 61) & most_untimed : 0;
+  if (wary_ != 0) --wary_;
+  return std::max<u64>(ran, 1);
+}
+
+// Gives the time since it was called last.
+u64 Worker::read_clock() {
+  const u64 now = clock_.now();
+  is_behind_ = false;
+  return now - std::exchange(now_, now);
+}
+
+// The next turn is of another machine, or of none (null): what was not timed is the last one's.
+void Worker::change_machine(Machine* machine) {
+  if (is_behind_) {
+    const u64 ran = read_clock();
+    if (charged_ != nullptr) {
+      policy_->charge(charged_->group(), ran);
+      uncharged_ += ran;
+    }
+  }
+  flush_charge();
+  charged_ = machine;
+}
+
+void Worker::charge(const Machine& machine, u64 ns) {
   uncharged_ += ns;
   if (uncharged_ >= charge_every || machine.has_cpu_limit()) flush_charge();
 }
 
 void Worker::flush_charge() {
-  if (charged_ != nullptr) charged_->charge(uncharged_);
-  charged_ = nullptr;
+  if (charged_ != nullptr && uncharged_ != 0) charged_->charge(uncharged_);
   uncharged_ = 0;
 }
 
@@ -154,14 +186,7 @@ void Worker::run() {
   while (true) {
     if (posted_.load(std::memory_order_relaxed) != nullptr || has_news_.load()) take_posted();
     if (hungry_.load(std::memory_order_relaxed) != nullptr) share();
-    if (timers_.first() <= now_) wake_sleepers();
-    if (index_ == 0 && scheduler_.next_timer() <= now_) scheduler_.fire_timers(now_, this);
-    if (now_ >= next_poll_) {
-      loop_.run_once(false);
-      next_poll_ = now_ + poll_every;
-      if (policy_->size() > 1) offer();
-      mix();
-    }
+    if (now_ != looked_at_) look_at_clock();
     policy::Entry* const entry = policy_->pick(now_);
     if (entry == nullptr) {
       if (scheduler_.stopping() && scheduler_.is_empty()) break;
@@ -171,8 +196,30 @@ void Worker::run() {
     ready_count_.store(static_cast<u32>(policy_->size()), std::memory_order_relaxed);
     run_task(static_cast<Task&>(*entry));
   }
-  flush_charge();
+  change_machine(nullptr);
   take_news();
+}
+
+// Does what is due, after the time was read.
+void Worker::look_at_clock() {
+  looked_at_ = now_;
+  if (timers_.first() <= now_) wake_sleepers();
+  if (index_ == 0 && scheduler_.next_timer() <= now_) scheduler_.fire_timers(now_, this);
+  if (now_ < next_poll_) return;
+  loop_.run_once(false);
+  next_poll_ = now_ + poll_every;
+  if (policy_->size() > 1) offer();
+  mix();
+}
+
+// How long a process may run now; 0: its time is used up.
+inline u64 Worker::slice_of(Task& task) {
+  // Where slices have no end, the rest is looked after all the same.
+  u64 most = policy_->slice(task);
+  if (most == policy::no_slice_end) most = poll_every;
+  if (!task.cpu_is_limited) [[likely]]
+    return most;
+  return std::min({most, task.terms->cpu_limit - task.cpu, task.machine->cpu_left()});
 }
 
 void Worker::run_task(Task& task) {
@@ -181,62 +228,67 @@ void Worker::run_task(Task& task) {
     bury(task);
     return;
   }
+  task.has_run = true;
+  Machine& machine = *task.machine;
+  if (&machine != charged_) change_machine(&machine);
   Outcome outcome{Outcome::Kind::preempted, Trap::unreachable, 0};
-  const u64 left = task.machine->cpu_left();
-  if (!task.dying.load(std::memory_order_relaxed) && left != 0) [[likely]] {
-    if (task.machine->is_paused()) [[unlikely]] {
-      put_off(task);
-      return;
-    }
+  u64 most = slice_of(task);
+  // Acquire: who has it end may have looked at it before, from another thread.
+  if (!task.dying.load(std::memory_order_acquire) && most != 0) [[likely]] {
     // What was asked of the process before.
     preempt.store(false, std::memory_order_relaxed);
-    // Where slices have no end, the rest is looked after all the same.
-    u64 most = policy_->slice(task);
-    if (most == policy::no_slice_end) most = poll_every;
-    most = std::min({most, task.cpu_limit - task.cpu, left});
     if (stress_ != nullptr) [[unlikely]]
       most = prepare_stress(task, most);
-    u64 stop_at = std::min(timers_.first(), now_ + std::min(most, no_alarm - 1 - now_));
+    u64 stop_at = std::min(timers_.first(), now_ + most);
     if (index_ == 0) stop_at = std::min(stop_at, scheduler_.next_timer());
     alarm_.store(stop_at, std::memory_order_relaxed);
     task.attach(*this);
     // attach() stored `limit` by sequentially consistent order: either pause() sees the process
     // run, or this sees that its machine is paused.
-    if (task.machine->is_paused()) [[unlikely]] {
-      task.detach();
-      put_off(task);
-      return;
+    if (machine.is_paused()) [[unlikely]] {
+      if (!machine.finishes_jobs() || !task.is_in_job()) {
+        task.detach();
+        put_off(task);
+        return;
+      }
+      task.preempt();
     }
     outcome = scheduler_.run()(task);
     task.detach();
     alarm_.store(no_alarm, std::memory_order_relaxed);
   }
-  const u64 now = clock_.now();
-  const u64 ran = now - now_;
-  now_ = now;
-  task.cpu += ran;
-  charge(*task.machine, ran);
+  const bool must = outcome.kind == Outcome::Kind::preempted || stress_ != nullptr || owed != 0;
+  u64 ran = time_turn(task, must);
+  if (ran != 0) {
+    ran += std::exchange(owed, 0);
+    task.cpu += ran;
+    charge(machine, ran);
+  }
   settle(task, outcome, ran);
 }
 
+// Whether its CPU time is used up.
+inline bool Worker::is_spent(const Task& task) {
+  return task.cpu_is_limited &&
+         (task.cpu >= task.terms->cpu_limit || task.machine->cpu_left() == 0);
+}
+
+// What runs, or could, is stopped and ends.
+void Worker::end_from_outside(Task& task, u64 ran, Trap trap, Exit why) {
+  const Outcome stopped = task.stop(trap);
+  policy_->account(task, ran, policy::Stop::ended, now_);
+  end(task, why, stopped);
+}
+
 // Puts a process that has stopped where it belongs.
-void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
+inline void Worker::settle(Task& task, Outcome outcome, u64 ran) {
   using Kind = Outcome::Kind;
   const bool ended = outcome.kind == Kind::exited || outcome.kind == Kind::trapped ||
                      outcome.kind == Kind::out_of_fuel;
-  if (!ended && task.dying.load()) {
-    const Outcome killed = task.stop(Trap::interrupted);
-    policy_->account(task, ran, policy::Stop::ended, now_);
-    end(task, task.doom, killed);
-    return;
+  if (!ended) {
+    if (task.dying.load()) return end_from_outside(task, ran, Trap::interrupted, task.doom);
+    if (is_spent(task)) return end_from_outside(task, ran, Trap::time_limit, {ExitKind::time, 0});
   }
-  if (!ended && (task.cpu >= task.cpu_limit || task.machine->cpu_left() == 0)) {
-    const Outcome stopped = task.stop(Trap::time_limit);
-    policy_->account(task, ran, policy::Stop::ended, now_);
-    end(task, {ExitKind::time, 0}, stopped);
-    return;
-  }
-  Outcome how = outcome;
   switch (outcome.kind) {
     case Kind::preempted:
       publish_census(task);
@@ -253,36 +305,41 @@ void Worker::settle(Task& task, const Outcome& outcome, u64 ran) {
         give_way(task, ran);
         return;
       }
-      park(task, ran, false);
+      park(task, ran);
       return;
     case Kind::pending:
-      park(task, ran, true);
+      park_for_completion(task, ran);
       return;
-    case Kind::finished:
-      if (task.later == nullptr) break;
-      if (go_on(task)) {
-        task.phase.store(Task::Phase::ready, std::memory_order_release);
-        policy_->account(task, ran, policy::Stop::preempted, now_);
-        return;
-      }
-      how = task.stop(Trap::stack_overflow);
-      break;
     default:
-      break;
+      finish(task, outcome, ran);
+  }
+}
+
+// A process whose function has returned, or that has come to its end otherwise.
+void Worker::finish(Task& task, Outcome outcome, u64 ran) {
+  if (outcome.kind == Outcome::Kind::finished && task.has_later()) {
+    if (go_on(task)) {
+      task.phase.store(Task::Phase::ready, std::memory_order_release);
+      policy_->account(task, ran, policy::Stop::preempted, now_);
+      return;
+    }
+    outcome = task.stop(Trap::stack_overflow);
   }
   policy_->account(task, ran, policy::Stop::ended, now_);
-  Exit why = exit_of(how);
+  Exit why = exit_of(outcome);
   // What a program's main function returns is its exit code; elsewhere results mean nothing.
-  if (how.kind == Kind::finished && task.is_main && !task.results().empty()) {
+  if (outcome.kind == Outcome::Kind::finished && task.is_main && !task.results().empty()) {
     why.code = static_cast<u32>(task.results()[0]);
     if (why.code != 0) why.kind = ExitKind::code;
   }
-  end(task, why, how);
+  end(task, why, outcome);
 }
 
 void Worker::publish_census(Task& task) {
-  const Table::Held held = task.machine->table().find(task.pid);
+  Table::Held held = task.machine->table().hold(task, task.pid);
   task.publish_census();
+  // It may compute for long, and have taken messages when it did not see yet that somebody waits.
+  if (task.has_line.load()) scheduler_.call_senders(std::move(held), /*idle=*/false, this);
 }
 
 // Of a paused machine: its turn comes when that is resumed.
@@ -328,34 +385,21 @@ bool Worker::disturb(Task& task, u64 ran) {
       stress_->count_sleep();
       task.waits_for_message = false;
       task.deadline = now_ + stress_->nap();
-      park(task, ran, false);
+      park(task, ran);
       return true;
   }
   return false;
 }
 
-// Lets a process wait. What it waits for may have come since it decided to.
-void Worker::park(Task& task, u64 ran, bool for_completion) {
-  policy_->account(task, ran, policy::Stop::waits, now_);
-  if (for_completion) {
-    // Its call waits in this worker's loop.
-    task.stays = true;
-    // Who has it ready may say so when the machine has gone.
-    task.on_ready([this, pid = task.pid, table = task.machine->shared_table()] {
-      scheduler_.wake(table->find(pid), nullptr);
-    });
-  } else if (task.deadline != Task::never) {
-    timers_.add(task);
-    task.timed = true;
-    task.stays = true;
-  }
+// Lets a process wait, unless `has_come`, asked under its lock, says that it need not any more.
+template <class HasCome>
+inline void Worker::let_wait(Task& task, const HasCome& has_come) {
   {
-    const Table::Held held = task.machine->table().find(task.pid);
-    const bool has_come = for_completion ? task.runtime::Process::ready()
-                                         : task.waits_for_message && task.mailbox.has_news();
-    if (!has_come && !task.dying.load(std::memory_order_relaxed)) {
+    Table::Held held = task.machine->table().hold(task, task.pid);
+    if (!has_come() && !task.dying.load(std::memory_order_relaxed)) [[likely]] {
       task.mailbox.settle(task.machine->account().memory, /*ahead=*/false);
       task.phase.store(Task::Phase::waiting, std::memory_order_release);
+      if (task.has_line.load()) scheduler_.call_senders(std::move(held), /*idle=*/true, this);
       return;
     }
     task.phase.store(Task::Phase::ready, std::memory_order_release);
@@ -363,16 +407,39 @@ void Worker::park(Task& task, u64 ran, bool for_completion) {
   accept(task);
 }
 
+void Worker::park(Task& task, u64 ran) {
+  policy_->account(task, ran, policy::Stop::waits, now_);
+  if (task.deadline != Task::never) {
+    timers_.add(task);
+    task.timed = true;
+    task.stays = true;
+  }
+  let_wait(task, [&] {
+    return task.waits_for_message ? task.mailbox.has_news() : task.in_line.load() == InLine::called;
+  });
+}
+
+void Worker::park_for_completion(Task& task, u64 ran) {
+  policy_->account(task, ran, policy::Stop::waits, now_);
+  // Its call waits in this worker's loop.
+  task.stays = true;
+  // Who has it ready may say so when the machine has gone.
+  task.on_ready([this, pid = task.pid, table = task.machine->shared_table()] {
+    scheduler_.wake(table->find(pid), nullptr);
+  });
+  let_wait(task, [&] { return task.runtime::Process::ready(); });
+}
+
 // Calls the next of several functions; false: its frame is larger than the stack limit.
 bool Worker::go_on(Task& task) {
-  Task::Later& later = *task.later;
+  Task::Later& later = *task.rare().later;
   const u32 function = later.functions[later.next++];
   const bool is_last = later.next == later.functions.size();
   const bool prepared =
       task.prepare(function, is_last ? std::span<const runtime::Slot>(later.arguments)
                                      : std::span<const runtime::Slot>())
           .ok();
-  if (is_last) task.later.reset();
+  if (is_last) task.rare().later.reset();
   return prepared;
 }
 
@@ -390,9 +457,7 @@ void Worker::end(Task& task, Exit why, const Outcome& outcome) {
 // The next piece of a long burial.
 void Worker::bury(Task& task) {
   const bool is_over = scheduler_.bury(task, task.doom, this);
-  const u64 now = clock_.now();
-  const u64 ran = now - now_;
-  now_ = now;
+  const u64 ran = read_clock();
   charge(*task.machine, ran);
   policy_->account(task, ran, is_over ? policy::Stop::ended : policy::Stop::preempted, now_);
   if (is_over) scheduler_.forget(task);
@@ -401,7 +466,7 @@ void Worker::bury(Task& task) {
 // --- With nothing to do -------------------------------------------------------------------
 
 void Worker::idle() {
-  flush_charge();
+  change_machine(nullptr);
   ready_count_.store(0, std::memory_order_relaxed);
   // Somebody who has more than one ready is asked for some.
   for (const auto& other : scheduler_.workers()) {
@@ -419,6 +484,7 @@ void Worker::idle() {
   }
   parked_.store(false);
   now_ = clock_.now();
+  looked_at_ = 0;
   next_poll_ = now_ + poll_every;
   scheduler_.wake_alarm();
 }

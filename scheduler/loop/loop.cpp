@@ -19,7 +19,13 @@
 #include <utility>
 #include <vector>
 
+#include "vm/base/sanitizers.hpp"
 #include "vm/runtime/process.hpp"
+
+#if ATOLL_TSAN
+extern "C" void __tsan_acquire(void*);  // NOLINT: the sanitizer's
+extern "C" void __tsan_release(void*);  // NOLINT
+#endif
 
 namespace atollvm::loop {
 
@@ -101,7 +107,16 @@ struct Loop::Impl {
   std::unordered_map<Ticket, Work*> works;
 };
 
+#if ATOLL_TSAN
+// libuv closes its descriptors by a system call that ThreadSanitizer does not see: another loop
+// that gets the same numbers on another thread would seem to write what this one has written.
+static char closed;
+#endif
+
 Loop::Impl::Impl() {
+#if ATOLL_TSAN
+  __tsan_acquire(&closed);
+#endif
   if (uv_loop_init(&loop) != 0) fail("no event loop");
   set = epoll_create1(EPOLL_CLOEXEC);
   timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -134,6 +149,9 @@ Loop::Impl::~Impl() {
   while (uv_loop_close(&loop) == UV_EBUSY) uv_run(&loop, UV_RUN_ONCE);
   close(timer);
   close(set);
+#if ATOLL_TSAN
+  __tsan_release(&closed);
+#endif
 }
 
 // --- Timers --------------------------------------------------------------------------------------
@@ -333,7 +351,8 @@ HostResult Loop::work(HostContext& context, Job job) {
   Impl& self = impl();
   auto work = std::make_unique<Work>();
   work->ticket = self.next++;
-  work->completion = context.suspend([&self, ticket = work->ticket] { self.cancel_work(ticket); });
+  work->completion = context.suspend([&self, ticket = work->ticket] { self.cancel_work(ticket); },
+                                     /*is_job=*/true);
   work->job = std::move(job);
   work->works = &self.works;
   work->request.data = work.get();

@@ -19,7 +19,7 @@ namespace atollvm::machine {
 struct Node;
 struct Member;
 using List = std::vector<Node>;
-using Table = std::vector<Member>;  // in the order of the text
+using Table = std::vector<Member>;  // in the order of the text; of JSON, of the keys
 struct Null {};                     // JSON's null; dates and times of TOML, which nothing takes
 
 struct Node {

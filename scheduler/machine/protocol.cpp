@@ -26,7 +26,6 @@ constexpr u64 first_sample = 250 * ms;  // of top
 constexpr u32 ps_limit = 1000;
 constexpr u32 page = 10'000;
 constexpr usize max_sampled = 100'000;  // processes that top looks at
-constexpr usize max_path = 4095;
 
 std::string text_of(const Json& json) {
   // Names and logs are guests': invalid UTF-8 is replaced.

@@ -18,49 +18,49 @@ namespace {
 
 constexpr u64 max_size = u64{1} << 46;
 constexpr u64 max_count = u64{1} << 62;
-constexpr usize max_path = 4095;
 constexpr usize max_guest_name = 255;  // of a registered process
 constexpr usize max_names = 64;
 constexpr usize max_variables = 4096;
-constexpr usize max_directories = 1000;
+constexpr usize max_directories = 1000;  // and as many mounts
 
-enum class Unit : u8 { bytes, time, count };
+enum class Quantity : u8 { bytes, time, count };
 
 // One limit: its key, its unit, its range, its field.
 template <class Limits>
 struct Row {
   std::string_view key;
-  Unit unit;
+  Quantity unit;
   u64 low;
   u64 high;
   u64 Limits::* field;
 };
 
 constexpr Row<MachineLimits> machine_rows[] = {
-    {"memory", Unit::bytes, 1, max_size, &MachineLimits::memory},
-    {"fuel", Unit::count, 1, max_count, &MachineLimits::fuel},
-    {"cpu_time", Unit::time, 1, 0, &MachineLimits::cpu_time},
-    {"processes", Unit::count, 1, UINT32_MAX, &MachineLimits::processes},
-    {"handles", Unit::count, 0, max_count, &MachineLimits::handles},
-    {"io_bytes", Unit::bytes, 0, max_count, &MachineLimits::io_bytes},
-    {"io_operations", Unit::count, 0, max_count, &MachineLimits::io_operations},
+    {"memory", Quantity::bytes, 1, max_size, &MachineLimits::memory},
+    {"fuel", Quantity::count, 1, max_count, &MachineLimits::fuel},
+    {"cpu_time", Quantity::time, 1, 0, &MachineLimits::cpu_time},
+    {"processes", Quantity::count, 1, UINT32_MAX, &MachineLimits::processes},
+    {"handles", Quantity::count, 0, max_count, &MachineLimits::handles},
+    {"io_bytes", Quantity::bytes, 0, max_count, &MachineLimits::io_bytes},
+    {"io_operations", Quantity::count, 0, max_count, &MachineLimits::io_operations},
 };
 
 constexpr Row<ProcessLimits> process_rows[] = {
-    {"memory", Unit::bytes, 0, max_size, &ProcessLimits::memory},
-    {"stack", Unit::bytes, 1, max_size, &ProcessLimits::stack},
-    {"table_elements", Unit::count, 0, UINT32_MAX, &ProcessLimits::table_elements},
-    {"fuel", Unit::count, 1, max_count, &ProcessLimits::fuel},
-    {"cpu_time", Unit::time, 1, 0, &ProcessLimits::cpu_time},
-    {"handles", Unit::count, 0, UINT32_MAX, &ProcessLimits::handles},
-    {"mailbox_messages", Unit::count, 1, UINT32_MAX, &ProcessLimits::mailbox_messages},
-    {"mailbox_bytes", Unit::bytes, 1, max_size, &ProcessLimits::mailbox_bytes},
-    {"io_bytes", Unit::bytes, 0, max_count, &ProcessLimits::io_bytes},
-    {"io_operations", Unit::count, 0, max_count, &ProcessLimits::io_operations},
+    {"memory", Quantity::bytes, 0, max_size, &ProcessLimits::memory},
+    {"stack", Quantity::bytes, 1, max_size, &ProcessLimits::stack},
+    {"table_elements", Quantity::count, 0, UINT32_MAX, &ProcessLimits::table_elements},
+    {"fuel", Quantity::count, 1, max_count, &ProcessLimits::fuel},
+    {"cpu_time", Quantity::time, 1, 0, &ProcessLimits::cpu_time},
+    {"handles", Quantity::count, 0, UINT32_MAX, &ProcessLimits::handles},
+    {"mailbox_messages", Quantity::count, 1, UINT32_MAX, &ProcessLimits::mailbox_messages},
+    {"mailbox_bytes", Quantity::bytes, 1, max_size, &ProcessLimits::mailbox_bytes},
+    {"io_bytes", Quantity::bytes, 0, max_count, &ProcessLimits::io_bytes},
+    {"io_operations", Quantity::count, 0, max_count, &ProcessLimits::io_operations},
 };
 
-constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "kill"};
+constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "kill", "wait"};
 constexpr std::string_view access_words[] = {"ro", "rw"};
+constexpr std::string_view mount_words[] = {"dir", "memory", "overlay"};
 constexpr std::string_view restart_words[] = {"never", "on-failure", "always"};
 
 class SpecReader {
@@ -70,8 +70,8 @@ class SpecReader {
 
   MachineSpec read() {
     reader_.known(node_, "a machine",
-                  {"name", "module", "arguments", "environment", "directories", "names", "stdin",
-                   "stdout", "stderr", "log", "weight", "limits", "process", "restart"});
+                  {"name", "module", "arguments", "environment", "directories", "mounts", "names",
+                   "stdin", "stdout", "stderr", "log", "weight", "limits", "process", "restart"});
     read_name();
     spec_.module = path(node_, "module");
     if (spec_.module.empty()) {
@@ -80,6 +80,7 @@ class SpecReader {
     spec_.arguments = texts("arguments");
     read_environment();
     read_directories();
+    read_mounts();
     read_names();
     spec_.input = path(node_, "stdin");
     spec_.output = path(node_, "stdout");
@@ -168,10 +169,59 @@ class SpecReader {
       }
       spec_.environment.emplace_back(member.key, *value);
     }
+    std::ranges::sort(spec_.environment);  // JSON's objects have no order of their own
+  }
+
+  void read_mounts() {
+    reader_.each_table(node_, "mounts", max_directories, [&](const Node& node) {
+      reader_.known(node, "a mount",
+                    {"type", "source", "guest", "access", "size", "inodes", "upper"});
+      Mount mount;
+      if (node.find("type") == nullptr) {
+        reader_.fail(node, fmt::format("a mount needs `type`: {}", words_text(mount_words)));
+      }
+      mount.type = mount_words[reader_.word(node, "type", mount_words, 0)];
+      mount.source = path(node, "source");
+      mount.upper = path(node, "upper");
+      mount.guest = reader_.text(node, "guest", "", max_path);
+      if (mount.guest.empty()) {
+        reader_.fail(node, "a mount needs `guest`: the path by which the guest names it");
+      } else if (!guests_.insert(mount.guest).second) {
+        reader_.fail(*node.find("guest"), "another mount or directory has this guest path");
+      }
+      mount.writable = reader_.word(node, "access", access_words, 1) == 1;
+      if (node.find("size") != nullptr) mount.bytes = reader_.size(node, "size", 0, max_size, 0);
+      if (node.find("inodes") != nullptr) {
+        mount.inodes = reader_.integer(node, "inodes", 0, max_count, 0);
+      }
+      check_mount(node, mount);
+      spec_.mounts.push_back(std::move(mount));
+    });
+  }
+
+  // What goes with which type.
+  void check_mount(const Node& node, const Mount& mount) {
+    const bool is_memory = mount.type == "memory";
+    const auto refuse = [&](const char* key) {
+      const Node* const own = node.find(key);
+      if (own != nullptr) {
+        reader_.fail(*own, fmt::format("a mount of the type {} has no `{}`", mount.type, key));
+      }
+    };
+    if (is_memory) refuse("source");
+    if (mount.type != "overlay") refuse("upper");
+    if (mount.type == "dir" || !mount.upper.empty()) {
+      refuse("size");
+      refuse("inodes");
+    }
+    if (!is_memory && mount.source.empty()) {
+      reader_.fail(node,
+                   fmt::format("a mount of the type {} needs `source`: a directory of the host",
+                               mount.type));
+    }
   }
 
   void read_directories() {
-    std::set<std::string> guests;
     reader_.each_table(node_, "directories", max_directories, [&](const Node& node) {
       reader_.known(node, "a directory", {"host", "guest", "access"});
       Directory directory;
@@ -180,7 +230,7 @@ class SpecReader {
       directory.guest = reader_.text(node, "guest", "", max_path);
       if (directory.guest.empty()) {
         reader_.fail(node, "a directory needs `guest`: the path by which the guest names it");
-      } else if (!guests.insert(directory.guest).second) {
+      } else if (!guests_.insert(directory.guest).second) {
         reader_.fail(*node.find("guest"), "another directory has this guest path");
       }
       directory.writable = reader_.word(node, "access", access_words, 0) == 1;
@@ -216,13 +266,13 @@ class SpecReader {
     for (const Row<Limits>& row : rows) {
       u64& field = limits.*row.field;
       switch (row.unit) {
-        case Unit::bytes:
+        case Quantity::bytes:
           field = reader_.size(node, row.key, row.low, row.high, field);
           break;
-        case Unit::time:
+        case Quantity::time:
           field = reader_.time(node, row.key, row.low, field);
           break;
-        case Unit::count:
+        case Quantity::count:
           field = reader_.integer(node, row.key, row.low, row.high, field);
           break;
       }
@@ -253,6 +303,7 @@ class SpecReader {
   Reader& reader_;
   const Node& node_;
   std::string_view folder_;
+  std::set<std::string> guests_;  // paths of directories and mounts
   MachineSpec spec_;
 };
 
@@ -262,7 +313,7 @@ nlohmann::ordered_json limits_json(const Limits& limits, const Row<Limits> (&row
   for (const Row<Limits>& row : rows) {
     const u64 value = limits.*row.field;
     if (value == unlimited) continue;
-    if (row.unit == Unit::time) {
+    if (row.unit == Quantity::time) {
       result[std::string(row.key)] = time_text(value);
     } else {
       result[std::string(row.key)] = value;
@@ -336,6 +387,16 @@ nlohmann::ordered_json to_json(const MachineSpec& spec) {
     result["directories"].push_back({{"host", each.host},
                                      {"guest", each.guest},
                                      {"access", access_words[each.writable ? 1 : 0]}});
+  }
+  result["mounts"] = nlohmann::ordered_json::array();
+  for (const Mount& each : spec.mounts) {
+    nlohmann::ordered_json mount = {{"type", each.type}, {"guest", each.guest}};
+    if (!each.source.empty()) mount["source"] = each.source;
+    if (!each.upper.empty()) mount["upper"] = each.upper;
+    mount["access"] = access_words[each.writable ? 1 : 0];
+    if (each.bytes) mount["size"] = *each.bytes;
+    if (each.inodes) mount["inodes"] = *each.inodes;
+    result["mounts"].push_back(std::move(mount));
   }
   result["names"] = spec.names;
   const std::pair<const char*, const std::string&> paths[] = {

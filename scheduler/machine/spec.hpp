@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,11 +18,23 @@ namespace atollvm::machine {
 inline constexpr u64 unlimited = ~u64{0};
 inline constexpr usize max_machine_file = 1 << 20;
 inline constexpr usize max_machines = 10'000;
+inline constexpr usize max_path = 4095;  // bytes
 
 struct Directory {
   std::string host;  // absolute, unless the file's folder was given as a relative one
   std::string guest;
   bool writable = false;
+};
+
+// What a type takes, stdlib/vfs/mount.hpp says; it is looked at when the machine starts.
+struct Mount {
+  std::string type;
+  std::string source;  // absolute, as Directory::host; empty: none
+  std::string guest;
+  bool writable = true;
+  std::optional<u64> bytes;
+  std::optional<u64> inodes;
+  std::string upper;  // as source
 };
 
 // Of a machine: all its processes together. Bytes and nanoseconds.
@@ -66,8 +79,9 @@ struct MachineSpec {
   std::string name;                    // 1 to 64 of A-Z a-z 0-9 . _ -, the first no sign
   std::string module;                  // path of the root process's module
   std::vector<std::string> arguments;  // that follow the name of the program
-  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::pair<std::string, std::string>> environment;  // by name
   std::vector<Directory> directories;
+  std::vector<Mount> mounts;
   std::vector<std::string> names;  // that the root process is registered by
   // Paths. Standard input: empty, there is none. Standard output and error are appended to; empty:
   // they go to the log. Of the log, empty: no file.

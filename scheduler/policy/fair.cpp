@@ -170,18 +170,10 @@ class Fair final : public Policy {
 
   void account(Entry& entry, u64 ran, Stop why, u64) noexcept override {
     Machine& machine = machine_of(entry);
-    machine.untold += ran;
-    if (machine.untold >= tell_every) {
-      if (machine.queued) machines_ready_.remove(machine);
-      charge(machine, ran, machine.inverse);
-      tell(machine);
-      if (machine.queued) machines_ready_.resume(machine, slice_);
-    } else if (machine.queued) {
-      machines_ready_.charge_queued(machine, ran, slice_);
-    } else {
-      charge(machine, ran, machine.inverse);
+    if (ran != 0) {
+      charge_machine(machine, ran);
+      policy::charge(entry, ran, entry.inverse);
     }
-    charge(entry, ran, entry.inverse);
     if (why == Stop::preempted) {
       last_ = &machine;
       machine.entries.resume(entry, slice_);
@@ -195,6 +187,10 @@ class Fair final : public Policy {
     } else {
       remember(entry, machine);
     }
+  }
+
+  void charge(const Group& group, u64 ran) noexcept override {
+    charge_machine(*machines_[group.index], ran);
   }
 
   [[nodiscard]] bool urgent(const Entry& running) const noexcept override {
@@ -243,6 +239,19 @@ class Fair final : public Policy {
   }
 
  private:
+  void charge_machine(Machine& machine, u64 ran) noexcept {
+    machine.untold += ran;
+    if (machine.untold >= tell_every) {
+      if (machine.queued) machines_ready_.remove(machine);
+      policy::charge(machine, ran, machine.inverse);
+      tell(machine);
+      if (machine.queued) machines_ready_.resume(machine, slice_);
+    } else if (machine.queued) {
+      machines_ready_.charge_queued(machine, ran, slice_);
+    } else {
+      policy::charge(machine, ran, machine.inverse);
+    }
+  }
   // Takes over what other workers ran; whether there was something.
   static bool look(Machine& machine, u64 time) noexcept {
     const u64 elsewhere = time - machine.base;

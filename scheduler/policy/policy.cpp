@@ -20,7 +20,9 @@ constexpr Row rows[] = {
 
 void Entry::set_weight(u32 value) noexcept {
   weight = std::clamp(value, min_weight, max_weight);
-  inverse = inverse_of(weight);
+  // A division is what starting a process can do without.
+  constexpr u64 usual = inverse_of(default_weight);
+  inverse = weight == default_weight ? usual : inverse_of(weight);
 }
 
 std::span<const Row> all() noexcept { return rows; }

@@ -1,9 +1,9 @@
 // Who runs next on one worker: the interface of the scheduling policies, and their registry.
 //
 // A policy is one worker's run queue. It never reads a clock, makes no system calls, and after
-// add_group() allocates nothing; the same calls give the same picks. Times are nanoseconds on any
-// clock that does not run backwards. docs/scheduling.md says what each policy promises.
-// Threads: one at a time for each instance, and for each entry; groups are shared by all.
+// add_group() and admit() allocates nothing; the same calls give the same picks. Times are
+// nanoseconds on any clock that does not run backwards. docs/scheduling.md says what each policy
+// promises. Threads: one at a time for each instance, and for each entry; groups are shared by all.
 #pragma once
 
 #include <atomic>
@@ -46,22 +46,39 @@ struct Group {
   mutable std::atomic<u64> time{0};  // fair: virtual time on all workers, in ticks
 };
 
+struct Entry;
+
+// What only sjf looks at.
+struct Bursts {
+  u64 length = 0;          // CPU time that is declared for one burst (until it waits); 0: unknown
+  u64 current = 0;         // what the entry has run since it last waited
+  u64 average = 0;         // of its bursts; 0: none yet
+  Entry* older = nullptr;  // in order of becoming ready
+  Entry* newer = nullptr;
+};
+
 // A process, as policies see it: a member of the process record. The owner sets group, weight,
 // priority and length while the entry is not queued, and keeps it in place while it is.
 struct Entry : Node {
   const Group* group = nullptr;
-  u64 length = 0;          // CPU time that it declares for one burst (until it waits); 0: unknown
-  u64 burst = 0;           // sjf: what it has run since it last waited
-  u64 average = 0;         // sjf: of its bursts; 0: none yet
-  Entry* older = nullptr;  // sjf: in order of becoming ready
-  Entry* newer = nullptr;
-  u32 home = 0;  // fair: the queue that its virtual time is of; 0: none
+  std::unique_ptr<Bursts> bursts;  // null until a policy or a declared length needs it
+  u32 home = 0;                    // fair: the queue that its virtual time is of; 0: none
   u32 debt = 0;  // fair: ticks above the queue's virtual time when it was last seen there
   u32 weight = 0;
 
   Entry() noexcept { set_weight(default_weight); }
   // Clamped to [min_weight, max_weight]. While not queued.
   void set_weight(u32 value) noexcept;
+  [[nodiscard]] u64 length() const noexcept { return bursts == nullptr ? 0 : bursts->length; }
+  // Of one burst. Throws std::bad_alloc.
+  void set_length(u64 value) {
+    if (value != 0 || bursts != nullptr) measured().length = value;
+  }
+  // Throws std::bad_alloc the first time.
+  Bursts& measured() {
+    if (bursts == nullptr) bursts = std::make_unique<Bursts>();
+    return *bursts;
+  }
 };
 
 enum class Wake : u8 {
@@ -88,14 +105,19 @@ class Policy {
   // Forgets a group, none of whose entries is queued or picked. Its index may be used again.
   virtual void remove_group(const Group&) noexcept {}
 
+  // Gets an entry ready for this policy, on whichever worker, before its first ready(). Allocates.
+  virtual void admit(Entry&) {}
   // Queues an entry that is not queued. It may come from another worker's instance.
   virtual void ready(Entry&, u64 now, Wake) noexcept = 0;
   // Takes out the entry that runs next; null when none is ready. Several may be out at once.
   virtual Entry* pick(u64 now) noexcept = 0;
   // How long a picked entry may run.
   [[nodiscard]] virtual u64 slice(const Entry&) const noexcept { return slice_; }
-  // To be called once for each pick: the CPU time that the entry ran, and why it stopped.
+  // To be called once for each pick: the CPU time that the entry ran (0: charged elsewhere), and
+  // why it stopped.
   virtual void account(Entry&, u64 ran, Stop, u64 now) noexcept = 0;
+  // Charges CPU time that no account() told to a group, whose entries may have gone since.
+  virtual void charge(const Group&, u64 ran) noexcept { (void)ran; }
   // Whether some ready entry should run before the slice of `running` is over. Asked after ready().
   [[nodiscard]] virtual bool urgent(const Entry& running) const noexcept {
     (void)running;

@@ -24,6 +24,8 @@ u32 bucket_of(u64 length) noexcept {
 
 class ShortestJob final : public Policy {
  public:
+  void admit(Entry& entry) override { (void)entry.measured(); }
+
   void ready(Entry& entry, u64 now, Wake) noexcept override { append(entry, now); }
 
   Entry* pick(u64 now) noexcept override {
@@ -43,10 +45,11 @@ class ShortestJob final : public Policy {
   }
 
   void account(Entry& entry, u64 ran, Stop why, u64 now) noexcept override {
-    entry.burst = entry.burst + ran < ran ? ~u64{0} : entry.burst + ran;
+    Bursts& bursts = *entry.bursts;
+    bursts.current = bursts.current + ran < ran ? ~u64{0} : bursts.current + ran;
     if (why == Stop::preempted) return append(entry, now);
-    entry.average = entry.average == 0 ? entry.burst : entry.average / 2 + entry.burst / 2;
-    entry.burst = 0;
+    bursts.average = bursts.average == 0 ? bursts.current : bursts.average / 2 + bursts.current / 2;
+    bursts.current = 0;
   }
 
   void remove(Entry& entry) noexcept override {
@@ -56,17 +59,19 @@ class ShortestJob final : public Policy {
       bits_[entry.level] &= ~(u64{1} << entry.slot);
       if (bits_[entry.level] == 0) words_ &= ~(1u << entry.level);
     }
-    (entry.older != nullptr ? entry.older->newer : oldest_) = entry.newer;
-    (entry.newer != nullptr ? entry.newer->older : newest_) = entry.older;
+    const Bursts& bursts = *entry.bursts;
+    (bursts.older != nullptr ? bursts.older->bursts->newer : oldest_) = bursts.newer;
+    (bursts.newer != nullptr ? bursts.newer->bursts->older : newest_) = bursts.older;
     entry.queued = false;
     --size_;
   }
 
  private:
   [[nodiscard]] u64 expected(const Entry& entry) const noexcept {
-    u64 total = entry.length != 0 ? entry.length : entry.average;
+    const Bursts& bursts = *entry.bursts;
+    u64 total = bursts.length != 0 ? bursts.length : bursts.average;
     if (total == 0) total = slice_;
-    return total > entry.burst ? total - entry.burst : entry.burst;
+    return total > bursts.current ? total - bursts.current : bursts.current;
   }
 
   void append(Entry& entry, u64 now) noexcept {
@@ -77,9 +82,9 @@ class ShortestJob final : public Policy {
     buckets_[bucket].push_back(entry);
     bits_[entry.level] |= u64{1} << entry.slot;
     words_ |= 1u << entry.level;
-    entry.older = newest_;
-    entry.newer = nullptr;
-    (newest_ != nullptr ? newest_->newer : oldest_) = &entry;
+    entry.bursts->older = newest_;
+    entry.bursts->newer = nullptr;
+    (newest_ != nullptr ? newest_->bursts->newer : oldest_) = &entry;
     newest_ = &entry;
     entry.queued = true;
     ++size_;

@@ -31,13 +31,13 @@ namespace {
 
 // As PNG's: no text file, and what changes line ends on the way shows.
 constexpr std::array<u8, 8> magic = {0x89, 'A', 't', 'S', '\r', '\n', 0x1a, '\n'};
-constexpr usize start_bytes = 16;  // magic, version, size of the header
-constexpr usize block_head = 8;    // sizes of a block, unpacked and packed
-constexpr usize tail_bytes = 16;   // size of the image, hash
-constexpr usize read_bytes = 1 << 20;
+constexpr usize start_bytes = 16;        // magic, version, size of the header
+constexpr usize block_head = 8;          // sizes of a block, unpacked and packed
+constexpr usize tail_bytes = 16;         // size of the image, hash
+constexpr usize read_bytes = 128 << 10;  // at a time, to be hashed while they are in the cache
 constexpr u32 max_threads = 16;
 constexpr int level = 1;
-const usize max_packed = ZSTD_compressBound(block_bytes);
+constexpr usize max_packed = ZSTD_COMPRESSBOUND(block_bytes);
 
 struct Sizes {
   u32 plain = 0;

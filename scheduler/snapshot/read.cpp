@@ -1,5 +1,7 @@
 // Reading. All that comes is an attacker's until it is checked; nothing of the machine is touched
 // before all of it was.
+#include <string.h>
+
 #include <algorithm>
 #include <unordered_set>
 
@@ -8,6 +10,7 @@
 #include "scheduler/snapshot/pages.hpp"
 #include "scheduler/snapshot/stream.hpp"
 #include "vm/module/codec.hpp"
+#include "vm/runtime/module_object.hpp"
 #include "vm/runtime/process_parts.hpp"
 
 namespace atollvm::snapshot {
@@ -57,6 +60,7 @@ class MachineReader {
   void read_programs();
   void read_functions();
   void read_objects();
+  std::shared_ptr<cap::Object> module_object(std::string_view description);
   void read_table();
   void read_process();
   std::unique_ptr<Task> read_task();
@@ -98,7 +102,8 @@ class MachineReader {
     explicit Program(std::shared_ptr<const runtime::Program> program) : code(std::move(program)) {}
     CodeMap code;
     const Instance* first = nullptr;
-    u64 least_memory = 0;  // of an instance
+    std::shared_ptr<cap::Object> module;  // of handles to it; null: none yet
+    u64 least_memory = 0;                 // of an instance
   };
   struct Shared {
     cap::Kind kind{};
@@ -114,6 +119,7 @@ class MachineReader {
     Pid from;
     Pid to;
     u64 reference;
+    sched::Tag tag;
   };
 
   sched::Scheduler& scheduler_;
@@ -146,11 +152,19 @@ void MachineReader::read_programs() {
     from_.where = "program " + std::to_string(i);
     const std::string bytes = from_.string(max_program);
     if (!from_.ok() || !take_beside(bytes.size(), "programs")) return;
+    const u8 charged = from_.number<u8>();
+    if (!from_.check(charged <= 1, "no such state of a program")) return;
     auto module = mod::read({reinterpret_cast<const u8*>(bytes.data()), bytes.size()});
     if (!module) return from_.fail(module.error().code, module.error().text());
     auto verified = verify::verify(*std::move(module));
     if (!verified) return from_.fail(verified.error().code, verified.error().text());
-    programs_.push_back(std::make_unique<Program>(runtime::Program::make(*std::move(verified))));
+    std::optional<cap::LastingCharge> charge;
+    if (charged == 1) {
+      charge.emplace(machine_.shared_account(), runtime::footprint(**verified));
+      if (!*charge) return from_.fail(ErrorCode::limit, "more memory than the machine may have");
+    }
+    programs_.push_back(
+        std::make_unique<Program>(runtime::Program::make(*std::move(verified), std::move(charge))));
     Program& program = *programs_.back();
     const mod::Module& made = program.code.program().module();
     for (const mod::Table& table : made.tables) {
@@ -193,8 +207,27 @@ void MachineReader::read_objects() {
       return;
     }
     if (kind == 0) shared.object = std::make_shared<LostObject>();
+    if (shared.kind == cap::Kind::module) shared.object = module_object(shared.description);
     from_.check((kind & (kind - 1)) == 0, "an object of several kinds");
   }
+}
+
+// Null: not of a program.
+std::shared_ptr<cap::Object> MachineReader::module_object(std::string_view description) {
+  u32 number = none;
+  if (description.size() == sizeof number) memcpy(&number, description.data(), sizeof number);
+  if (!from_.check(number < programs_.size(), "a module that is no program")) return nullptr;
+  Program& program = *programs_[number];
+  if (program.module != nullptr) return program.module;
+  const sched::Machine::Options& machine = machine_.options();
+  auto made = runtime::ModuleObject::make(program.code.shared(), machine.host, machine.more_host);
+  // Lost where something that it imports is not there.
+  if (made) {
+    program.module = *std::move(made);
+  } else {
+    program.module = std::make_shared<LostObject>();
+  }
+  return program.module;
 }
 
 void MachineReader::read_table() {
@@ -205,7 +238,8 @@ void MachineReader::read_table() {
               "a number that would wrap");
   const u32 count = from_.number<u32>();
   if (!from_.check(count <= Table::max_processes, "more processes than there can be")) return;
-  if (!take_beside(u64{count} * sizeof(Table::Place), "places of processes")) return;
+  if (!take_beside(u64{count} * (sizeof(Table::Place) + sizeof(u32)), "places of processes"))
+    return;
   state_.generations = from_.numbers<u32>(count);
   for (const u32 each : state_.generations) {
     if (!from_.check(each - 1 <= Table::last_generation, "a place that was never used")) return;
@@ -263,25 +297,32 @@ std::unique_ptr<Task> MachineReader::read_task() {
   mailbox.bytes = std::min(from_.number<u64>(), bounds_.mailbox_bytes);
   mailbox.handles = std::min(from_.number<u32>(), limits.handles);
   const u8 overflow = from_.number<u8>();
-  from_.check(overflow <= static_cast<u8>(sched::Overflow::kill), "no such overflow rule");
+  from_.check(overflow <= static_cast<u8>(sched::Overflow::wait), "no such overflow rule");
   mailbox.overflow = static_cast<sched::Overflow>(overflow);
   if (!from_.ok()) return nullptr;
 
-  auto made = std::make_unique<Task>(options, mailbox, machine_);
+  sched::Terms terms{mailbox, bounds_.cpu_limit};
+  const u32 weight = from_.number<u32>();
+  const u8 priority = from_.number<u8>();
+  const u64 length = from_.number<u64>();
+  const u64 cpu = from_.number<u64>();
+  terms.cpu_limit = std::min(from_.number<u64>(), terms.cpu_limit);
+  const u64 next_reference = from_.number<u64>();
+  from_.check(cpu <= max_number && next_reference <= max_number, "a number that would wrap");
+  if (!from_.ok()) return nullptr;
+
+  auto made = std::make_unique<Task>(options, terms, machine_.common_terms(terms), machine_);
   Task& task = *made;
   task.pid = pid;
   task.parent = parent;
   task.is_main = (flags & flag_main) != 0;
   task.traps_exits = (flags & flag_traps_exits) != 0;
   if (counts_fuel) task.set_fuel(fuel);
-  task.set_weight(from_.number<u32>());
-  task.Node::priority = std::min(from_.number<u8>(), policy::max_priority);
-  task.length = from_.number<u64>();
-  task.cpu = from_.number<u64>();
-  task.cpu_limit = std::min(from_.number<u64>(), bounds_.cpu_limit);
-  task.next_reference = from_.number<u64>();
-  from_.check(task.cpu <= max_number && task.next_reference <= max_number,
-              "a number that would wrap");
+  task.set_weight(weight);
+  task.Node::priority = std::min(priority, policy::max_priority);
+  task.set_length(length);
+  task.cpu = cpu;
+  if (next_reference != 0) task.rare().next_reference = next_reference;
   const u64 left = from_.number<u64>();
   if ((flags & flag_pending) != 0 && left != Task::never) task.deadline = deadline(left);
   read_later(task);
@@ -306,7 +347,7 @@ void MachineReader::read_later(Task& task) {
   const u32 arguments = from_.number<u32>();
   if (!from_.check(arguments <= max_arguments, "more arguments than can be")) return;
   later->arguments = from_.numbers<Slot>(arguments);
-  task.later = std::move(later);
+  task.rare().later = std::move(later);
 }
 
 void MachineReader::read_instance(Task& task) {
@@ -475,7 +516,7 @@ void MachineReader::read_handles(Task& task) {
 }
 
 void MachineReader::read_messages(Task& task) {
-  const sched::MailboxLimits& limits = task.mailbox.limits();
+  const sched::MailboxLimits& limits = task.terms->mailbox;
   const u32 count = from_.number<u32>();
   // Those of the system come whether there is room or not.
   u64 messages = 0;
@@ -506,7 +547,7 @@ void MachineReader::read_messages(Task& task) {
         message->parcel->handles.push_back(read_capability(from_.number<u32>()));
       }
     }
-    if (tag < 0) {
+    if (tag < 0 || reference != 0) {
       from_.check(handle_count == 0, "a message of the system's with handles");
       ++system;
     } else {
@@ -536,8 +577,12 @@ void MachineReader::read_bonds(Task& task) {
   for (u32 i = 0; from_.ok() && i < monitors; ++i) {
     const u64 reference = from_.number<u64>();
     if (!take_beside(bond_bytes, "monitors")) return;
-    monitors_.push_back({task.pid, from_.number<u64>(), reference});
-    from_.check(reference - 1 < task.next_reference, "a monitor that was never asked for");
+    const Pid other = from_.number<u64>();
+    const sched::Tag tag = from_.number<sched::Tag>();
+    monitors_.push_back({task.pid, other, reference, tag});
+    from_.check(task.found_rare() != nullptr && reference - 1 < task.found_rare()->next_reference,
+                "a monitor that was never asked for");
+    from_.check(tag >= 0 || tag == sched::tag_down, "a monitor with no such tag");
   }
 }
 
@@ -583,9 +628,9 @@ void MachineReader::read_timers() {
 
 base::Result<Summary> MachineReader::read() {
   from_.where = "start of the image";
-  u8 first[sizeof magic];
+  u8 first[sizeof image_magic];
   from_.bytes(first);
-  if (from_.ok() && !std::equal(std::begin(magic), std::end(magic), first)) {
+  if (from_.ok() && !std::equal(std::begin(image_magic), std::end(image_magic), first)) {
     return Error{ErrorCode::malformed, from_.where, "this is no image of a machine"};
   }
   const u32 version = from_.number<u32>();
@@ -613,7 +658,8 @@ base::Result<Summary> MachineReader::read() {
     from_.where = "process " + std::to_string(each.from);
     Task* const other = find(each.to);
     if (!from_.check(other != nullptr, "a monitor of no process")) break;
-    from_.check(find(each.from)->bound().watching.emplace(each.reference, each.to).second,
+    const sched::Relations::Watch watch{each.to, each.tag};
+    from_.check(find(each.from)->bound().watching.emplace(each.reference, watch).second,
                 "two monitors with one number");
     other->bound().watchers.emplace(each.from, each.reference);
   }

@@ -12,8 +12,8 @@
 namespace atollvm::snapshot {
 
 // First bytes of an image.
-inline constexpr u8 magic[4] = {0, 'a', 't', 'i'};
-inline constexpr u32 image_version = 1;
+inline constexpr u8 image_magic[4] = {0, 'a', 't', 'i'};
+inline constexpr u32 image_version = 2;
 inline constexpr u32 end_mark = 0x2e646e65;  // "end."
 
 // Bits of a process's flags.

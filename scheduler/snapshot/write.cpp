@@ -1,5 +1,6 @@
 // Writing: a pass over all processes finds what they share, which goes first; then each process.
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 
 #include "scheduler/core/clock.hpp"
@@ -8,6 +9,7 @@
 #include "scheduler/snapshot/pages.hpp"
 #include "scheduler/snapshot/stream.hpp"
 #include "vm/module/codec.hpp"
+#include "vm/runtime/module_object.hpp"
 #include "vm/runtime/process_parts.hpp"
 
 namespace atollvm::snapshot {
@@ -20,6 +22,10 @@ using runtime::ProcessParts;
 using sched::Task;
 
 namespace {
+
+// How long is waited for host calls that are being carried out, ns: those that wait for a dead file
+// server do so for long.
+constexpr u64 most_for_jobs = 1'000'000'000;
 
 // Things that processes share, numbered as they are found.
 template <class T>
@@ -106,17 +112,25 @@ base::Status MachineWriter::collect() {
 void MachineWriter::collect(const cap::Capability& capability) {
   if (capability.object == nullptr) return;
   if (shared_.number_of(*capability.object) < descriptions_.size()) return;
-  std::optional<std::string> description = objects_.describe(capability.object);
+  std::optional<std::string> description;
+  if (capability.object->kind() == cap::Kind::module) {
+    const auto& module = static_cast<const runtime::ModuleObject&>(*capability.object);
+    const u32 number = programs_.number_of(*module.program());
+    description.emplace(reinterpret_cast<const char*>(&number), sizeof number);
+  } else {
+    description = objects_.describe(capability.object);
+  }
   if (description && description->size() > max_description) description.reset();
   descriptions_.push_back(std::move(description));
 }
 
 void MachineWriter::write_shared() {
-  to_.bytes(magic);
+  to_.bytes(image_magic);
   to_.number(image_version);
   to_.number(static_cast<u32>(programs_.items().size()));
   for (const runtime::Program* const program : programs_.items()) {
     to_.string(mod::write(program->module()));
+    to_.number(static_cast<u8>(program->is_charged()));
   }
   to_.number(static_cast<u32>(functions_.items().size()));
   for (const runtime::HostFunction* const function : functions_.items()) {
@@ -181,26 +195,28 @@ void MachineWriter::write_process(Task& task) {
   to_.number(limits.handles);
   to_.number(limits.fuel.value_or(0));
   to_.number(task.counts_fuel() ? task.fuel() : i64{0});
-  const sched::MailboxLimits& mailbox = task.mailbox.limits();
+  const sched::MailboxLimits& mailbox = task.terms->mailbox;
+  const Task::Rare* const rare = task.found_rare();
   to_.number(mailbox.messages);
   to_.number(mailbox.bytes);
   to_.number(mailbox.handles);
   to_.number(static_cast<u8>(mailbox.overflow));
   to_.number(task.weight);
   to_.number(task.Node::priority);
-  to_.number(task.length);
+  to_.number(task.length());
   to_.number(task.cpu);
-  to_.number(task.cpu_limit);
-  to_.number(task.next_reference);
+  to_.number(task.terms->cpu_limit);
+  to_.number(rare == nullptr ? 0 : rare->next_reference);
   to_.number(is_pending ? left(task.deadline) : Task::never);
-  if (task.later == nullptr) {
+  if (!task.has_later()) {
     to_.number(u32{0});
   } else {
-    const auto functions = std::span(task.later->functions).subspan(task.later->next);
+    const Task::Later& later = *rare->later;
+    const auto functions = std::span(later.functions).subspan(later.next);
     to_.number(static_cast<u32>(functions.size()));
     for (const u32 function : functions) to_.number(function);
-    to_.number(static_cast<u32>(task.later->arguments.size()));
-    to_.slots(task.later->arguments);
+    to_.number(static_cast<u32>(later.arguments.size()));
+    to_.slots(later.arguments);
   }
 
   to_.number(task.instance_count());
@@ -266,13 +282,13 @@ void MachineWriter::write_messages(const Task& task) {
 // mutual by themselves. One to a process that has ended says nothing any more.
 void MachineWriter::write_bonds(const Task& task) {
   std::vector<sched::Pid> links;
-  std::vector<std::pair<u64, sched::Pid>> watching;
+  std::vector<std::tuple<u64, sched::Pid, sched::Tag>> watching;
   if (task.relations != nullptr) {
     for (const sched::Pid other : task.relations->links) {
       if (task.pid < other && find(other) != nullptr) links.push_back(other);
     }
-    for (const auto& [reference, other] : task.relations->watching) {
-      if (find(other) != nullptr) watching.emplace_back(reference, other);
+    for (const auto& [reference, watch] : task.relations->watching) {
+      if (find(watch.pid) != nullptr) watching.emplace_back(reference, watch.pid, watch.tag);
     }
   }
   std::ranges::sort(links);
@@ -280,9 +296,10 @@ void MachineWriter::write_bonds(const Task& task) {
   to_.number(static_cast<u32>(links.size()));
   for (const sched::Pid other : links) to_.number(other);
   to_.number(static_cast<u32>(watching.size()));
-  for (const auto& [reference, other] : watching) {
+  for (const auto& [reference, other, tag] : watching) {
     to_.number(reference);
     to_.number(other);
+    to_.number(tag);
   }
 }
 
@@ -334,6 +351,7 @@ base::Result<Summary> write(sched::Scheduler& scheduler, sched::Machine& machine
   if (!machine.is_paused()) {
     return Error{ErrorCode::usage, machine.options().name, "is not paused"};
   }
+  scheduler.finish_jobs(machine, loop::monotonic_ns() + most_for_jobs);
   scheduler.freeze(machine);
   const struct Thaw {
     sched::Scheduler& scheduler;

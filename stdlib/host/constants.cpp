@@ -69,10 +69,13 @@ constexpr Constant processes[] = {
     {"SPAWN_MONITOR", spawn_monitor, "monitor it; the references of a process count 1, 2, 3"},
     {"SPAWN_STDIO", spawn_stdio, "it shares handles 0 to 3; those that are passed come after"},
     {"SPAWN_MORE", spawn_more, "the fields of SpawnOptions from io_bytes on count"},
+    {"SPAWN_MODULE", spawn_module,
+     "entry is a function of the module whose handle SpawnOptions has"},
     {"OVERFLOW_REFUSE", number(sched::Overflow::refuse), "the sender gets -E_AGAIN"},
     {"OVERFLOW_NEWEST", number(sched::Overflow::newest), "what has no room is dropped"},
     {"OVERFLOW_OLDEST", number(sched::Overflow::oldest), "the oldest messages are dropped"},
     {"OVERFLOW_KILL", number(sched::Overflow::kill), "the receiver ends"},
+    {"OVERFLOW_WAIT", number(sched::Overflow::wait), "the sender waits until there is room"},
     {"STATE_READY", number(sched::Task::Phase::ready), "could run"},
     {"STATE_RUNNING", number(sched::Task::Phase::running), "runs"},
     {"STATE_WAITING", number(sched::Task::Phase::waiting), "waits in a host call"},
@@ -124,9 +127,11 @@ constexpr Field spawn_fields[] = {
     {"time", "u64", "CPU time in nanoseconds; 0: as the parent"},
     {"io_bytes", "u64", "limit of what it reads and writes; 0: as the parent"},
     {"io_operations", "u64", "limit of its calls on streams, files, directories; 0: likewise"},
+    {"module", "u32", "SPAWN_MODULE: a handle, which stays"},
+    {"unused", "u32", ""},
 };
 constexpr Field message_fields[] = {
-    {"sender", "i64", "pid; of a timer's message the receiver's own"},
+    {"sender", "i64", "pid; of a timer's message the receiver's own; of an ExitInfo 0"},
     {"tag", "i32", ""},
     {"size", "u32", "bytes"},
     {"handle_count", "u32", ""},
@@ -141,7 +146,7 @@ constexpr Field message_fields[] = {
 };
 constexpr Field exit_fields[] = {
     {"pid", "i64", "which process"},
-    {"reference", "i64", "process_monitor's; 0: a link"},
+    {"reference", "i64", "what monitoring gave; 0: a link"},
     {"reason", "i32", "EXIT_"},
     {"code", "i32", "exit code or trap"},
 };
@@ -164,7 +169,8 @@ constexpr Structure structs[] = {
     {"Stat", "What stat tells, 64 bytes.", stat_fields},
     {"DirEntry", "An entry that read_dir gives, 24 bytes, followed by its name; not aligned.",
      entry_fields},
-    {"SpawnOptions", "How to start a process, 88 bytes (72 without SPAWN_MORE); all 0: as usual.",
+    {"SpawnOptions",
+     "How to start a process, 96 bytes (72 without SPAWN_MORE or SPAWN_MODULE); all 0: as usual.",
      spawn_fields},
     {"MessageInfo", "What receive tells of a message, 56 bytes.", message_fields},
     {"ExitInfo", "How a process ended, 24 bytes.", exit_fields},

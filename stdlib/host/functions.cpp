@@ -34,6 +34,7 @@ constexpr Kind stream = Kind::stream;
 constexpr Kind file = Kind::file;
 constexpr Kind directory = Kind::directory;
 constexpr Kind name_space = Kind::name_space;
+constexpr Kind module = Kind::module;
 constexpr bool again = true;
 constexpr bool canceled = false;
 struct Needed {
@@ -106,7 +107,7 @@ std::vector<runtime::HostFunction> functions(Environment& environment) {
       return call(environment, context);
     };
     function.takes_handle = row.kind != no_kind;
-    function.is_io = function.takes_handle;
+    function.is_io = function.takes_handle && row.kind != Kind::module;
     function.kind = row.kind;
     function.rights = row.rights;
     function.restartable = row.restartable;
@@ -122,11 +123,9 @@ bool is_process_call(std::string_view name) {
 }
 
 std::string kind_names(Kind kind) {
-  constexpr std::pair<Kind, std::string_view> names[] = {{Kind::stream, "stream"},
-                                                         {Kind::file, "file"},
-                                                         {Kind::directory, "directory"},
-                                                         {Kind::name_space, "name space"},
-                                                         {Kind::host, "host object"}};
+  constexpr std::pair<Kind, std::string_view> names[] = {
+      {Kind::stream, "stream"},         {Kind::file, "file"},        {Kind::directory, "directory"},
+      {Kind::name_space, "name space"}, {Kind::host, "host object"}, {Kind::module, "module"}};
   std::string text;
   for (const auto& [each, name] : names) {
     if (!cap::is_one_of(each, kind)) continue;

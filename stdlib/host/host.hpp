@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "scheduler/loop/loop.hpp"
+#include "vm/base/result.hpp"
 #include "vm/runtime/host.hpp"
+#include "vm/verify/verify.hpp"
 
 namespace atollvm::host {
 
@@ -26,6 +28,8 @@ struct Environment {
   // the loop's own clock. The random source fills all bytes; false: it can't.
   std::function<i64(Clock)> clock;
   std::function<bool(std::span<u8>)> random;
+  // Reads and checks a module for module_load, which gives nosys where this is empty. Any thread.
+  std::function<base::Result<verify::VerifiedModule>(std::string_view bytes)> load;
 };
 
 // The handles of a command, in the order in which they are inserted.

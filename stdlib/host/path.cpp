@@ -148,7 +148,6 @@ HostResult call_read_dir(Environment&, HostContext& context) {
   const u32 address = context.arg_u32(2);
   const u32 size = context.arg_u32(3);
   if (!context.memory(address, size)) return context.error32(Errno::fault);
-  if (context.arg_i64(1) < 0) return context.error32(Errno::inval);
   const auto directory = std::static_pointer_cast<vfs::Directory>(context.capability().object);
   const u32 taken = take_io_bytes(context, size);
   if (taken == 0 && size != 0) return context.error32(Errno::dquot);

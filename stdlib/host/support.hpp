@@ -30,6 +30,11 @@ HostResult attempt_errno(HostContext& context, Attempt attempt) {
                          [](HostContext& later, Errno error) { return later.error32(error); });
 }
 
+// The number of the function of its own that a program exports by the name at `address`, or an
+// error.
+HostResult find_entry(const HostContext& context, const runtime::Program& program, u32 address,
+                      u32 size);
+
 // Whether a scheduler's worker runs the process, not an embedder by itself.
 bool is_scheduled(const HostContext& context);
 // Gives 0 at the deadline, monotonic ns. Of a scheduled process.

@@ -8,6 +8,7 @@
 
 #include "scheduler/core/scheduler.hpp"
 #include "stdlib/host/support.hpp"
+#include "vm/runtime/module_object.hpp"
 
 namespace atollvm::host {
 namespace {
@@ -39,12 +40,13 @@ struct Caller {
 
   [[nodiscard]] sched::Machine& machine() const { return *task.machine; }
   // Its place in the table, held.
-  [[nodiscard]] sched::Table::Held own() const { return machine().table().find(task.pid); }
+  [[nodiscard]] sched::Table::Held own() const { return machine().table().hold(task, task.pid); }
 };
 
 template <class T>
-bool load(const HostContext& context, u32 address, T& value) {
-  const auto bytes = context.memory(address, sizeof value);
+bool load(const HostContext& context, u64 address, T& value) {
+  if (address > UINT32_MAX) return false;  // behind something at the end of a full memory
+  const auto bytes = context.memory(static_cast<u32>(address), sizeof value);
   if (bytes) memcpy(&value, bytes->data(), sizeof value);
   return bytes.has_value();
 }
@@ -63,19 +65,18 @@ std::optional<std::string> name_at(const HostContext& context, u32 address, u32 
   return std::string(reinterpret_cast<const char*>(bytes->data()), size);
 }
 
-// The handles whose numbers are at `address`; they stay where they are.
-std::optional<Errno> read_handles(const HostContext& context, u32 address, u32 count,
-                                  std::vector<cap::Handle>& numbers) {
-  // More than are open would not be different ones; and the product below must not wrap.
-  if (count > context.handles().open_count()) return Errno::badf;
-  const auto bytes = context.memory(address, count * 4);
+// The handles whose numbers are at `address`, as many as there is room for in `numbers`. They stay
+// where they are.
+std::optional<Errno> read_handles(const HostContext& context, u32 address,
+                                  std::span<cap::Handle> numbers) {
+  if (numbers.empty()) return std::nullopt;
+  const auto bytes = context.memory(address, static_cast<u32>(numbers.size_bytes()));
   if (!bytes) return Errno::fault;
-  numbers.resize(count);
-  if (count != 0) memcpy(numbers.data(), bytes->data(), bytes->size());
+  memcpy(numbers.data(), bytes->data(), bytes->size());
   for (const cap::Handle number : numbers) {
     if (context.handles().find(number) == nullptr) return Errno::badf;
   }
-  std::vector<cap::Handle> sorted = numbers;
+  std::vector<cap::Handle> sorted(numbers.begin(), numbers.end());
   std::sort(sorted.begin(), sorted.end());
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return Errno::badf;
   return std::nullopt;
@@ -88,7 +89,11 @@ constexpr u32 last_piece = 4 << 10;
 // Copies from where the call before this one stopped. False: the process has to stop first, and
 // makes the call anew.
 bool copy_on(const Caller& caller, u8* to, const u8* from, u32 size) {
-  u32& done = caller.task.transferred;
+  if (size <= last_piece && !caller.task.transfers()) {
+    memcpy(to, from, size);
+    return true;
+  }
+  u32& done = caller.task.rare().transferred;
   while (done < size) {
     const bool stops = caller.worker.limit.load(std::memory_order_relaxed) == nullptr;
     const u32 count = std::min(size - done, stops ? last_piece : piece);
@@ -103,58 +108,102 @@ bool copy_on(const Caller& caller, u8* to, const u8* from, u32 size) {
   return true;
 }
 
-HostResult send(HostContext& context, u32 handles, u32 handle_count) {
-  if (!is_scheduled(context)) return context.error32(Errno::nosys);
-  const Caller caller(context);
-  const Pid to = context.arg_u64(0);
-  const Tag tag = context.arg_i32(1);
-  const u32 size = context.arg_u32(3);
-  const auto bytes = context.memory(context.arg_u32(2), size);
-  if (!bytes) return context.error32(Errno::fault);
-  if (tag < 0 || handle_count > sched::max_message_handles) return context.error32(Errno::inval);
-  if (size > sched::max_message_bytes) return context.error32(Errno::toobig);
-  std::vector<cap::Handle> numbers;
-  if (handle_count != 0) {
-    if (const auto error = read_handles(context, handles, handle_count, numbers)) {
-      return context.error32(*error);
-    }
+// What a call comes to that has sent nothing.
+HostResult not_sent(const HostContext& context, Scheduler::Sent why) {
+  using Sent = Scheduler::Sent;
+  switch (why) {
+    case Sent::waits:
+      return HostResult::waiting();
+    case Sent::full:
+      return context.error32(Errno::again);
+    case Sent::no_memory:
+      return context.error32(Errno::nomem);
+    case Sent::too_large:
+      return context.error32(Errno::toobig);
+    default:
+      return context.error32(Errno::srch);
   }
+}
+
+// A message of so many bytes, copied in pieces, one a call. Nothing: it is all in `message`.
+[[gnu::noinline]] std::optional<HostResult> copy_in_pieces(const HostContext& context,
+                                                           const Caller& caller,
+                                                           std::span<const u8> bytes,
+                                                           u32 handle_count, MessagePtr& message) {
   cap::Meter& memory = caller.machine().account().memory;
-  MessagePtr message = std::move(caller.task.draft);
-  if (message != nullptr) {
-    memory.give(message->charge());
-  } else {
+  const u32 size = static_cast<u32>(bytes.size());
+  if (!caller.task.transfers()) {
+    // Not copied for nothing each time that it is tried.
+    const auto room = caller.scheduler.look_for_room(caller.task, context.arg_u64(0),
+                                                     sched::Message::load_of(size, handle_count));
+    if (room != Scheduler::Sent::yes) return not_sent(context, room);
     message.reset(sched::Message::make(size));
     if (message == nullptr) return context.error32(Errno::nomem);
+  } else {
+    message = std::move(caller.task.rare().draft);
+    memory.give(message->charge());
   }
-  if (!copy_on(caller, message->bytes(), bytes->data(), size)) {
-    // Many could wait with such a one.
-    if (!memory.take(message->charge())) {
-      caller.task.transferred = 0;
-      caller.task.yields = false;
-      return context.error32(Errno::nomem);
-    }
-    caller.task.draft = std::move(message);
-    return HostResult::waiting();
+  if (copy_on(caller, message->bytes(), bytes.data(), size)) return std::nullopt;
+  // Many could wait with such a one.
+  if (!memory.take(message->charge())) {
+    caller.task.rare().transferred = 0;
+    caller.task.yields = false;
+    return context.error32(Errno::nomem);
+  }
+  caller.task.rare().draft = std::move(message);
+  return HostResult::waiting();
+}
+
+HostResult try_to_send(const HostContext& context, const Caller& caller, u32 handles,
+                       u32 handle_count) {
+  const Tag tag = context.arg_i32(1);
+  const auto bytes = context.memory(context.arg_u32(2), context.arg_u32(3));
+  if (!bytes) return context.error32(Errno::fault);
+  if (tag < 0 || handle_count > sched::max_message_handles) return context.error32(Errno::inval);
+  if (bytes->size() > sched::max_message_bytes) return context.error32(Errno::toobig);
+  std::array<cap::Handle, sched::max_message_handles> room;
+  const std::span<cap::Handle> numbers(room.data(), handle_count);
+  if (handle_count != 0) {
+    if (const auto error = read_handles(context, handles, numbers)) return context.error32(*error);
+  }
+  MessagePtr message;
+  if (bytes->size() > last_piece) {
+    const auto stopped = copy_in_pieces(context, caller, *bytes, handle_count, message);
+    if (stopped) return *stopped;
+  } else {
+    message.reset(sched::Message::make(static_cast<u32>(bytes->size())));
+    if (message == nullptr) return context.error32(Errno::nomem);
+    memcpy(message->bytes(), bytes->data(), bytes->size());
   }
   message->sender = caller.task.pid;
   message->tag = tag;
-  if (!numbers.empty()) {
+  if (handle_count != 0) {
     message->parcel = std::make_unique<sched::Parcel>(&caller.machine().account().handles);
     for (const cap::Handle number : numbers) {
       message->parcel->handles.push_back(*context.handles().find(number));
     }
   }
-  const auto sent = caller.scheduler.send(caller.machine(), to, message, &caller.worker);
+  const auto sent = caller.scheduler.send(caller.machine(), context.arg_u64(0), message,
+                                          &caller.worker, &caller.task);
   if (sent == Scheduler::Sent::yes) {
     for (const cap::Handle number : numbers) context.handles().hand_over(number);
     return context.result_i32(0);
   }
   // They are charged to the sender as before.
   if (message->parcel != nullptr) message->parcel->charged = nullptr;
-  return context.error32(sent == Scheduler::Sent::full        ? Errno::again
-                         : sent == Scheduler::Sent::no_memory ? Errno::nomem
-                                                              : Errno::srch);
+  return not_sent(context, sent);
+}
+
+HostResult send(HostContext& context, u32 handles, u32 handle_count) {
+  if (!is_scheduled(context)) return context.error32(Errno::nosys);
+  const Caller caller(context);
+  const HostResult result = try_to_send(context, caller, handles, handle_count);
+  if (caller.task.in_line.load(std::memory_order_relaxed) != sched::InLine::no) [[unlikely]] {
+    if (result.status != HostResult::Status::waiting) {
+      caller.scheduler.leave_line(caller.task, &caller.worker);
+    }
+  }
+  return result;
 }
 
 // The call is over, however it ends.
@@ -167,9 +216,9 @@ HostResult received(const HostContext& context, Task& task, Errno error) {
   return received(context, task, -static_cast<i32>(error));
 }
 
-HostResult timed_out(HostContext& context, const Caller& caller) {
+HostResult timed_out(const HostContext& context, const Caller& caller) {
   sched::Mailbox& mailbox = caller.task.mailbox;
-  if (mailbox.limits().overflow == sched::Overflow::oldest) {
+  if (caller.task.terms->mailbox.overflow == sched::Overflow::oldest) {
     const sched::Table::Held own = caller.own();
     mailbox.rewind();
   } else {
@@ -178,55 +227,87 @@ HostResult timed_out(HostContext& context, const Caller& caller) {
   return received(context, caller.task, Errno::timedout);
 }
 
-// `held` is the receiver where others may remove messages as well, else nothing.
-HostResult give_message(HostContext& context, const Caller& caller, sched::Message& message,
-                        sched::Table::Held held) {
+// Others may have waited for the room that a message took, or that a search has left.
+void call_senders(const Caller& caller, bool idle) {
   Task& task = caller.task;
-  const u32 info_at = context.arg_u32(4);
-  const u32 room = context.arg_u32(2);
+  if (!task.has_line.load(std::memory_order_relaxed)) return;
+  if (!idle && task.takes_left != 0) {
+    --task.takes_left;
+    return;
+  }
+  task.takes_left = caller.scheduler.call_senders(caller.own(), idle, &caller.worker);
+}
+
+// Where the guest wants it. `handles`: their numbers, once they are the receiver's.
+void write_info(const HostContext& context, const sched::Message& message,
+                std::span<const cap::Handle> handles) {
+  const u32 at = context.arg_u32(4);
+  if (at == 0) return;
   GuestMessageInfo info{};
   info.sender = message.sender;
   info.tag = message.tag;
   info.size = message.size;
   info.handle_count = message.handle_count();
-  const auto fill_info = [&] {
-    if (info_at == 0) return;
-    const auto to = context.memory(info_at, sizeof info);
-    memcpy(to->data(), &info, sizeof info);
-  };
-  if (message.size > room) {
-    fill_info();
-    task.mailbox.rewind();
-    return received(context, task, Errno::range);
-  }
-  if (info.handle_count != 0) {
-    const u32 left =
-        task.limits().handles - std::min(task.limits().handles, task.handles().open_count());
+  std::copy(handles.begin(), handles.end(), info.handles);
+  memcpy(context.memory(at, sizeof info)->data(), &info, sizeof info);
+}
+
+// Where a message stays, as it can't be taken.
+HostResult refuse_message(const HostContext& context, Task& task, const sched::Message& message,
+                          Errno why) {
+  write_info(context, message, {});
+  task.mailbox.rewind();
+  return received(context, task, why);
+}
+
+// What find() gave goes `to` where the guest wants it. `held` is the receiver where others may
+// remove messages as well, else nothing.
+HostResult give_message(const HostContext& context, const Caller& caller,
+                        const sched::Message& message, std::span<u8> to, sched::Table::Held& held) {
+  Task& task = caller.task;
+  const bool has_info = context.arg_u32(4) != 0;
+  if (message.size > to.size()) return refuse_message(context, task, message, Errno::range);
+  if (message.parcel != nullptr && has_info) {
     // Without a MessageInfo nobody would know their numbers: they are closed with the message.
-    if (info_at != 0 && left < info.handle_count) {
-      fill_info();
-      task.mailbox.rewind();
-      return received(context, task, Errno::mfile);
+    const u32 open = task.handles().open_count();
+    const u32 left = task.limits().handles - std::min(task.limits().handles, open);
+    if (left < message.handle_count()) {
+      return refuse_message(context, task, message, Errno::mfile);
     }
   }
-  const auto to = context.memory(context.arg_u32(1), room);
-  const bool is_alone = !held;
   // Where others may remove it, all is copied at once, below.
-  if (is_alone && !copy_on(caller, to->data(), message.bytes(), message.size)) {
+  const bool is_alone = !held;
+  if (is_alone && !copy_on(caller, to.data(), message.bytes(), message.size)) {
     return HostResult::waiting();
   }
   const MessagePtr taken = task.mailbox.take();
   held.release();
-  if (info.handle_count != 0 && info_at != 0) {
-    sched::Parcel& parcel = *message.parcel;
-    for (u32 i = 0; i < info.handle_count; ++i) {
-      info.handles[i] = std::get<cap::Handle>(task.handles().adopt(parcel.handles[i]));
-      ++parcel.moved;
+  call_senders(caller, /*idle=*/false);
+  if (has_info) {
+    std::array<cap::Handle, sched::max_message_handles> handles;
+    const u32 handle_count = message.handle_count();
+    for (u32 i = 0; i < handle_count; ++i) {
+      handles[i] = std::get<cap::Handle>(task.handles().adopt(message.parcel->handles[i]));
+      ++message.parcel->moved;
     }
+    write_info(context, message, std::span(handles).first(handle_count));
   }
-  fill_info();
-  if (!is_alone && message.size != 0) memcpy(to->data(), message.bytes(), message.size);
+  if (!is_alone && message.size != 0) memcpy(to.data(), message.bytes(), message.size);
   return received(context, task, static_cast<i32>(message.size));
+}
+
+HostResult monitor(HostContext& context, Tag tag) {
+  if (!is_scheduled(context)) return context.error64(Errno::nosys);
+  const Caller caller(context);
+  const u64 reference = ++caller.task.rare().next_reference;
+  switch (caller.scheduler.monitor(caller.task, context.arg_u64(0), reference, tag)) {
+    case Scheduler::Bound::too_many:
+      return context.error64(Errno::again);
+    case Scheduler::Bound::no_memory:
+      return context.error64(Errno::nomem);
+    default:
+      return context.result_i64(static_cast<i64>(reference));
+  }
 }
 
 u64 deadline_after(i64 ns) {
@@ -249,6 +330,16 @@ HostResult sleep_until(HostContext& context, u64 deadline) {
   return context.result_i32(0);
 }
 
+HostResult find_entry(const HostContext& context, const runtime::Program& program, u32 address,
+                      u32 size) {
+  const auto bytes = context.memory(address, size);
+  if (!bytes) return context.error32(Errno::fault);
+  const auto index = program.find_export(
+      {reinterpret_cast<const char*>(bytes->data()), bytes->size()}, mod::ExternKind::function);
+  if (!index || *index < program.imported_functions()) return context.error32(Errno::noent);
+  return context.result_i32(static_cast<i32>(*index));
+}
+
 HostResult call_process_self(Environment&, HostContext& context) {
   if (!is_scheduled(context)) return context.error64(Errno::nosys);
   return context.result_i64(static_cast<i64>(task_of(context).pid));
@@ -260,21 +351,13 @@ HostResult call_process_parent(Environment&, HostContext& context) {
 }
 
 HostResult call_entry_find(Environment&, HostContext& context) {
-  const auto bytes = context.memory(context.arg_u32(0), context.arg_u32(1));
-  if (!bytes) return context.error32(Errno::fault);
-  const runtime::Program& program = context.process().program();
-  const auto index = program.find_export(
-      {reinterpret_cast<const char*>(bytes->data()), bytes->size()}, mod::ExternKind::function);
-  if (!index || *index < program.imported_functions()) return context.error32(Errno::noent);
-  return context.result_i32(static_cast<i32>(*index));
+  return find_entry(context, context.process().program(), context.arg_u32(0), context.arg_u32(1));
 }
 
 HostResult call_spawn(Environment&, HostContext& context) {
   if (!is_scheduled(context)) return context.error64(Errno::nosys);
   const Caller caller(context);
   Task& parent = caller.task;
-  const runtime::Instance& instance = parent.instance();
-  const runtime::Program& program = *instance.program;
   const u32 entry = context.arg_u32(0);
   const u32 count = context.arg_u32(2);
   GuestSpawnOptions options{};
@@ -283,9 +366,20 @@ HostResult call_spawn(Environment&, HostContext& context) {
   }
   GuestSpawnMore more{};
   if ((options.flags & spawn_more) != 0 &&
-      !load(context, context.arg_u32(3) + u32{sizeof options}, more)) {
+      !load(context, context.arg_u32(3) + u64{sizeof options}, more)) {
     return context.error64(Errno::fault);
   }
+  const runtime::Instance* like = &parent.instance();
+  if ((options.flags & spawn_module) != 0) {
+    cap::Handle handle = 0;
+    if (!load(context, context.arg_u32(3) + u64{sizeof options + sizeof more}, handle)) {
+      return context.error64(Errno::fault);
+    }
+    const auto module = context.handles().find(handle, Kind::module, cap::right_read);
+    if (const Errno* error = error_of(module)) return context.error64(*error);
+    like = &static_cast<const runtime::ModuleObject&>(*std::get<0>(module)->object).like();
+  }
+  const runtime::Program& program = *like->program;
   if (count > max_arguments) return context.error64(Errno::inval);
   const auto bytes = context.memory(context.arg_u32(1), count * 8);
   if (!bytes) return context.error64(Errno::fault);
@@ -294,7 +388,7 @@ HostResult call_spawn(Environment&, HostContext& context) {
   }
   const mod::FuncType& type = program.module().types[program.type_of(entry)];
   if (type.params.size() != count || (options.flags & ~spawn_flags) != 0 ||
-      options.overflow > static_cast<u32>(sched::Overflow::kill) || options.weight < 0 ||
+      options.overflow > static_cast<u32>(sched::Overflow::wait) || options.weight < 0 ||
       options.priority < -1 || options.priority > policy::max_priority) {
     return context.error64(Errno::inval);
   }
@@ -310,8 +404,7 @@ HostResult call_spawn(Environment&, HostContext& context) {
   }
 
   sched::Spawn spawn;
-  spawn.program = instance.program;
-  spawn.like = &instance;
+  spawn.like = like;
   std::array<u32, 3> functions;
   usize stages = 0;
   if (const auto start = program.module().start) functions[stages++] = *start;
@@ -342,24 +435,27 @@ HostResult call_spawn(Environment&, HostContext& context) {
   lower(spawn.io.bytes, more.io_bytes);
   lower(spawn.io.operations, more.io_operations);
   spawn.memory = parent.memory_strategy();
-  spawn.mailbox = parent.mailbox.limits();
+  spawn.mailbox = parent.terms->mailbox;
   if (options.mailbox_messages != 0) {
     spawn.mailbox.messages = std::min(spawn.mailbox.messages, options.mailbox_messages);
   }
   lower(spawn.mailbox.bytes, options.mailbox_bytes);
   spawn.mailbox.overflow = static_cast<sched::Overflow>(options.overflow);
-  spawn.cpu_limit = parent.cpu_limit;
+  spawn.cpu_limit = parent.terms->cpu_limit;
   lower(spawn.cpu_limit, options.time);
   if (options.weight != 0) spawn.weight = static_cast<u32>(options.weight);
   spawn.priority =
       options.priority <= 0 ? parent.Node::priority : static_cast<u8>(options.priority);
   spawn.parent = parent.pid;
   spawn.link = (options.flags & spawn_link) != 0;
-  if ((options.flags & spawn_monitor) != 0) spawn.monitor = ++parent.next_reference;
+  if ((options.flags & spawn_monitor) != 0) spawn.monitor = ++parent.rare().next_reference;
   std::vector<cap::Handle> numbers;
   if (options.handle_count != 0) {
     if (options.handle_count > spawn.limits.handles) return context.error64(Errno::mfile);
-    if (const auto error = read_handles(context, options.handles, options.handle_count, numbers)) {
+    // More than are open would not be different ones.
+    if (options.handle_count > context.handles().open_count()) return context.error64(Errno::badf);
+    numbers.resize(options.handle_count);
+    if (const auto error = read_handles(context, options.handles, numbers)) {
       return context.error64(*error);
     }
   }
@@ -403,38 +499,39 @@ HostResult call_receive(Environment&, HostContext& context) {
   const Tag tag = context.arg_i32(0);
   const u32 info_at = context.arg_u32(4);
   // Memory never shrinks, so what is there now is there when the message has come.
-  if (!context.memory(context.arg_u32(1), context.arg_u32(2)) ||
-      (info_at != 0 && !context.memory(info_at, sizeof(GuestMessageInfo)))) {
+  const auto to = context.memory(context.arg_u32(1), context.arg_u32(2));
+  if (!to || (info_at != 0 && !context.memory(info_at, sizeof(GuestMessageInfo)))) {
     return context.error32(Errno::fault);
   }
   sched::Mailbox& mailbox = task.mailbox;
-  u32 budget = search_budget;
-  sched::Message* found = nullptr;
-  if (mailbox.limits().overflow == sched::Overflow::oldest) {
-    // Senders remove messages too, so nothing is the receiver's alone.
-    sched::Table::Held held = caller.own();
+  const auto collect = [&] {
     mailbox.collect();
     mailbox.settle(caller.machine().account().memory, /*ahead=*/true);
-    found = mailbox.find(tag, budget);
-    if (found != nullptr) return give_message(context, caller, *found, std::move(held));
-  } else {
-    found = mailbox.find(tag, budget);
-    if (found == nullptr && budget != 0 && mailbox.has_news()) {
-      {
-        const sched::Table::Held held = caller.own();
-        mailbox.collect();
-        mailbox.settle(caller.machine().account().memory, /*ahead=*/true);
-      }
-      found = mailbox.find(tag, budget);
+  };
+  // Senders may remove messages too: then nothing is the receiver's alone.
+  const bool is_alone = task.terms->mailbox.overflow != sched::Overflow::oldest;
+  sched::Table::Held held = is_alone ? sched::Table::Held() : caller.own();
+  if (!is_alone) collect();
+  u32 budget = search_budget;
+  const sched::Message* found = mailbox.find(tag, budget);
+  if (found == nullptr && is_alone && budget != 0 && mailbox.has_news()) {
+    {
+      const sched::Table::Held own = caller.own();
+      collect();
     }
-    if (found != nullptr) return give_message(context, caller, *found, {});
+    found = mailbox.find(tag, budget);
   }
+  if (found != nullptr) return give_message(context, caller, *found, *to, held);
+  held.release();
   if (budget == 0) {
     task.yields = true;
     return HostResult::waiting();
   }
-  const i64 timeout = static_cast<i64>(context.arg_u64(3));
-  if (timeout == 0) return timed_out(context, caller);
+  const i64 timeout = context.arg_i64(3);
+  if (timeout == 0) {
+    call_senders(caller, /*idle=*/true);  // else they are when it parks
+    return timed_out(context, caller);
+  }
   if (timeout > 0) {
     if (task.deadline == Task::never) {
       task.deadline = deadline_after(timeout);
@@ -472,17 +569,12 @@ HostResult call_process_unlink(Environment&, HostContext& context) {
 }
 
 HostResult call_process_monitor(Environment&, HostContext& context) {
-  if (!is_scheduled(context)) return context.error64(Errno::nosys);
-  const Caller caller(context);
-  const u64 reference = ++caller.task.next_reference;
-  switch (caller.scheduler.monitor(caller.task, context.arg_u64(0), reference)) {
-    case Scheduler::Bound::too_many:
-      return context.error64(Errno::again);
-    case Scheduler::Bound::no_memory:
-      return context.error64(Errno::nomem);
-    default:
-      return context.result_i64(static_cast<i64>(reference));
-  }
+  return monitor(context, sched::tag_down);
+}
+
+HostResult call_process_monitor_as(Environment&, HostContext& context) {
+  const Tag tag = context.arg_i32(1);
+  return tag < 0 ? context.error64(Errno::inval) : monitor(context, tag);
 }
 
 HostResult call_process_demonitor(Environment&, HostContext& context) {

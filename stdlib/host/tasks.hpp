@@ -8,8 +8,10 @@ namespace atollvm::host {
 inline constexpr u32 spawn_link = 1 << 0;
 inline constexpr u32 spawn_monitor = 1 << 1;
 inline constexpr u32 spawn_stdio = 1 << 2;
-inline constexpr u32 spawn_more = 1 << 3;  // the fields of GuestSpawnMore follow
-inline constexpr u32 spawn_flags = spawn_link | spawn_monitor | spawn_stdio | spawn_more;
+inline constexpr u32 spawn_more = 1 << 3;    // the fields of GuestSpawnMore follow
+inline constexpr u32 spawn_module = 1 << 4;  // a handle follows behind them
+inline constexpr u32 spawn_flags =
+    spawn_link | spawn_monitor | spawn_stdio | spawn_more | spawn_module;
 
 // The structures as constants.cpp describes them to guests.
 struct GuestSpawnOptions {

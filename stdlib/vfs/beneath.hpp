@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "stdlib/vfs/path.hpp"
 #include "stdlib/vfs/posix.hpp"
 
 namespace atollvm::vfs {
@@ -15,11 +16,6 @@ enum class Resolver : u8 {
 
 // The best resolver that this system has.
 Resolver best_resolver();
-
-// Symbolic links followed for one path.
-inline constexpr u32 max_links = 40;
-// Directories between the start and the end of a path, for Resolver::walk, which keeps each open.
-inline constexpr usize max_walk_depth = 200;
 
 // Opens `path`, relative to the directory `root` and not leaving it, with open(2)'s `flags`
 // (O_CLOEXEC is added) and `mode`. The path has no NUL bytes and is not empty. With Wait::never it

@@ -14,6 +14,7 @@
 #include <mutex>
 
 #include "stdlib/vfs/host_file.hpp"
+#include "stdlib/vfs/path.hpp"
 
 namespace atollvm::vfs {
 namespace {
@@ -21,7 +22,7 @@ namespace {
 // Its address says that a directory is one of ours.
 constexpr char host_file_system = 0;
 
-// A path that is cut before its last name, for calls that work on a name in a directory.
+// A place for a name.
 struct Place {
   Descriptor parent;  // none: the directory itself
   std::string name;   // one name, neither "." nor ".."
@@ -64,14 +65,6 @@ class HostDirectory final : public Directory {
   Descriptor listing_;  // for entries: opened when first asked
 };
 
-Errno check_path(std::string_view path) {
-  if (path.empty()) return Errno::noent;
-  if (path.size() > max_path) return Errno::nametoolong;
-  if (path.find('\0') != std::string_view::npos) return Errno::inval;
-  if (path.front() == '/') return Errno::notcapable;
-  return Errno::success;
-}
-
 Outcome<Descriptor> HostDirectory::open_path(std::string_view path, int flags, Wait wait) {
   if (const Errno error = check_path(path); error != Errno::success) return error;
   return open_beneath(resolver_, directory_.get(), std::string(path), flags, 0666, wait);
@@ -82,11 +75,7 @@ Outcome<std::shared_ptr<cap::Object>> HostDirectory::open(std::string_view path,
   const bool create = (flags & open_create) != 0;
   const bool directory = (flags & open_directory) != 0;
   const bool truncate = (flags & open_truncate) != 0;
-  if ((flags & ~open_flags_all) != 0 || (create && directory)) return Errno::inval;
-  if ((flags & open_exclusive) != 0 && !create) return Errno::inval;
-  if (const Errno error = check_path(path); error != Errno::success) return error;
-  if (create && path.ends_with('/')) return Errno::isdir;
-  if (directory && (truncate || access.write)) return Errno::isdir;
+  if (const Errno error = check_open(path, flags, access); error != Errno::success) return error;
   // Nothing is cached that does not exist yet, and the kernel does not create without waiting.
   if (wait == Wait::never && (create || truncate)) return Errno::again;
 
@@ -139,6 +128,7 @@ Outcome<std::vector<Entry>> HostDirectory::list(u64 cookie, u32 bytes, Wait wait
   const std::lock_guard lock(listing_mutex_);
   if (!listing_) {
     const int fd = openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) return std::vector<Entry>{};  // it was removed
     if (fd < 0) return from_errno(errno);
     listing_ = Descriptor(fd);
   }
@@ -155,8 +145,8 @@ Outcome<std::vector<Entry>> HostDirectory::list(u64 cookie, u32 bytes, Wait wait
   std::vector<char> buffer(std::clamp<u32>(bytes, 4096, 1 << 16));
   while (entries.empty()) {
     const long size = syscall(SYS_getdents64, listing_.get(), buffer.data(), buffer.size());
+    if (size == 0 || (size < 0 && errno == ENOENT)) break;  // the end, or it was removed
     if (size < 0) return from_errno(errno);
-    if (size == 0) break;
     for (usize at = 0; at + name_offset < static_cast<usize>(size);) {
       Header header;
       memcpy(&header, buffer.data() + at, name_offset);
@@ -199,21 +189,16 @@ Outcome<std::vector<Entry>> HostDirectory::list(u64 cookie, u32 bytes, Wait wait
 // but a directory that is there.
 Outcome<Place> HostDirectory::find_place(std::string_view path, Errno dots, Wait wait) {
   if (const Errno error = check_path(path); error != Errno::success) return error;
-  Place place;
-  const usize end = path.find_last_not_of('/');
-  place.must_be_directory = end + 1 < path.size();
-  path = path.substr(0, end + 1);
-  const usize slash = path.rfind('/');
-  const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
-  if (name == "." || name == "..") {
+  const LastName last = split_last(path);
+  if (last.is_dots()) {
     // Whether it leads outside is for the resolver to say.
-    const Outcome<Descriptor> opened = open_path(path, O_PATH, wait);
+    const Outcome<Descriptor> opened = open_path(last.whole(), O_PATH, wait);
     const Errno* const error = std::get_if<Errno>(&opened);
     return error != nullptr ? *error : dots;
   }
-  place.name = name;
-  if (slash != std::string_view::npos) {
-    Outcome<Descriptor> parent = open_path(path.substr(0, slash + 1), O_PATH | O_DIRECTORY, wait);
+  Place place{{}, std::string(last.name), last.must_be_directory};
+  if (!last.folder.empty()) {
+    Outcome<Descriptor> parent = open_path(last.folder, O_PATH | O_DIRECTORY, wait);
     if (const Errno* error = std::get_if<Errno>(&parent)) return *error;
     place.parent = std::move(std::get<Descriptor>(parent));
   }

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 namespace atollvm::vfs {
@@ -46,6 +47,13 @@ class HostFile final : public File {
 constexpr off_t own_position = -1;
 
 bool is_offset(std::optional<u64> at) { return !at || *at <= static_cast<u64>(INT64_MAX); }
+// Of bytes at a place, those that end below 2^63: the kernel refuses all otherwise.
+template <class Bytes>
+Bytes below_most(Bytes bytes, std::optional<u64> at) {
+  if (!at) return bytes;
+  return bytes.first(
+      static_cast<usize>(std::min<u64>(bytes.size(), static_cast<u64>(INT64_MAX) - *at)));
+}
 off_t to_offset(std::optional<u64> at) { return at ? static_cast<off_t>(*at) : own_position; }
 
 // Runs a call until no signal interrupts it.
@@ -64,6 +72,7 @@ bool is_unknown(int error) { return error == EOPNOTSUPP || error == ENOSYS; }
 Outcome<u32> HostFile::read(std::span<u8> bytes, std::optional<u64> at, Wait wait) {
   if (!access_.read) return Errno::badf;
   if (!is_offset(at)) return Errno::inval;
+  bytes = below_most(bytes, at);
   const iovec part{bytes.data(), bytes.size()};
   const int fd = descriptor_.get();
   const ssize_t size = uninterrupted([&] {
@@ -80,6 +89,8 @@ Outcome<u32> HostFile::write(std::span<const u8> bytes, std::optional<u64> at, W
                              Wait wait) {
   if (!access_.write) return Errno::badf;
   if (!is_offset(at)) return Errno::inval;
+  if (!bytes.empty() && at == static_cast<u64>(INT64_MAX)) return Errno::fbig;
+  bytes = below_most(bytes, at);
   mode.append = !at && (mode.append || append_);
   if (wait == Wait::allowed) return write_blocking(bytes, at, mode);
   if (mode.durability != Durability::none) return Errno::again;

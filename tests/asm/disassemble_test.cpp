@@ -21,12 +21,12 @@ namespace {
 
 void comes_back(const mod::Module& module) {
   for (const bool annotate : {false, true}) {
-    const std::string source = text::disassemble(module, {annotate});
+    const std::string source = text::disassemble(module, {.annotate = annotate});
     CAPTURE(source);
     const text::Assembly again = reassemble(source);
     CHECK(mistakes(again) == "");
     CHECK((mod::write(again.module) == mod::write(module)));
-    CHECK(text::disassemble(again.module, {annotate}) == source);
+    CHECK(text::disassemble(again.module, {.annotate = annotate}) == source);
   }
 }
 
@@ -78,7 +78,7 @@ TEST_CASE("a function as people see it") {
   m.module.files = {"a.atoll"};
   m.module.lines = {{0, 0, 3, 1}, {1, 0, 4, 9}};
   const mod::Module& module = m.module;
-  CHECK(text::disassemble(module, {true}) == R"(raw module "sample"
+  CHECK(text::disassemble(module, {.annotate = true}) == R"(raw module "sample"
 raw type 0 = func(i32) -> i32
 raw import func 0 log(i32) -> i32 from "env" "log"
 raw export func "not a name" "twice"

@@ -41,9 +41,11 @@ class Bench:
         """A benchmark program of tests/bench/*.cpp."""
         return str(BUILD / "bin" / name)
 
-    def peer(self, name, command, how):
-        """The peer's command, or None when this machine has none: the end says so, and `how` to
-        get it."""
+    def peer(self, name, command, how, variable=None):
+        """The peer's command, whose path the environment's `variable` may give, or None when this
+        machine has none: the end says so, and `how` to get it."""
+        if path := os.environ.get(variable or ""):
+            command = [path, *command[1:]]
         if shutil.which(command[0]):
             return command
         self.missing[name] = how
@@ -62,8 +64,9 @@ class Bench:
             raise BenchError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")
         return done.stdout
 
-    def user_seconds(self, command):
-        """Runs a command; (user CPU seconds of it, its output)."""
+    def cpu_seconds(self, command, system=False):
+        """Runs a command; (its CPU seconds in user mode, and with `system` in the kernel, its
+        output). The kernel divides few milliseconds between the two by chance."""
         with open(SCRATCH / "out", "w+b") as out:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out)
             _, status, usage = os.wait4(child.pid, 0)
@@ -71,15 +74,16 @@ class Bench:
             if child.returncode:
                 raise BenchError(f"{' '.join(command)}: exit status {child.returncode}")
             out.seek(0)
-            return usage.ru_utime, out.read().decode()
+            return usage.ru_utime + (usage.ru_stime if system else 0), out.read().decode()
 
-    def interleave(self, commands):
-        """Runs each command (a dict of name to command) in turn, self.rounds times. The least user
-        time of each, by name. All must print the same numbers and words."""
+    def interleave(self, commands, rounds=None, system=False):
+        """Runs each command (a dict of name to command) in turn, `rounds` times, or self.rounds.
+        The least CPU time of each, as cpu_seconds() says, by name. All must print the same numbers
+        and words."""
         best, answers = {}, {}
-        for _ in range(self.rounds):
+        for _ in range(rounds or self.rounds):
             for name, command in commands.items():
-                seconds, text = self.user_seconds(command)
+                seconds, text = self.cpu_seconds(command, system)
                 best[name] = min(seconds, best.get(name, seconds))
                 answers[name] = text.split()
         first = next(iter(answers))

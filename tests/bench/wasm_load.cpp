@@ -14,7 +14,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -23,21 +22,16 @@
 #include <atoll/module.hpp>
 #include <atoll/process.hpp>
 
-#include "assembler/wasm/image.hpp"
 #include "assembler/wasm/wasm.hpp"
+#include "tests/bench/load.hpp"
 #include "vm/runtime/process.hpp"
 
 namespace {
 
 using namespace atollvm;
+using bench::cpu_seconds, bench::fail, bench::print;
 
 constexpr int more_processes = 10;
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 // Bytes that a line of /proc/self/status gives: VmRSS, VmHWM.
 double status_bytes(const std::string& key) {
@@ -49,62 +43,24 @@ double status_bytes(const std::string& key) {
   return 0;
 }
 
-void print(const char* name, double value, const char* unit) {
-  std::printf("%s %.6f %s\n", name, value, unit);
-}
-
-[[noreturn]] void fail(const std::string& why) {
-  std::fprintf(stderr, "wasm_load: %s\n", why.c_str());
-  std::exit(1);
-}
-
-std::string read_file(const char* path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) fail(std::string("can't read ") + path);
-  std::string bytes(static_cast<size_t>(file.tellg()), '\0');
-  file.seekg(0);
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  return bytes;
-}
-
 // Bytes of linear memory that are resident, and of tables, in a process that has just been made.
 double own_bytes(const std::shared_ptr<const runtime::Program>& program) {
-  std::vector<runtime::HostFunction> functions;
-  for (const mod::Import& import : program->module().imports) {
-    if (import.kind != mod::ExternKind::function) continue;
-    runtime::HostFunction& function = functions.emplace_back();
-    function.module = import.module;
-    function.name = import.name;
-    function.type = program->module().types[import.func_type];
-    function.call = [](runtime::HostContext&) {
-      return runtime::HostResult::trapped(runtime::Trap::unknown_import);
-    };
-  }
-  runtime::Options options;
-  options.host = functions;
-  const auto process = runtime::Process::create(program, options);
-  if (!process) fail(process.error().text());
+  const bench::Trapping guest(program);
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   size_t pages = 0;
-  for (const runtime::Memory* memory : (*process)->instance().memories) {
+  for (const runtime::Memory* memory : guest.process->instance().memories) {
     std::vector<unsigned char> resident((memory->size() + page - 1) / page);
     if (mincore(memory->base(), memory->size(), resident.data()) != 0) fail("mincore failed");
     for (const unsigned char each : resident) pages += each & 1;
   }
-  const auto elements = (*process)->usage().table_elements;
+  const auto elements = guest.process->usage().table_elements;
   return static_cast<double>(pages * page + elements * sizeof(runtime::Slot));
 }
 
 // Gives the bytes of linear memory and tables that a process of the module begins with.
 double parts(const std::string& bytes) {
   const std::span data(reinterpret_cast<const u8*>(bytes.data()), bytes.size());
-  double code = 0;
-  {
-    const auto image = wasm::read_image(data);
-    if (!image) fail(image.error().text());
-    for (const wasm::Body& body : image->bodies) code += body.end - body.begin;
-  }
-  print("code", code, "bytes");
+  print("code", bench::code_bytes(data), "bytes");
   double begin = cpu_seconds();
   auto module = wasm::translate(data);
   print("translate", cpu_seconds() - begin, "s");
@@ -121,7 +77,7 @@ double parts(const std::string& bytes) {
 
 void whole(const char* path) {
   const double before = status_bytes("VmRSS");
-  std::string bytes = read_file(path);
+  std::string bytes = bench::read_file(path);
   const auto size = static_cast<double>(bytes.size());
   const Engine engine;
   double begin = cpu_seconds();
@@ -160,5 +116,5 @@ int main(int argc, char** argv) {
   // First: the peak is that of the whole process.
   whole(argv[1]);
   malloc_trim(0);
-  print("own", parts(read_file(argv[1])), "bytes");
+  print("own", parts(bench::read_file(argv[1])), "bytes");
 }

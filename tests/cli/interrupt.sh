@@ -31,13 +31,15 @@ interrupted() {
 }
 
 # The command catches SIGINT only while a program runs: bit 1 of SigCgt. Before it is executed, the
-# process is a shell's copy that may catch it too.
+# process is a shell's copy that may catch it too, so its name is asked first.
 wait_until_running() {
   local i caught
   for ((i = 0; i < 1000; i++)); do
-    caught=$(sed -n 's/^SigCgt:\s*//p' "/proc/$1/status" 2>/dev/null) || return 1
-    [[ $(cat "/proc/$1/comm" 2>/dev/null) == "$(basename "$ATOLL")" ]] &&
+    [[ -e /proc/$1/status ]] || return 1
+    if [[ $(cat "/proc/$1/comm" 2>/dev/null) == "$(basename "$ATOLL")" ]]; then
+      caught=$(sed -n 's/^SigCgt:\s*//p' "/proc/$1/status" 2>/dev/null)
       [[ -n $caught ]] && ((0x$caught & 2)) && sleep 0.02 && return 0
+    fi
     sleep 0.01
   done
   return 1

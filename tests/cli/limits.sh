@@ -116,3 +116,23 @@ for strategy in checked guarded; do
   run_expect "outside the memory, $strategy" 134 "" "$ATOLL" run --memory-strategy $strategy outside.atoll
   check_contains "its message, $strategy" "out of bounds memory access" "$(cat stderr)"
 done
+
+# How many messages lie in a mailbox before there is no room.
+cat >messages.atoll <<'ATOLL'
+module m
+use std.sys
+reserve byte 1
+export func main() -> i32 {
+    var count: i32, error: i32
+    loop {
+        call process_send((call process_self()), 0, byte, 1) -> error
+        if error { break }
+        i32.add count, count, 1
+    }
+    if i32.ne error, -E_AGAIN { unreachable }
+    ret count
+}
+ATOLL
+for messages in 0 1 77; do
+  run_expect "--mailbox $messages" $messages "" "$ATOLL" run --mailbox $messages messages.atoll
+done

@@ -147,7 +147,85 @@ for line in "" "--no-such-option hello.atoll" "--time" "--time 5 hello.atoll" "-
 done
 run_expect "an empty file name" 127 "" "$ATOLL" run ""
 
-run_expect "statistics" 0 hello "$ATOLL" run --stats --fuel 1000 hello.atoll
+run_expect "statistics" 0 hello "$ATOLL" run --stats --tier interp --fuel 1000 hello.atoll
 for part in start-up run fuel memory stack "peak resident"; do
   check_contains "statistics: $part" "  $part" "$(cat stderr)"
 done
+check "statistics: nothing is compiled" "" "$(grep compiled stderr)"
+
+# --- Compiled code ---
+cat >compiled.atoll <<'ATOLL'
+module compiled
+func twice(x: i32) -> i32 { ret (i32.mul x, 2) }
+func never_called() -> i32 { ret 1 }
+export func main() -> i32 { ret (call twice(21)) }
+ATOLL
+if [[ $(uname -m) != x86_64 ]]; then
+  skip "compiled code" "x86-64 only"
+elif ! command -v python3 >/dev/null; then
+  skip "compiled code" "no python3"
+else
+  run_expect "statistics: what was compiled" 42 "" "$ATOLL" run --stats --tier jit compiled.atoll
+  compiled=$(grep compiled stderr)
+  [[ $compiled =~ ^\ \ compiled\ +2\ functions,\ ([0-9]+)\ bytes,\ [0-9.]+\ ms$ ]] &&
+    ok "statistics: functions, bytes and time" || not_ok "statistics: functions, bytes and time" "$compiled"
+
+  # Many functions, in room for a part of them.
+  {
+    printf 'module many\nexport func main() -> i32 {\n    var x: i32\n    for i: i32 in 0 .. 50 {\n'
+    printf '        call work_%d(x) -> x\n' {1..400}
+    printf '    }\n    ret (i32.and x, 127)\n}\n'
+    printf 'func work_%d(x: i32) -> i32 { ret (i32.add (i32.mul x, 5), 3) }\n' {1..400}
+  } >many.atoll
+  "$ATOLL" run --tier interp many.atoll
+  expected=$?
+  for tier in jit auto; do
+    run_expect "--code-memory, --tier $tier" $expected "" \
+      "$ATOLL" run --tier $tier --code-memory 64k --warm-up 10 many.atoll
+  done
+  run_expect "--code-memory 0" $expected "" "$ATOLL" run --stats --tier jit --code-memory 0 many.atoll
+  check "--code-memory 0: nothing is compiled" "" "$(grep compiled stderr)"
+  run_expect "--warm-up 0" $expected "" "$ATOLL" run --stats --warm-up 0 many.atoll
+  check_contains "--warm-up 0: all is compiled" " 401 functions" "$(cat stderr)"
+  run_expect "--code-memory that is no size" 2 "" "$ATOLL" run --code-memory much many.atoll
+
+  mkdir -p dump && cd dump || exit 1
+  run_expect "--jitdump" 42 "" "$ATOLL" run --jitdump --tier jit ../compiled.atoll
+  # The format: tools/perf/Documentation/jitdump-specification.txt of Linux. The code of each function
+  # must be there as a whole; what is not used of its last bytes traps.
+  cat >../read.py <<'PYTHON'
+import glob, struct
+[path] = glob.glob("jit-*.dump")
+data = open(path, "rb").read()
+magic, version, size, machine, _, pid, time, flags = struct.unpack_from("<6I2Q", data)
+assert (magic, version, size, machine, flags) == (0x4A695444, 1, 40, 62, 0), data[:40]
+assert path == f"jit-{pid}.dump", path
+at, index, names, ends = size, 0, [], []
+while at < len(data):
+    kind, total, when, of, thread, virtual, address, code_size, number = struct.unpack_from("<2IQ2I4Q", data, at)
+    assert (kind, of, number) == (0, pid, index) and thread and virtual == address and when >= time, at
+    name, body = data[at + 56 : at + total].split(b"\0", 1)
+    assert len(body) == code_size, (name, len(body), code_size)
+    assert b"\xc3" in body, name  # ret
+    assert all(address + code_size <= b or e <= address for b, e in ends), name
+    names.append(name.decode())
+    ends.append((address, address + code_size))
+    time, at, index = when, at + total, index + 1
+assert at == len(data)
+print(*names, sum(e - b for b, e in ends[1:]), sep=", ")
+PYTHON
+  bytes=$(sed -E 's/.*functions, ([0-9]+) bytes.*/\1/' <<<"$compiled")
+  check "--jitdump: header, names and sizes" "[routines of compiled code], main, twice, $bytes" "$(python3 ../read.py 2>&1)"
+  "$ATOLL" run --jitdump --tier jit ../compiled.atoll
+  check "--jitdump: a file for each process" 2 "$(ls jit-*.dump | wc -l)"
+  cd ..
+  run_expect "--gdb" 42 "" "$ATOLL" run --gdb --tier jit compiled.atoll
+  run_expect "--gdb: nothing is compiled" 2 "" "$ATOLL" run --gdb --tier interp compiled.atoll
+  check_contains "--gdb: and says what to do" "--tier jit" "$(cat stderr)"
+  run_expect "--jitdump: nothing is compiled" 2 "" "$ATOLL" run --tier interp --jitdump compiled.atoll
+  check_contains "--jitdump: and says what to do" "--tier jit" "$(cat stderr)"
+  mkdir -p closed/away && cd closed/away && rmdir ../away
+  run_expect "--jitdump: the file can't be written" 126 "" "$ATOLL" run --jitdump --tier jit "$scratch/compiled.atoll"
+  check_contains "--jitdump: and says which" "jit-" "$(cat "$scratch/stderr")"
+  cd "$scratch" || exit 1
+fi

@@ -76,6 +76,21 @@ refused "asm: -c takes one" 2 "-c" "$ATOLL" asm -c main.atoll util.atoll -o x.at
 run_expect "dis -o" 0 "" "$ATOLL" dis alone.atb -o again.atoll
 "$ATOLL" asm again.atoll -o again.atb
 cmp -s alone.atb again.atb && ok "dis and asm give the same bytes" || not_ok "dis and asm give the same bytes" "they differ"
+
+# --- dis --native ---
+if [[ $(uname -m) == x86_64 ]]; then
+  "$ATOLL" dis --native main alone.atb >native.txt
+  check "dis --native" 0 $?
+  check "dis --native: the instructions are those of dis" \
+    "$(sed -n '/^raw func . main/,/^}/p' again.atoll)" \
+    "$(grep -v '^            ' native.txt | sed 's| *// [0-9].*||' | sed '/^$/d')"
+  check_contains "dis --native: machine code" "            ret  " "$(cat native.txt)"
+  check "dis --native: by number" "$(cat native.txt)" "$("$ATOLL" dis --native 1 alone.atb)"
+  run_expect "dis --native: no such function" 1 "" "$ATOLL" dis --native nobody alone.atb
+  check_contains "dis --native: and says so" "nobody" "$(cat stderr)"
+  run_expect "dis --native: an import" 1 "" "$ATOLL" dis --native write alone.atb
+fi
+
 check "dis of a pipe" "$(cat again.atoll)" "$("$ATOLL" dis - <alone.atb)"
 refused "dis: a source" 1 alone.atoll "$ATOLL" dis alone.atoll
 refused "dis: garbage" 1 garbage "$ATOLL" dis garbage

@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
       "Exit status: 0 if nothing failed, 1 if a directive failed, 2 if a script could not be run.");
   std::vector<std::string> files;
   std::string memory = "checked";
+  std::string tier = "interp";
   RunOptions options;
   u64 seed = 0;
   usize most = 20;
@@ -87,12 +88,19 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--failures", most, "How many failures of each script to print")
       ->capture_default_str();
+  app.add_option("--tier", tier, "How code is executed")
+      ->check(CLI::IsMember({"interp", "jit", "auto", "hardened"}))
+      ->capture_default_str();
   app.add_flag("--fuel", options.counts_fuel, "Count fuel");
-  app.add_option("--stress", seed, "Stop at every safepoint and go on in another thread; a seed");
+  app.add_option("--stress", seed,
+                 "Stop at every safepoint and go on in another thread and tier; a seed");
   CLI11_PARSE(app, argc, argv);
 
   options.memory =
       memory == "guarded" ? runtime::MemoryStrategy::guarded : runtime::MemoryStrategy::checked;
+  if (tier == "jit") options.tier = jit::run;
+  if (tier == "auto") options.tier = jit::run_auto;
+  if (tier == "hardened") options.tier = jit::run_hardened;
   std::optional<test::Disturber> disturber;
   if (seed != 0) options.stress = &disturber.emplace(seed);
   Report total;

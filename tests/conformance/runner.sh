@@ -9,23 +9,26 @@ if ! command -v wast2json >/dev/null; then
   exit
 fi
 
-for memory in checked guarded; do
+for way in "checked interp" "guarded interp" "checked jit" "guarded jit" "checked auto" "checked hardened"; do
+  read -r memory tier <<<"$way"
   for name in calls linking; do
-    output=$("$runner" --memory $memory "$scripts/$name.wast" 2>&1)
-    check "$name, $memory: status" 0 $?
-    check "$name, $memory: nothing failed" "" "$(grep FAILED <<<"$output")"
+    output=$("$runner" --memory $memory --tier $tier "$scripts/$name.wast" 2>&1)
+    check "$name, $way: status" 0 $?
+    check "$name, $way: nothing failed" "" "$(grep FAILED <<<"$output")"
   done
   check_contains "the strategy is named" "memory: $memory: 3 modules, at lines 2 11 37" "$output"
 done
 
-"$runner" --seconds 1 --failures 100 "$scripts/wrong.wast" >"$scratch/out" 2>&1
-check "wrong.wast: status" 1 $?
 directives=$(grep -cE '^\((assert|invoke|module|register)' "$scripts/wrong.wast")
-check_contains "wrong.wast: all but four directives fail" \
-  "total, 1 scripts, memory checked: 4 passed, $((directives - 4)) failed, 0 not run" \
-  "$(cat "$scratch/out")"
-check "wrong.wast: each failure has a line" "$((directives - 4))" \
-  "$(grep -cE '^FAILED .*wrong\.wast:[0-9]+: [a-z_]+: .' "$scratch/out")"
+for tier in interp jit auto; do
+  "$runner" --seconds 1 --failures 100 --tier $tier "$scripts/wrong.wast" >"$scratch/out" 2>&1
+  check "wrong.wast, $tier: status" 1 $?
+  check_contains "wrong.wast, $tier: all but four directives fail" \
+    "total, 1 scripts, memory checked: 4 passed, $((directives - 4)) failed, 0 not run" \
+    "$(cat "$scratch/out")"
+  check "wrong.wast, $tier: each failure has a line" "$((directives - 4))" \
+    "$(grep -cE '^FAILED .*wrong\.wast:[0-9]+: [a-z_]+: .' "$scratch/out")"
+done
 
 printf '(assert_malformed (module quote "(func") "unexpected token")' >"$scratch/text.wast"
 check_contains "modules in text are not run, and why" "not run: 1: a module in the text format" \

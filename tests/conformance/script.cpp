@@ -324,7 +324,7 @@ class Runner {
     running.store(process_.get());
     alarm(options_.seconds);
     const Outcome outcome = options_.stress == nullptr
-                                ? interp::run(*process_)
+                                ? options_.tier(*process_)
                                 : options_.stress->run(*process_, [] { return is_late.load(); });
     alarm(0);
     running.store(nullptr);

@@ -14,9 +14,10 @@ namespace atollvm::conformance {
 
 struct RunOptions {
   runtime::MemoryStrategy memory = runtime::MemoryStrategy::checked;
-  unsigned seconds = 120;             // one action may take before it fails
-  bool counts_fuel = false;           // without a limit
-  test::Disturber* stress = nullptr;  // runs all of it; null: as usual
+  unsigned seconds = 120;    // one action may take before it fails
+  bool counts_fuel = false;  // without a limit
+  runtime::Outcome (*tier)(runtime::Process&) = interp::run;
+  test::Disturber* stress = nullptr;  // runs all of it, in its own way; null: as usual
 };
 
 // `json`: what wast2json made of a script; the modules are beside it. Errors: io or malformed (the

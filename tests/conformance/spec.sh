@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# WebAssembly's own conformance scripts, in both memory strategies: all but those for SIMD, and those
+# WebAssembly's own conformance scripts, in each tier and both memory strategies: all but those for SIMD, and those
 # of the tail-call and extended-const proposals. They are in the folder $ATOLL_WASM_SPEC, or else in
 # a folder wasm-spec of one beside the repository. One check for each script; any directive that
 # fails, and any that is not run for another reason than its text format, fails it.
@@ -29,10 +29,11 @@ if ((${#scripts[@]} == 0)); then
   exit
 fi
 
-for memory in checked guarded; do
-  "$runner" --memory $memory "${scripts[@]}" >"$scratch/out" 2>&1
+for way in "checked interp" "guarded interp" "checked jit" "guarded jit" "checked auto" "checked hardened"; do
+  read -r memory tier <<<"$way"
+  "$runner" --memory $memory --tier $tier "${scripts[@]}" >"$scratch/out" 2>&1
   for script in "${scripts[@]}"; do
-    name="${script#"$ATOLL_WASM_SPEC"/}, $memory"
+    name="${script#"$ATOLL_WASM_SPEC"/}, $way"
     lines=$(awk -v script="$script:" '
       index($0, script) == 1 { on = 1 }
       on && index($0, script) != 1 && !/^  / && index($0, "FAILED " script) != 1 { on = 0 }

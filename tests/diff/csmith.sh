@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Programs that csmith generates print the same checksum native and as WebAssembly:
+# Programs that csmith generates print the same checksum native and as WebAssembly, in all tiers:
 #   csmith.sh [--seed N] [--resume POINT] [--count N] [--keep FOLDER]
 # A point is the number of a program; `at N` says that all before it agreed. Program K of seed N is
 # csmith's own seed N * 1000003 + K. Where they differ the program is kept in FOLDER (build/csmith).
@@ -42,8 +42,12 @@ one() {
   if ((status != 0)); then
     echo "$k none"
   else
-    local actual got=0
-    actual=$(timeout 300 "$ATOLL" run "$program.wasm" 2>"$program.log") || got=$?
+    local actual got way
+    for way in "interp" "jit" "jit --memory-strategy guarded" "jit --fuel 1000000000000000"; do
+      got=0
+      actual=$(timeout 300 "$ATOLL" run --tier $way "$program.wasm" 2>"$program.log") || got=$?
+      [[ $got == 0 && $actual == "$native" ]] || break
+    done
     if [[ $got == 0 && $actual == "$native" && $native == checksum\ =* ]]; then
       echo "$k agree"
     elif ((got == 124)) && "$clang" -w "$level" -I/usr/include/csmith "$program.c" -o "$program" &&
@@ -53,7 +57,7 @@ one() {
     else
       mkdir -p "$keep"
       cp "$program.c" "$program.wasm" "$keep"
-      echo "$k differs at $level ${features[*]}: native '$native', here $got '$actual'" \
+      echo "$k differs at $level ${features[*]}, $way: native '$native', here $got '$actual'" \
         "$(head -2 "$program.log")"
     fi
   fi

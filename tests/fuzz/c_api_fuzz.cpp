@@ -295,7 +295,7 @@ void step(std::vector<atoll_process*>& processes, const atoll_module* module,
 extern "C" int LLVMFuzzerTestOneInput(const atollvm::u8* data, atollvm::usize size) {
   World here{Entropy({data, size})};
   world = &here;
-  atoll_engine* engine = atoll_engine_new(here.pick(8) == 0);
+  atoll_engine* engine = atoll_engine_new(static_cast<atoll_tier>(here.pick(3)), here.pick(8) == 0);
   atoll_module* module = nullptr;
   drop(atoll_module_assemble(engine, "fuzz.atoll", source, std::strlen(source), &module));
   if (module == nullptr) std::abort();

@@ -14,6 +14,7 @@ vm/verify: vm/base vm/isa vm/module
 vm/cap: vm/base
 vm/runtime: $module vm/cap
 vm/interp: $runtime
+vm/jit: $runtime vm/interp
 assembler/text: $module
 assembler/link: $module
 assembler/wasm: $module
@@ -27,8 +28,9 @@ stdlib/guest: vm/base
 stdlib/host: $runtime scheduler/loop scheduler/core scheduler/policy stdlib/guest stdlib/vfs
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
 atoll/include:
-atoll/embed: $runtime vm/interp assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine scheduler/snapshot stdlib/vfs stdlib/host stdlib/wasi
-atoll/cli:"
+atoll/embed: $runtime vm/interp vm/jit assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine scheduler/snapshot stdlib/vfs stdlib/host stdlib/wasi
+atoll/cli:
+atoll/package:"
 
 sources_in() { find "$1" -type f \( -name '*.cpp' -o -name '*.hpp' -o -name '*.h' -o -name '*.def' \); }
 

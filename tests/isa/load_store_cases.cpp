@@ -7,6 +7,7 @@
 #include <map>
 
 #include "tests/isa/values.hpp"
+#include "vm/runtime/guard.hpp"
 
 namespace atollvm::test {
 
@@ -85,6 +86,12 @@ void fill_pattern(runtime::Memory& memory) {
   for (u64 i = 0; i < memory.size(); ++i) memory.base()[i] = pattern(i);
 }
 
+// Of bytes, and of pages where guards are to be tried: elsewhere nothing relies on them.
+void add_memory(ModuleBuilder& module, const Tier& tier, u64 bytes) {
+  const u32 shift = tier.memory == MemoryStrategy::guarded ? 16 : 0;
+  module.memory(bytes >> shift, {}, static_cast<u8>(shift));
+}
+
 // All memories hold the pattern.
 void check_pattern(Vm& vm) {
   for (runtime::Memory* memory : vm.process().instance().memories) {
@@ -160,8 +167,9 @@ std::vector<Place> places(const Access& access, u64 size) {
       if (offset <= 65535) add(base, offset);
     }
     if (access.form == Form::long_offset) {
-      for (u64 offset : {u64{65536}, size, u64{0x7fff'ffff}, u64{0x8000'0000}, u64{0xffff'fff8},
-                         u64{0xffff'ffff}}) {
+      for (u64 offset :
+           {u64{65536}, size, runtime::guard_bytes - width, runtime::guard_bytes - width + 1,
+            u64{0x7fff'ffff}, u64{0x8000'0000}, u64{0xffff'fff8}, u64{0xffff'ffff}}) {
         add(base, offset);
       }
     }
@@ -339,7 +347,7 @@ void stepped_load_of_address(const Tier& tier) {
 
 // Arithmetic with an operand from memory does what a load and the plain operation do.
 void operands_in_memory(const Tier& tier) {
-  constexpr u64 size = 70'000;
+  constexpr u64 size = 131'072;
   for (u32 number = 0; number < isa::op_count; ++number) {
     const isa::OpInfo& info = isa::op_table[number];
     if (info.format != isa::Format::dsm) continue;
@@ -350,14 +358,15 @@ void operands_in_memory(const Tier& tier) {
     const Op plain = *isa::find(info.name.substr(0, info.name.find(".load")));
     const u64 width = type.ends_with("64") ? 8 : 4;
     ModuleBuilder module;
-    module.memory(size, {}, 0);
+    add_memory(module, tier, size);
     const u32 function_type = module.type({ValType::i64, ValType::i64}, {ValType::i64});
     struct Made {
       u64 offset;
       u32 fused, apart;
     };
     std::vector<Made> made;
-    for (u64 offset : {u64{0}, u64{7}, u64{65'536}, u64{0xffff'ffff}}) {
+    for (u64 offset :
+         {u64{0}, u64{7}, u64{65'536}, runtime::guard_bytes - width, u64{0xffff'ffff}}) {
       CodeBuilder fused(function_type, 2, 3);
       fused.emit(op, {2, 0, 1, offset}).emit(Op::ret_1, {2});
       CodeBuilder apart(function_type, 2, 3);
@@ -374,7 +383,7 @@ void operands_in_memory(const Tier& tier) {
                               0x8000'0000'8000'0000};
     const u64 pollution = u64{0xfeed'0001} << 32;
     for (const Made& each : made) {
-      for (u64 address : {each.offset, u64{66'000}, size - width}) {
+      for (u64 address : {each.offset, u64{131'000}, size - width}) {
         if (address < each.offset || address + width > size) continue;
         const u64 base = pollution | (address - each.offset);
         for (u64 value : values) {
@@ -408,21 +417,22 @@ void operands_in_memory(const Tier& tier) {
 
 // Sums into memory do what a load, the sum and a store do; a trapping one writes nothing.
 void sums_into_memory(const Tier& tier) {
-  constexpr u64 size = 70'000;
+  constexpr u64 size = 131'072;
   for (Op op : {Op::i32_add_store, Op::i64_add_store, Op::f32_add_store, Op::f64_add_store}) {
     const std::string_view name = isa::info(op).name;
     INFO(name);
     const std::string type(name.substr(0, 3));
     const u64 width = type.ends_with("64") ? 8 : 4;
     ModuleBuilder module;
-    module.memory(size, {}, 0);
+    add_memory(module, tier, size);
     const u32 function_type = module.type({ValType::i64, ValType::i64}, {ValType::i64});
     struct Made {
       u64 offset;
       u32 fused, apart;
     };
     std::vector<Made> made;
-    for (u64 offset : {u64{0}, u64{7}, u64{65'536}, u64{0xffff'ffff}}) {
+    for (u64 offset :
+         {u64{0}, u64{7}, u64{65'536}, runtime::guard_bytes - width, u64{0xffff'ffff}}) {
       CodeBuilder fused(function_type, 2, 3);
       fused.emit(op, {1, offset, 0});
       fused.emit(Op::i64_load_long, {2, 0, 1, offset}).emit(Op::ret_1, {2});
@@ -442,7 +452,7 @@ void sums_into_memory(const Tier& tier) {
                               0x8000'0000'8000'0000};
     const u64 pollution = u64{0xfeed'0001} << 32;
     for (const Made& each : made) {
-      for (u64 address : {each.offset, u64{66'000}, size - 8}) {
+      for (u64 address : {each.offset, u64{131'000}, size - 8}) {
         if (address < each.offset || address + 8 > size) continue;
         const u64 base = pollution | (address - each.offset);
         for (u64 value : values) {
@@ -484,14 +494,14 @@ std::vector<Op> memory_branches() {
 
 // Branches that load: taken and not, at the edges, for each byte that is not zero.
 void branches_on_memory(const Tier& tier) {
-  constexpr u64 size = 70'000;
+  constexpr u64 size = 131'072;
   for (Op op : memory_branches()) {
     const std::string_view name = isa::info(op).name;
     INFO(name);
     const u32 width = name.find("load8") != name.npos ? 1 : 4;
     const bool if_zero = name.ends_with(".z");
     ModuleBuilder module;
-    module.memory(size, {}, 0);
+    add_memory(module, tier, size);
     const auto add = [&](u32 offset) {
       CodeBuilder code(module.type({ValType::i32}, {ValType::i32}), 1, 2);
       const Label taken = code.label();
@@ -577,13 +587,13 @@ bool scan_holds(Op op, u64 loaded, u64 bound) {
 // Scans over all starts, steps and bounds; their turns are counted where the loop is not the scan
 // alone. A scan that finds nothing leaves the memory, in the end, and traps.
 void scans_of_memory(const Tier& tier) {
-  constexpr u64 size = 256;
+  const u64 size = tier.memory == MemoryStrategy::guarded ? 65'536 : 256;
   for (Op op : scans()) {
     INFO(isa::info(op).name);
     const bool wide = isa::info(op).name.find(".i64.") != std::string_view::npos;
     const u32 width = wide ? 8 : 4;
     ModuleBuilder module;
-    module.memory(size, {}, 0);
+    add_memory(module, tier, size);
     struct Made {
       i64 step;
       bool alone;

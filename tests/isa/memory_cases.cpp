@@ -247,6 +247,58 @@ void copy(const Tier& tier) {
   }
 }
 
+// All lengths and overlaps that may be treated each in its own way, up to both ends of a memory.
+void short_ranges(const Tier& tier) {
+  for (const bool whole_pages : {false, true}) {
+    const u32 size = whole_pages ? static_cast<u32>(page) : 700;
+    ModuleBuilder module;
+    module.memory(whole_pages ? 1 : size, {}, whole_pages ? 16 : 0);
+    const u32 copy_function = add_bulk(module, Op::memory_copy, {0, 0});
+    const u32 fill_function = add_bulk(module, Op::memory_fill, {0});
+    Vm vm(tier, module);
+    std::vector<u32> lengths = {0, 1, 3, 8, 31, 32, 64, 256, 257};
+    for (u32 length = 2; length <= 70 && !whole_pages; ++length) lengths.push_back(length);
+    for (u32 length = 240; length <= 260 && !whole_pages; ++length) lengths.push_back(length);
+    for (u32 length : lengths) {
+      INFO("length " << length);
+      vm.renew();
+      const auto copied = [&](u32 at, u32 source) {
+        fill_pattern(vm.memory());
+        std::vector<u8> expected = pattern_of(size);
+        for (u32 i = 0; i < length; ++i) expected[at + i] = pattern(source + i);
+        vm.results(copy_function, {polluted(at), polluted(source), polluted(length)});
+        return contents(vm.memory()) == expected;
+      };
+      for (u32 distance : {0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 64, 255, 257}) {
+        INFO("distance " << distance);
+        CHECK(copied(100, 100 + distance));
+        CHECK(copied(100 + distance, 100));
+      }
+      CHECK(copied(0, size - length));
+      CHECK(copied(size - length, 0));
+      for (u32 at : {0u, 100u, size - length}) {
+        fill_pattern(vm.memory());
+        std::vector<u8> expected = pattern_of(size);
+        std::fill_n(expected.begin() + at, length, u8{0x9c});
+        vm.results(fill_function, {polluted(at), polluted(0xffff'ff9c), polluted(length)});
+        CHECK(contents(vm.memory()) == expected);
+      }
+      // One byte too far, with nothing written before.
+      for (u32 at : {size - length + 1, 0xffff'ffff - length, 0xffff'ffff}) {
+        const auto untouched = [&] { return contents(vm.memory()) == std::vector<u8>(size, 0); };
+        for (const auto& arguments : {std::vector<u64>{at, 0, length}, {0, at, length}}) {
+          vm.renew();
+          vm.traps(Trap::memory_bounds, copy_function, arguments);
+          CHECK(untouched());
+        }
+        vm.renew();
+        vm.traps(Trap::memory_bounds, fill_function, {at, 1, length});
+        CHECK(untouched());
+      }
+    }
+  }
+}
+
 // Copies and fills longer than the pieces they are cut into.
 void large(const Tier& tier) {
   ModuleBuilder module;
@@ -343,6 +395,7 @@ const Scenario scenarios[] = {
     {{Op::memory_grow}, "the largest memories", largest},
     {{Op::memory_fill}, "memory.fill", fill},
     {{Op::memory_copy}, "memory.copy", copy},
+    {{Op::memory_copy, Op::memory_fill}, "short copies and fills", short_ranges, true},
     {{Op::memory_copy, Op::memory_fill}, "large copies and fills", large},
     {{Op::memory_init, Op::data_drop}, "segments", segments},
 };

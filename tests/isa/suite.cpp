@@ -9,6 +9,7 @@
 
 #include "tests/support/disturb.hpp"
 #include "vm/interp/interp.hpp"
+#include "vm/jit/jit.hpp"
 
 namespace atollvm::test {
 
@@ -17,6 +18,9 @@ namespace {
 using isa::Format;
 
 Outcome run_at_once(Process& process) { return interp::run(process); }
+
+Outcome run_compiled(Process& process) { return jit::run(process); }
+Outcome run_hardened(Process& process) { return jit::run_hardened(process); }
 
 Outcome run_by_steps(Process& process) {
   while (true) {
@@ -103,8 +107,10 @@ enum class Layout : u8 {
   on_first,  // the result replaces the first input
   on_last,   // the result replaces the last input
   far,       // slots above 255
+  looped,    // apart, twice in a loop: compiled code has them in registers
 };
-constexpr Layout layouts[] = {Layout::apart, Layout::on_first, Layout::on_last, Layout::far};
+constexpr Layout layouts[] = {Layout::apart, Layout::on_first, Layout::on_last, Layout::far,
+                              Layout::looped};
 constexpr u32 far_slot = 1000;
 
 struct Shape {
@@ -124,8 +130,12 @@ Shape value_shape(ModuleBuilder& module, Op op, i64 imm, Layout layout) {
 
   const u32 type =
       module.type(std::vector(inputs, ValType::i64), std::vector(results, ValType::i64));
-  CodeBuilder code(type, inputs, base + results);
+  const bool loops = layout == Layout::looped;
+  const u32 turns = results;  // its slot
+  CodeBuilder code(type, loops ? turns + 1 : inputs, base + results + (loops ? 1 : 0));
   for (u32 i = 0; i < inputs && base != 0; ++i) code.emit(Op::mov, {base + i, i});
+  const Label again = code.label();
+  if (loops) code.emit(Op::i32_const, {turns, 2}).bind(again);
   std::vector<Arg> args;
   if (format == Format::xss) {
     args = {base, base + 1, base + 2};
@@ -135,6 +145,8 @@ Shape value_shape(ModuleBuilder& module, Op op, i64 imm, Layout layout) {
     if (has_immediate(format)) args.emplace_back(imm);
   }
   code.emit(op, args);
+  if (loops)
+    code.emit(Op::i32_add_i, {turns, turns, -1}).emit(Op::back_i32_ne_i, {turns, 0, again});
   if (base != 0) code.emit(Op::mov, {result, base + result});
   if (result != inputs) code.emit(Op::i64_const, {inputs, 0});
   if (results == 1) {
@@ -190,6 +202,7 @@ Shape shape_of(ModuleBuilder& module, Op op, i64 imm, Layout layout) {
 bool layout_fits(Op op, Layout layout) {
   const Format format = isa::info(op).format;
   const bool aliases = layout == Layout::on_first || layout == Layout::on_last;
+  if (layout == Layout::looped) return !is_branch(format) && format != Format::xss;
   return !aliases || (!is_branch(format) && format != Format::xss && !input_types(op).empty());
 }
 
@@ -281,15 +294,30 @@ class ValueRunner {
 }  // namespace
 
 std::span<const Tier> tiers() {
-  static const std::vector<Tier> all = {
-      {"run", run_at_once, MemoryStrategy::checked, false},
-      {"step", run_by_steps, MemoryStrategy::checked, false},
-      {"run, guarded memory", run_at_once, MemoryStrategy::guarded, false},
-      {"run, fuel", run_at_once, MemoryStrategy::checked, true},
-      {"step, fuel, guarded memory", run_by_steps, MemoryStrategy::guarded, true},
-      {"disturbed", run_disturbed, MemoryStrategy::checked, false, true},
-      {"disturbed, fuel, guarded memory", run_disturbed, MemoryStrategy::guarded, true, true},
-  };
+  static const std::vector<Tier> all = [] {
+    std::vector<Tier> tiers = {
+        {"run", run_at_once, MemoryStrategy::checked, false},
+        {"step", run_by_steps, MemoryStrategy::checked, false},
+        {"run, guarded memory", run_at_once, MemoryStrategy::guarded, false},
+        {"run, fuel", run_at_once, MemoryStrategy::checked, true},
+        {"step, fuel, guarded memory", run_by_steps, MemoryStrategy::guarded, true},
+        {"jit", run_compiled, MemoryStrategy::checked, false},
+        {"jit, guarded memory", run_compiled, MemoryStrategy::guarded, false},
+        {"jit, fuel", run_compiled, MemoryStrategy::checked, true},
+        {"jit, fuel, guarded memory", run_compiled, MemoryStrategy::guarded, true},
+        {"jit, hardened", run_hardened, MemoryStrategy::checked, false},
+        {"jit, hardened, fuel, guarded memory", run_hardened, MemoryStrategy::guarded, true},
+        {"disturbed", run_disturbed, MemoryStrategy::checked, false, true},
+        {"disturbed, fuel, guarded memory", run_disturbed, MemoryStrategy::guarded, true, true},
+    };
+    // Where there is no compiled tier the interpreter would run it all once more.
+    if (!jit::is_available()) {
+      std::erase_if(tiers, [](const Tier& tier) {
+        return tier.run == run_compiled || tier.run == run_hardened;
+      });
+    }
+    return tiers;
+  }();
   return all;
 }
 
@@ -341,7 +369,10 @@ void note_operations(const mod::Module& module) {
 }
 
 void run_values(const std::vector<ValueCase>& cases) {
+  // Millions of values: an emulator gets them once with and once without fuel.
+  const bool emulated = std::getenv("ATOLL_EMULATED") != nullptr;
   for (const Tier& tier : tiers()) {
+    if (emulated && (tier.run != run_at_once || tier.memory != MemoryStrategy::checked)) continue;
     // One operation has no safepoint, and a change of threads for each takes long.
     if (!tier.disturbed) ValueRunner(tier, cases).run();
   }

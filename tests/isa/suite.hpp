@@ -76,6 +76,7 @@ std::span<const Scenario> load_store_scenarios();
 std::span<const Scenario> memory_scenarios();
 std::span<const Scenario> call_scenarios();
 std::span<const Scenario> table_scenarios();
+std::span<const Scenario> register_scenarios();
 
 // Run all cases on all tiers, inside of a TEST_CASE.
 void run_values(const std::vector<ValueCase>& cases);

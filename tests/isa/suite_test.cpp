@@ -21,6 +21,7 @@ TEST_CASE("loads and stores") { run_scenarios(load_store_scenarios()); }
 TEST_CASE("memories") { run_scenarios(memory_scenarios()); }
 TEST_CASE("calls") { run_scenarios(call_scenarios()); }
 TEST_CASE("globals, tables and references") { run_scenarios(table_scenarios()); }
+TEST_CASE("values in registers") { run_scenarios(register_scenarios()); }
 
 TEST_CASE("every operation has a case") {
   std::set<Op> covered;

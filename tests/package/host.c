@@ -46,9 +46,32 @@ static void fails(atoll_process* process, const char* name, size_t results) {
   atoll_function_free(function);
 }
 
+/* The same guest as a process of a machine. */
+static void in_machine(const atoll_engine* engine, const atoll_module* module,
+                       const atoll_options* options) {
+  atoll_scheduler* scheduler = NULL;
+  atoll_machine* machine = NULL;
+  atoll_mailbox* mailbox = NULL;
+  atoll_task* task = NULL;
+  atoll_message* message = NULL;
+  must(atoll_scheduler_new(engine, 2, "fair", 0, &scheduler));
+  must(atoll_machine_new(scheduler, options, &machine));
+  must(atoll_machine_spawn(machine, module, "lie", NULL, 0, NULL, &task));
+  if (atoll_task_wait(task, -1)) printf("lie: %s\n", atoll_task_text(task));
+  must(atoll_mailbox_new(machine, NULL, &mailbox));
+  must(atoll_machine_send(machine, atoll_mailbox_pid(mailbox), 1, "to itself", 9, NULL, 0));
+  must(atoll_mailbox_receive(mailbox, ATOLL_TAG_ANY, -1, &message));
+  printf("%.*s\n", (int)atoll_message_size(message), (const char*)atoll_message_bytes(message));
+  atoll_message_free(message);
+  atoll_machine_free(machine);
+  atoll_mailbox_free(mailbox);
+  atoll_task_free(task);
+  atoll_scheduler_free(scheduler);
+}
+
 int main(void) {
   const atoll_type i32s[] = {ATOLL_I32, ATOLL_I32};
-  atoll_engine* engine = atoll_engine_new(false);
+  atoll_engine* engine = atoll_engine_new(ATOLL_TIER_AUTO, false);
   atoll_imports* imports = atoll_imports_new();
   atoll_options* options = atoll_options_new();
   atoll_module* module = NULL;
@@ -69,6 +92,8 @@ int main(void) {
   process = start(engine, module, options);
   fails(process, "spin", 0);
   atoll_process_free(process);
+  atoll_options_time(options, 1000);
+  in_machine(engine, module, options);
   atoll_module_free(module);
   atoll_options_free(options);
   atoll_imports_free(imports);

@@ -25,7 +25,9 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 c_output='noted: from the guest
 14
 lie: out of bounds memory access
-spin: time limit reached'
+spin: time limit reached
+lie: trap: out of bounds memory access
+to itself'
 for standard in c99 c11; do
   # shellcheck disable=SC2046
   run_expect "a $standard program with the shared library" 0 "" "$cc" -std=$standard -Wall -Wextra \

@@ -1,4 +1,4 @@
-// Runs processes with a stop at every safepoint, on threads that take turns at random.
+// Runs processes with a stop at every safepoint, on threads and in tiers that take turns at random.
 #pragma once
 
 #include <condition_variable>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vm/interp/interp.hpp"
+#include "vm/jit/jit.hpp"
 #include "vm/runtime/process.hpp"
 
 namespace atollvm::test {
@@ -87,7 +88,7 @@ class Disturber {
     using Kind = runtime::Outcome::Kind;
     for (u64 left = 1 + random_() % 400; left > 0; --left) {
       process_->preempt();
-      outcome_ = interp::run(*process_);
+      outcome_ = random_() % 2 == 0 ? interp::run(*process_) : jit::run(*process_);
       if (outcome_.kind != Kind::preempted && outcome_.kind != Kind::rested) return true;
       ++counts_.stops;
       if (stops_ && stops_()) return true;

@@ -5,10 +5,10 @@
 #include <functional>
 
 #include "tests/support/process.hpp"
+#include "tests/support/tier.hpp"
 
 namespace atollvm::test {
 
-using base::ErrorCode;
 using mod::ConstOp;
 using mod::ExternKind;
 using runtime::HostContext;
@@ -43,7 +43,7 @@ inline base::Error refusal(Process& process, const ModuleBuilder& module) {
 inline std::vector<u64> call_in(Process& process, u32 instance, u32 function,
                                 const std::vector<u64>& arguments = {}) {
   REQUIRE(process.prepare(function, arguments, instance).ok());
-  const Outcome outcome = interp::run(process);
+  const Outcome outcome = test::run_tier(process);
   REQUIRE(outcome.kind == Kind::finished);
   return {process.results().begin(), process.results().end()};
 }
@@ -51,7 +51,7 @@ inline std::vector<u64> call_in(Process& process, u32 instance, u32 function,
 inline Trap trap_in(Process& process, u32 instance, u32 function,
                     const std::vector<u64>& arguments = {}) {
   REQUIRE(process.prepare(function, arguments, instance).ok());
-  const Outcome outcome = interp::run(process);
+  const Outcome outcome = test::run_tier(process);
   REQUIRE(outcome.kind == Kind::trapped);
   return outcome.trap;
 }

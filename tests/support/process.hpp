@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tests/support/build.hpp"
-#include "vm/interp/interp.hpp"
+#include "tests/support/tier.hpp"
 #include "vm/runtime/process.hpp"
 
 namespace atollvm::test {
@@ -39,7 +39,7 @@ inline void prepare(runtime::Process& process, u32 function, const std::vector<u
 inline std::vector<u64> call(runtime::Process& process, u32 function,
                              const std::vector<u64>& arguments = {}) {
   prepare(process, function, arguments);
-  REQUIRE(interp::run(process).kind == runtime::Outcome::Kind::finished);
+  REQUIRE(test::run_tier(process).kind == runtime::Outcome::Kind::finished);
   return {process.results().begin(), process.results().end()};
 }
 

@@ -12,7 +12,8 @@
 
 #include "scheduler/snapshot/snapshot.hpp"
 #include "stdlib/host/host.hpp"
-#include "vm/interp/interp.hpp"
+#include "tests/support/tier.hpp"
+#include "vm/module/codec.hpp"
 
 namespace atollvm::test {
 
@@ -42,10 +43,15 @@ inline void nap_shortly() { std::this_thread::sleep_for(std::chrono::microsecond
 // A scheduler with one machine whose processes may use all of Atoll's own calls.
 class Guests {
  public:
-  explicit Guests(u32 workers = 1, sched::Scheduler::Run run = interp::run,
+  explicit Guests(u32 workers = 1, sched::Scheduler::Run run = test::run_tier,
                   std::vector<runtime::HostFunction> more = {}, u64 stress = 0)
       : functions_(std::move(more)),
         scheduler_(sched::Scheduler::Options{.workers = workers, .stress = stress}, run) {
+    environment_.load = [](std::string_view bytes) -> base::Result<verify::VerifiedModule> {
+      auto module = mod::read({reinterpret_cast<const u8*>(bytes.data()), bytes.size()});
+      if (!module) return std::move(module).error();
+      return verify::verify(*std::move(module));
+    };
     std::vector<runtime::HostFunction> own = host::functions(environment_);
     std::move(own.begin(), own.end(), std::back_inserter(functions_));
     sched::Machine::Options options;

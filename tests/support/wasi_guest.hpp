@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "stdlib/vfs/memory.hpp"
+#include "stdlib/vfs/overlay.hpp"
 #include "stdlib/wasi/descriptor.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/guest.hpp"
@@ -162,8 +164,10 @@ struct WasiFiles : WasiGuest {
   i64 dir = 0;
   i64 readonly = 0;
 
+  // `overlaid`: the first is the upper layer of an overlay of nothing, so that it is the overlay
+  // which finds everything in it.
   explicit WasiFiles(vfs::Resolver resolver = vfs::best_resolver(),
-                     wasi::Edition which = wasi::Edition::snapshot_preview1)
+                     wasi::Edition which = wasi::Edition::snapshot_preview1, bool overlaid = false)
       : WasiGuest(64, which) {
     std::filesystem::create_directories(scratch / "data/d/e");
     std::filesystem::create_directories(scratch / "readonly/d");
@@ -173,7 +177,9 @@ struct WasiFiles : WasiGuest {
     put_text(scratch / "readonly/d/c", "fixed");
     put_text(scratch / "outside", "outside");
     for (int i = 0; i < 3; ++i) insert(wasi::stream(std::make_shared<host::Stream>(), i != 0));
-    dir = grant_directory(granted(scratch / "data", resolver), "/", true);
+    auto data = granted(scratch / "data", resolver);
+    if (overlaid) data = vfs::make_overlay(vfs::make_memory({}), std::move(data));
+    dir = grant_directory(std::move(data), "/", true);
     readonly = grant_directory(granted(scratch / "readonly", resolver), "/ro", false);
   }
 

@@ -9,16 +9,13 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/c_interface.hpp"
+
+using atollvm::test::code_of;
+using atollvm::test::Owned;
+
 namespace {
 
-// The error's code, which is freed; -1 for none.
-int code_of(atoll_error* error) {
-  if (error == nullptr) return -1;
-  const int code = atoll_error_code(error);
-  CHECK(std::strlen(atoll_error_text(error)) > 0);
-  atoll_error_free(error);
-  return code;
-}
 std::string text_of(atoll_error* error) {
   if (error == nullptr) return "no error";
   std::string text = atoll_error_text(error);
@@ -26,12 +23,6 @@ std::string text_of(atoll_error* error) {
   return text;
 }
 
-template <class T, void (*free)(T*)>
-struct Free {
-  void operator()(T* object) const { free(object); }
-};
-template <class T, void (*free)(T*)>
-using Owned = std::unique_ptr<T, Free<T, free>>;
 using Imports = Owned<atoll_imports, atoll_imports_free>;
 using Options = Owned<atoll_options, atoll_options_free>;
 using Module = Owned<atoll_module, atoll_module_free>;
@@ -39,7 +30,7 @@ using Process = Owned<atoll_process, atoll_process_free>;
 using Function = Owned<atoll_function, atoll_function_free>;
 
 Module assembled(const std::string& source) {
-  atoll_engine* engine = atoll_engine_new(false);
+  atoll_engine* engine = atoll_engine_new(ATOLL_TIER_AUTO, false);
   atoll_module* module = nullptr;
   const std::string error =
       text_of(atoll_module_assemble(engine, "guest.atoll", source.data(), source.size(), &module));
@@ -48,7 +39,7 @@ Module assembled(const std::string& source) {
   return Module(module);
 }
 Process started(const std::string& source, const atoll_options* options = nullptr) {
-  atoll_engine* engine = atoll_engine_new(false);
+  atoll_engine* engine = atoll_engine_new(ATOLL_TIER_AUTO, false);
   const Module module = assembled(source);
   atoll_process* process = nullptr;
   const std::string error = text_of(atoll_process_new(engine, module.get(), options, &process));
@@ -107,8 +98,33 @@ export func main() -> i32 {
   CHECK(code_of(atoll_process_run(process.get(), nullptr)) == ATOLL_USAGE);
 }
 
+TEST_CASE("C: a file system in memory is mounted") {
+  Options options(atoll_options_new());
+  CHECK(text_of(atoll_options_mount(options.get(), "tape::/t")) ==
+        "tape::/t: there is no type of mount `tape`; there are dir, memory, overlay");
+  CHECK(code_of(atoll_options_mount(options.get(), "memory")) == ATOLL_USAGE);
+  CHECK(atoll_options_mount(options.get(), "memory::/tmp:size=16k") == nullptr);
+  const Process process = started(R"(
+use std.sys
+data name = "/tmp/f"
+export func main() -> i32 {
+    var h: i32
+    call open(ROOT, name, 6, OPEN_CREATE, RIGHT_WRITE) -> h
+    call write(h, name, 6) -> h
+    ret h
+}
+)",
+                                  options.get());
+  uint32_t exit_code = 99;
+  CHECK(atoll_process_run(process.get(), &exit_code) == nullptr);
+  CHECK(exit_code == 6);
+}
+
 TEST_CASE("C: errors say what is wrong, and leave the place for the result alone") {
-  atoll_engine* engine = atoll_engine_new(true);
+  CHECK(atoll_engine_new(-1, false) == nullptr);
+  CHECK(atoll_engine_new(3, false) == nullptr);
+  CHECK(atoll_engine_with(3, false, true, 1 << 20, 100) == nullptr);
+  atoll_engine* engine = atoll_engine_with(ATOLL_TIER_AUTO, true, true, 1 << 20, 100);
   atoll_module* module = nullptr;
   CHECK(code_of(atoll_module_load(engine, "nonsense", 8, &module)) == ATOLL_MALFORMED);
   CHECK(code_of(atoll_module_load(engine, nullptr, 0, &module)) == ATOLL_MALFORMED);

@@ -1,5 +1,6 @@
 // Processes that are stopped at random, moved between workers and put to sleep; long work that is
 // cut in pieces.
+#include "tests/support/engine.hpp"
 #include "tests/unit/processes.hpp"
 
 using namespace atollvm;
@@ -15,7 +16,7 @@ void check_disturbed(const std::string& body) {
     ProcessOptions options = on_workers(workers);
     options.scheduling.stress = workers;
     if (workers == 3) options.limits.fuel = std::uint64_t{1} << 50;
-    const Engine engine;
+    const Engine engine(test::engine_options());
     Process process = process_of(engine, body, options);
     const Outcome outcome = run(process);
     CAPTURE(workers);

@@ -9,6 +9,8 @@
 
 #include <atoll/process.hpp>
 
+#include "tests/support/engine.hpp"
+
 using namespace atollvm;
 using Kind = Outcome::Kind;
 
@@ -16,15 +18,16 @@ namespace {
 
 Module assembled(const std::string& text) {
   std::vector<Diagnostic> diagnostics;
-  Result<Module> module =
-      Module::assemble(Engine(), {"test.atoll", text}, no_source_files, &diagnostics);
+  Result<Module> module = Module::assemble(Engine(test::engine_options()), {"test.atoll", text},
+                                           no_source_files, &diagnostics);
   for (const Diagnostic& each : diagnostics) MESSAGE(to_text(each, false));
   REQUIRE(module.ok());
   return *std::move(module);
 }
 
 Process process_of(const std::string& text, const ProcessOptions& options = {}) {
-  Result<Process> process = Process::create(Engine(), assembled(text), options);
+  Result<Process> process =
+      Process::create(Engine(test::engine_options()), assembled(text), options);
   if (!process) MESSAGE(process.error().text());
   REQUIRE(process.ok());
   return *std::move(process);
@@ -321,7 +324,7 @@ memory 65536
 export func calls() -> i32 { ret (call absent(1)) }
 export func five() -> i32 { ret 5 }
 )";
-  const Result<Process> without = Process::create(Engine(), assembled(text));
+  const Result<Process> without = Process::create(Engine(test::engine_options()), assembled(text));
   REQUIRE(!without.ok());
   CHECK(without.error().code == ErrorCode::not_found);
 
@@ -355,7 +358,7 @@ TEST_CASE("call: a trap in WebAssembly shows the line of a source map beside the
     asked.emplace_back(name);
     return Source{"", R"({"version":3,"sources":["a.ts"],"names":[],"mappings":"iCAME"})"};
   };
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const auto location = [&](const std::string& file) {
     const Result<Module> module = Module::load(engine, file, options);
     REQUIRE_MESSAGE(module.ok(), (module.ok() ? "" : module.error().text()));

@@ -13,6 +13,8 @@
 #include <atoll/process.hpp>
 #include <atoll/tools.hpp>
 
+#include "tests/support/engine.hpp"
+
 using namespace atollvm;
 using namespace std::chrono_literals;
 using Kind = Outcome::Kind;
@@ -63,7 +65,7 @@ struct Pipe {
 }  // namespace
 
 TEST_CASE("a program runs and gives its exit code") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Process process = process_of(engine, "module m\nexport func main() -> i32 { ret 42 }\n");
   const Outcome outcome = run(process);
   CHECK(outcome.kind == Kind::exited);
@@ -75,7 +77,7 @@ TEST_CASE("a program runs and gives its exit code") {
 }
 
 TEST_CASE("a module goes through bytes and back") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const Module module = assembled(engine, "module m\nexport func main() -> i32 { ret 7 }\n");
   const std::string bytes = module.bytes();
   CHECK(is_module_file(bytes));
@@ -96,8 +98,8 @@ TEST_CASE("processes of one module, and engines of one program, know nothing of 
       "func init() { global.set n, (i32.add (global.get n), 1); ret }\n"
       "start init\n"
       "export func main() -> i32 { ret (global.get n) }\n";
-  const Engine checked;
-  const Engine guarded({MemoryStrategy::guarded});
+  const Engine checked(test::engine_options());
+  const Engine guarded(test::engine_options(MemoryStrategy::guarded));
   CHECK(checked.options().memory == MemoryStrategy::checked);
   CHECK(guarded.options().memory == MemoryStrategy::guarded);
   for (const Engine& engine : {checked, guarded}) {
@@ -111,7 +113,7 @@ TEST_CASE("processes of one module, and engines of one program, know nothing of 
 }
 
 TEST_CASE("a process outlives the engine and module objects it was made with") {
-  auto engine = std::make_unique<Engine>();
+  auto engine = std::make_unique<Engine>(test::engine_options());
   ProcessOptions options;
   options.limits.time = 1h;
   Process process = process_of(*engine, "module m\nexport func main() -> i32 { ret 3 }\n", options);
@@ -120,7 +122,7 @@ TEST_CASE("a process outlives the engine and module objects it was made with") {
 }
 
 TEST_CASE("wrong bytes and wrong source give errors with a place") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const Module module = assembled(engine, "module m\nexport func main() -> i32 { ret 7 }\n");
   const std::string bytes = module.bytes();
   // Between sections a file may end and still be a module.
@@ -150,7 +152,7 @@ TEST_CASE("wrong bytes and wrong source give errors with a place") {
 }
 
 TEST_CASE("used files come from the reader alone") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const Source source{"dir/main.atoll",
                       "module m\nuse \"lib.atoll\"\nexport func main() -> i32 { ret answer }\n"};
   std::string asked;
@@ -178,7 +180,7 @@ TEST_CASE("read_source_file reads regular files only") {
 }
 
 TEST_CASE("process errors") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   SUBCASE("no main") {
     Process process = process_of(engine, "module m\nexport func other() { ret }\n");
     const Result<Outcome> outcome = process.run();
@@ -213,7 +215,7 @@ TEST_CASE("process errors") {
 }
 
 TEST_CASE("a trap has a text and a trace") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Process process = process_of(engine,
                                "module m\n"
                                "func half(n: i32) -> i32 {\n"
@@ -232,7 +234,7 @@ TEST_CASE("a trap has a text and a trace") {
 }
 
 TEST_CASE("fuel is exact, and more of it goes on where it stopped") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const std::string source =
       "module m\n"
       "export func main() -> i32 {\n"
@@ -266,7 +268,7 @@ TEST_CASE("fuel is exact, and more of it goes on where it stopped") {
 }
 
 TEST_CASE("a time limit ends a loop and a sleep") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   ProcessOptions options;
   options.limits.time = 30ms;
   const std::string sleeping =
@@ -286,7 +288,7 @@ TEST_CASE("a time limit ends a loop and a sleep") {
 }
 
 TEST_CASE("interrupt from another thread") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Pipe silent;
   ProcessOptions options;
   options.input = silent.ends[0];
@@ -306,14 +308,14 @@ TEST_CASE("interrupt from another thread") {
 }
 
 TEST_CASE("an interrupt before run() counts") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Process process = process_of(engine, loop_source);
   process.interrupt();
   CHECK(run(process).kind == Kind::interrupted);
 }
 
 TEST_CASE("processes on many threads at once") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const Module module = assembled(engine,
                                   "module m\n"
                                   "func fib(n: i32) -> i32 {\n"
@@ -341,7 +343,7 @@ TEST_CASE("processes on many threads at once") {
 }
 
 TEST_CASE("streams, arguments and environment are what was given") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Pipe output;
   ProcessOptions options;
   options.output = output.ends[1];
@@ -365,7 +367,7 @@ TEST_CASE("streams, arguments and environment are what was given") {
 }
 
 TEST_CASE("a process without streams has none") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Process process =
       process_of(engine,
                  "module m\nuse std.sys\nreserve b 1\n"
@@ -374,7 +376,7 @@ TEST_CASE("a process without streams has none") {
 }
 
 TEST_CASE("inspection") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const Module module = assembled(engine,
                                   "module m\nuse std.sys\nmemory 65536 .. 131072\ndata d = \"hi\"\n"
                                   "export func main() -> i32 { ret (call write(STDOUT, d, 2)) }\n");
@@ -416,7 +418,7 @@ TEST_CASE("tools") {
   const std::vector<tools::LinkInput> inputs = {{"a", a.bytes}, {"b", b.bytes}};
   const Result<std::string> linked = tools::link(inputs);
   REQUIRE(linked.ok());
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const Result<Module> module = Module::load(engine, *linked);
   REQUIRE(module.ok());
   Result<Process> process = Process::create(engine, *module);

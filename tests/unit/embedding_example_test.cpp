@@ -37,24 +37,10 @@ int run_untrusted(const std::string& source) {
 
 #include <doctest/doctest.h>
 
-#include <fstream>
-#include <sstream>
-
-namespace {
-
-std::string content(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(std::string(ATOLL_SOURCE_DIR) + "/" + path).rdbuf();
-  return text.str();
-}
-
-}  // namespace
+#include "tests/support/example.hpp"
 
 TEST_CASE("the example in docs/embedding.md is the one above, and works") {
-  const std::string file = content("tests/unit/embedding_example_test.cpp");
-  const std::string example = file.substr(0, file.find("// End of the example"));
-  REQUIRE_FALSE(example.empty());
-  CHECK(content("docs/embedding.md").find("```cpp\n" + example + "```\n") != std::string::npos);
+  atollvm::test::check_example("tests/unit/embedding_example_test.cpp", "docs/embedding.md");
 
   CHECK(run_untrusted("module p\nexport func main() -> i32 { ret 42 }\n") == 42);
   CHECK(run_untrusted("module p\nexport func main() { loop { } }\n") == -1);

@@ -11,12 +11,14 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/engine.hpp"
+
 using namespace atollvm;
 
 namespace {
 
 Result<Process> start(const std::string& source, ProcessOptions options) {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   auto module = Module::assemble(engine, {"guest.atoll", source}, no_source_files);
   REQUIRE_MESSAGE(module.ok(), (module.ok() ? "" : module.error().text()));
   return Process::create(engine, *module, options);

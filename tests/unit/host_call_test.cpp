@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/support/process.hpp"
+#include "tests/support/tier.hpp"
 
 using namespace atollvm;
 using namespace atollvm::test;
@@ -125,7 +126,7 @@ TEST_CASE("host calls: a trap ends the process, with the caller in the trace") {
     const Guest guest(way);
     const auto process = process_of(guest.module, host.options());
     prepare(*process, guest.function, {7});
-    const Outcome outcome = interp::run(*process);
+    const Outcome outcome = test::run_tier(*process);
     CHECK(outcome.kind == Kind::trapped);
     CHECK(outcome.trap == Trap::interrupted);
     const auto trace = process->trace();
@@ -141,7 +142,7 @@ TEST_CASE("host calls: an exit ends the process with its code") {
     const Guest guest(way);
     const auto process = process_of(guest.module, host.options());
     prepare(*process, guest.function, {0xffff'fff0});
-    const Outcome outcome = interp::run(*process);
+    const Outcome outcome = test::run_tier(*process);
     CHECK(outcome.kind == Kind::exited);
     CHECK(outcome.exit_code == 0xffff'fff0);
   }
@@ -153,14 +154,14 @@ TEST_CASE("host calls: exceptions of a host function are traps") {
     const Host host([](HostContext&) -> HostResult { throw std::bad_alloc(); });
     const auto process = process_of(guest.module, host.options());
     prepare(*process, guest.function, {1});
-    const Outcome outcome = interp::run(*process);
+    const Outcome outcome = test::run_tier(*process);
     CHECK(outcome.kind == Kind::trapped);
     CHECK(outcome.trap == Trap::out_of_memory);
   }
   const Host host([](HostContext&) -> HostResult { throw std::runtime_error("x"); });
   const auto process = process_of(guest.module, host.options());
   prepare(*process, guest.function, {1});
-  CHECK(interp::run(*process).trap == Trap::host_error);
+  CHECK(test::run_tier(*process).trap == Trap::host_error);
 }
 
 TEST_CASE("host calls: arguments of all types, and memory with its bounds") {
@@ -230,9 +231,9 @@ TEST_CASE("pending calls: finished after the process was parked, by each way to 
     int wakes = 0;
     process->on_ready([&] { ++wakes; });
     prepare(*process, guest.function, {7});
-    CHECK(interp::run(*process).kind == Kind::pending);
+    CHECK(test::run_tier(*process).kind == Kind::pending);
     CHECK(!process->ready());
-    CHECK(interp::run(*process).kind == Kind::pending);
+    CHECK(test::run_tier(*process).kind == Kind::pending);
     const std::vector<u64> one = {1};
     CHECK(!process->prepare(guest.function, one).ok());
     REQUIRE(!process->trace().empty());
@@ -244,7 +245,7 @@ TEST_CASE("pending calls: finished after the process was parked, by each way to 
     // A second time does nothing.
     ticket.finish([](HostContext& context) { return context.result_i64(5); });
     CHECK(wakes == 1);
-    CHECK(interp::run(*process).kind == Kind::finished);
+    CHECK(test::run_tier(*process).kind == Kind::finished);
     CHECK(results(*process) == std::vector<u64>{2007, 7});
     CHECK(!process->ready());
     ticket.finish([](HostContext& context) { return context.result_i64(5); });
@@ -271,10 +272,10 @@ TEST_CASE("pending calls: finished before the host function returned") {
     const Guest guest(way);
     const auto process = process_of(guest.module, host.options());
     prepare(*process, guest.function, {10});
-    Outcome outcome = interp::run(*process);
+    Outcome outcome = test::run_tier(*process);
     if (outcome.kind == Kind::pending) {
       CHECK(process->ready());
-      outcome = interp::run(*process);
+      outcome = test::run_tier(*process);
     }
     CHECK(outcome.kind == Kind::finished);
     CHECK(results(*process) == std::vector<u64>{32, 10});
@@ -305,13 +306,13 @@ TEST_CASE("pending calls: completed by other threads at any time, many times") {
   });
   for (u64 turn = 0; turn < 200; ++turn) {
     prepare(*process, guest.function, {turn % 5});
-    Outcome outcome = interp::run(*process);
+    Outcome outcome = test::run_tier(*process);
     while (outcome.kind == Kind::pending) {
       std::unique_lock lock(mutex);
       REQUIRE(condition.wait_for(lock, std::chrono::seconds(60), [&] { return woken; }));
       woken = false;
       lock.unlock();
-      outcome = interp::run(*process);
+      outcome = test::run_tier(*process);
     }
     REQUIRE(outcome.kind == Kind::finished);
     CHECK(results(*process) == std::vector<u64>{turn % 5 * 7, turn % 5});
@@ -332,9 +333,9 @@ TEST_CASE("pending calls: the trace of a Finish that traps begins at the call") 
     const Guest guest(way);
     const auto process = process_of(guest.module, host.options());
     prepare(*process, guest.function, {7});
-    CHECK(interp::run(*process).kind == Kind::pending);
+    CHECK(test::run_tier(*process).kind == Kind::pending);
     ticket.finish([](HostContext&) { return HostResult::trapped(Trap::host_error); });
-    CHECK(interp::run(*process).kind == Kind::trapped);
+    CHECK(test::run_tier(*process).kind == Kind::trapped);
     CHECK(innermost_operation(*process) == way);
   }
 }
@@ -352,20 +353,20 @@ TEST_CASE("pending calls: a Finish can trap, exit, or park again") {
     const auto parked = [&] {
       auto process = process_of(program, host.options());
       prepare(*process, guest.function, {3});
-      REQUIRE(interp::run(*process).kind == Kind::pending);
+      REQUIRE(test::run_tier(*process).kind == Kind::pending);
       return process;
     };
     {
       const auto process = parked();
       ticket.finish([](HostContext&) { return HostResult::trapped(Trap::host_error); });
-      const Outcome outcome = interp::run(*process);
+      const Outcome outcome = test::run_tier(*process);
       CHECK(outcome.kind == Kind::trapped);
       CHECK(outcome.trap == Trap::host_error);
     }
     {
       const auto process = parked();
       ticket.finish([](HostContext&) { return HostResult::exited(17); });
-      const Outcome outcome = interp::run(*process);
+      const Outcome outcome = test::run_tier(*process);
       CHECK(outcome.kind == Kind::exited);
       CHECK(outcome.exit_code == 17);
     }
@@ -375,13 +376,13 @@ TEST_CASE("pending calls: a Finish can trap, exit, or park again") {
       ticket = context.suspend();
       return HostResult::pending();
     });
-    CHECK(interp::run(*process).kind == Kind::pending);
+    CHECK(test::run_tier(*process).kind == Kind::pending);
     CHECK(!process->ready());
     // The first ticket is void.
     first.finish([](HostContext& context) { return context.result_i64(1); });
     CHECK(!process->ready());
     ticket.finish([](HostContext& context) { return context.result_i64(20); });
-    CHECK(interp::run(*process).kind == Kind::finished);
+    CHECK(test::run_tier(*process).kind == Kind::finished);
     CHECK(results(*process) == std::vector<u64>{43, 3});
   }
 }
@@ -403,7 +404,7 @@ TEST_CASE("pending calls: preempted and out of fuel right after they complete") 
       bool finished = false;
       for (int turn = 0; turn < 40 && !finished; ++turn) {
         process->preempt();
-        switch (interp::run(*process).kind) {
+        switch (test::run_tier(*process).kind) {
           case Kind::pending:
             ticket.finish([](HostContext& context) { return context.result_i64(1000); });
             break;
@@ -428,7 +429,7 @@ TEST_CASE("pending calls: without a ticket it is the host's error") {
   const Host host([](HostContext&) { return HostResult::pending(); });
   const auto process = process_of(guest.module, host.options());
   prepare(*process, guest.function, {1});
-  const Outcome outcome = interp::run(*process);
+  const Outcome outcome = test::run_tier(*process);
   CHECK(outcome.kind == Kind::trapped);
   CHECK(outcome.trap == Trap::host_error);
 }
@@ -460,7 +461,7 @@ TEST_CASE("pending calls: the end of the process cancels, once") {
     cancelled = 0;
     auto process = process_of(guest.module, host.options());
     prepare(*process, guest.function, {1});
-    CHECK(interp::run(*process).kind == Kind::pending);
+    CHECK(test::run_tier(*process).kind == Kind::pending);
     CHECK(cancelled == 0);
     if (by_stop) {
       process->stop(Trap::interrupted);
@@ -477,9 +478,9 @@ TEST_CASE("pending calls: the end of the process cancels, once") {
   cancelled = 0;
   auto process = process_of(guest.module, host.options());
   prepare(*process, guest.function, {1});
-  CHECK(interp::run(*process).kind == Kind::pending);
+  CHECK(test::run_tier(*process).kind == Kind::pending);
   ticket.finish([](HostContext& context) { return context.result_i64(5); });
-  CHECK(interp::run(*process).kind == Kind::finished);
+  CHECK(test::run_tier(*process).kind == Kind::finished);
   process.reset();
   CHECK(cancelled == 0);
 }

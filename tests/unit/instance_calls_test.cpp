@@ -1,5 +1,6 @@
 // Several instances in one process: calls between them, references.
 #include "tests/support/instances.hpp"
+#include "tests/support/tier.hpp"
 
 using namespace atollvm;
 using namespace atollvm::test;
@@ -84,7 +85,7 @@ TEST_CASE("instances: recursion between instances overflows at the same place in
       const Pair pair(way, stack_of(64 << 10));
       Process& process = *pair.process;
       REQUIRE(process.prepare(pair.function, std::vector<u64>{1'000'000, 1, 2, 3}, pair.a).ok());
-      const Outcome outcome = steps ? interp::step(process, ~u64{0}) : interp::run(process);
+      const Outcome outcome = steps ? interp::step(process, ~u64{0}) : test::run_tier(process);
       CHECK(outcome.kind == Kind::trapped);
       CHECK(outcome.trap == Trap::stack_overflow);
       places.push_back(process.saved.fp);
@@ -219,7 +220,7 @@ TEST_CASE("instances: preemption and fuel at every safepoint change nothing") {
         Outcome outcome;
         while (true) {
           if (!steps) process.preempt();
-          outcome = steps ? interp::step(process, 1) : interp::run(process);
+          outcome = steps ? interp::step(process, 1) : test::run_tier(process);
           if (outcome.kind != Kind::preempted) break;
           ++stops;
           both[process.current().index] = true;
@@ -237,7 +238,7 @@ TEST_CASE("instances: preemption and fuel at every safepoint change nothing") {
     const Pair pair(way, with_fuel(0));
     REQUIRE(pair.process->prepare(pair.function, arguments, pair.a).ok());
     u64 stops = 0;
-    while (interp::run(*pair.process).kind == Kind::out_of_fuel) {
+    while (test::run_tier(*pair.process).kind == Kind::out_of_fuel) {
       pair.process->add_fuel(2);
       ++stops;
       REQUIRE(stops < 10'000);
@@ -359,12 +360,12 @@ TEST_CASE("instances: a host function sees the memory of the instance that impor
 
   const auto run = [&](u32 instance, u32 function, const std::vector<u64>& arguments) {
     REQUIRE(process->prepare(function, arguments, instance).ok());
-    Outcome outcome = interp::run(*process);
+    Outcome outcome = test::run_tier(*process);
     while (outcome.kind == Kind::pending) {
       CHECK(!process->ready());
       CHECK(process->trace()[0].instance == instance);
       ticket.finish(peek);
-      outcome = interp::run(*process);
+      outcome = test::run_tier(*process);
     }
     REQUIRE(outcome.kind == Kind::finished);
     return std::vector<u64>(process->results().begin(), process->results().end());

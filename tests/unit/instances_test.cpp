@@ -70,7 +70,7 @@ TEST_CASE("instances: an unknown import says what was wanted") {
   process->name_instance("giver", 0);
   const auto check = [&](const ModuleBuilder& module, std::string_view wanted) {
     const base::Error error = refusal(*process, module);
-    CHECK(error.code == ErrorCode::not_found);
+    CHECK(error.code == base::ErrorCode::not_found);
     CHECK(error.message.starts_with("unknown import"));
     CHECK(error.message.ends_with(wanted));
   };
@@ -101,7 +101,7 @@ TEST_CASE("instances: an import must match what is there, and the message has bo
   process->name_instance("giver", 0);
   const auto bad = [&](const ModuleBuilder& module, std::string_view found) {
     const base::Error error = refusal(*process, module);
-    CHECK(error.code == ErrorCode::invalid);
+    CHECK(error.code == base::ErrorCode::invalid);
     CHECK(error.message.starts_with("incompatible import type: wanted a"));
     CHECK_MESSAGE(error.message.ends_with(found), error.message);
   };
@@ -197,7 +197,7 @@ TEST_CASE("instances: named ones come before the host, and a name can go over") 
   const u32 last = add(*process, module);
   CHECK(call_in(*process, last, function) == std::vector<u64>{1, 1});
   CHECK(call_in(*process, after, function) == std::vector<u64>{42, 1});
-  CHECK(process->prepare(f, {}, last).error().code == ErrorCode::usage);
+  CHECK(process->prepare(f, {}, last).error().code == base::ErrorCode::usage);
 }
 
 TEST_CASE("instances: limits hold for all together") {
@@ -215,8 +215,8 @@ TEST_CASE("instances: limits hold for all together") {
     module.table(elements);
     return module;
   };
-  CHECK(refusal(*process, memory(3)).code == ErrorCode::limit);
-  CHECK(refusal(*process, table(6)).code == ErrorCode::limit);
+  CHECK(refusal(*process, memory(3)).code == base::ErrorCode::limit);
+  CHECK(refusal(*process, table(6)).code == base::ErrorCode::limit);
   CHECK(process->instance_count() == 1);
   CHECK(process->usage().memory_bytes == 65536);
   CHECK(process->usage().table_elements == 10);
@@ -241,7 +241,7 @@ TEST_CASE(
   active_data(module, 65534, "abc");
   active_data(module, 10, "never");
   const base::Error error = refusal(*process, module);
-  CHECK(error.code == ErrorCode::invalid);
+  CHECK(error.code == base::ErrorCode::invalid);
   CHECK(error.place == "data segment 1");
   CHECK(error.message.starts_with("out of bounds memory access"));
   const u8* base = process->instance().memories[0]->base();
@@ -267,8 +267,8 @@ TEST_CASE("instances: calls from outside name an instance, also for what it impo
   const u32 second = add(*process, module);
   CHECK(call_in(*process, second, 0) == std::vector<u64>{42});
   CHECK(call_in(*process, 0, 0) == std::vector<u64>{42});
-  CHECK(process->prepare(1, {}, second).error().code == ErrorCode::usage);
-  CHECK(process->prepare(0, {}, 2).error().code == ErrorCode::usage);
+  CHECK(process->prepare(1, {}, second).error().code == base::ErrorCode::usage);
+  CHECK(process->prepare(0, {}, 2).error().code == base::ErrorCode::usage);
   REQUIRE(process->prepare(0, {}, second).ok());
-  CHECK(process->add_instance(program_of(module)).error().code == ErrorCode::usage);
+  CHECK(process->add_instance(program_of(module)).error().code == base::ErrorCode::usage);
 }

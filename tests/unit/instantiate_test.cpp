@@ -10,7 +10,6 @@
 
 using namespace atollvm;
 using namespace atollvm::test;
-using base::ErrorCode;
 using mod::ConstOp;
 using mod::SegmentMode;
 using runtime::HostContext;
@@ -87,11 +86,11 @@ TEST_CASE("instantiation: a missing import is named with its type") {
   Options options;
   options.host = host;
   const base::Error error = refusal(module, options);
-  CHECK(error.code == ErrorCode::not_found);
+  CHECK(error.code == base::ErrorCode::not_found);
   CHECK(mentions(error, "sys"));
   CHECK(mentions(error, "raed"));
   CHECK(mentions(error, "(i32, f64) -> i64"));
-  CHECK(refusal(module).code == ErrorCode::not_found);
+  CHECK(refusal(module).code == base::ErrorCode::not_found);
 }
 
 TEST_CASE("instantiation: an import of another type names both types") {
@@ -104,7 +103,7 @@ TEST_CASE("instantiation: an import of another type names both types") {
     Options options;
     options.host = host;
     const base::Error error = refusal(module, options);
-    CHECK(error.code == ErrorCode::invalid);
+    CHECK(error.code == base::ErrorCode::invalid);
     CHECK(mentions(error, "(i32) -> i64"));
     CHECK(mentions(error, type.params.size() == 2 ? "(i32, i32)" : "read"));
   }
@@ -114,19 +113,19 @@ TEST_CASE("instantiation: memories, tables and globals that nobody gives are ref
   {
     ModuleBuilder module;
     module.import_memory("env", "the memory", {{1, {}}, 16});
-    CHECK(refusal(module).code == ErrorCode::not_found);
+    CHECK(refusal(module).code == base::ErrorCode::not_found);
     CHECK(mentions(refusal(module), "the memory"));
   }
   {
     ModuleBuilder module;
     module.import_table("env", "the table", {ValType::funcref, {1, {}}});
-    CHECK(refusal(module).code == ErrorCode::not_found);
+    CHECK(refusal(module).code == base::ErrorCode::not_found);
     CHECK(mentions(refusal(module), "the table"));
   }
   {
     ModuleBuilder module;
     module.import_global("env", "the global", {ValType::i32, false});
-    CHECK(refusal(module).code == ErrorCode::not_found);
+    CHECK(refusal(module).code == base::ErrorCode::not_found);
     CHECK(mentions(refusal(module), "the global"));
   }
 }
@@ -197,6 +196,39 @@ TEST_CASE("instantiation: active segments, in order, later ones over earlier one
   CHECK(text(*memories[1], 65530, 6) == "end...");
 }
 
+TEST_CASE("instantiation: constant segments are applied in one piece, with the same result") {
+  ModuleBuilder module;
+  module.memory(400, {}, 0);
+  add_active_data(module, 0, {ModuleBuilder::i32_const(120)}, "abcdef");
+  add_active_data(module, 0, {ModuleBuilder::i32_const(20)}, "first");
+  add_active_data(module, 0, {ModuleBuilder::i32_const(122)}, "XY");
+  add_active_data(module, 0, {ModuleBuilder::i32_const(130)}, "");
+  const auto program = program_of(module);
+  CHECK(program->memory_image().offset == 20);
+  CHECK(program->memory_image().bytes.size() == 110);
+  const auto process = process_of(program);
+  const runtime::Memory& memory = *process->instance().memories[0];
+  CHECK(text(memory, 19, 7) == std::string("\0first\0", 7));
+  CHECK(text(memory, 119, 8) == std::string("\0abXYef\0", 8));
+  for (u32 i = 0; i < 4; ++i) {
+    CHECK(process->instance().dropped.test(process->instance().data_segment(i)));
+  }
+  // An empty one past the end is out of bounds all the same.
+  add_active_data(module, 0, {ModuleBuilder::i32_const(401)}, "");
+  CHECK(mentions(refusal(module), "data segment 4"));
+  // Where one is passive, or far from the others, they are applied one by one.
+  module.module.datas.back().mode = SegmentMode::passive;
+  module.module.datas.back().offset.clear();
+  CHECK(program_of(module)->memory_image().bytes.empty());
+  CHECK(text(*process_of(module)->instance().memories[0], 119, 8) == std::string("\0abXYef\0", 8));
+  ModuleBuilder sparse;
+  sparse.memory(1, {}, 16);
+  add_active_data(sparse, 0, {ModuleBuilder::i32_const(0)}, "a");
+  add_active_data(sparse, 0, {ModuleBuilder::i32_const(65535)}, "z");
+  CHECK(program_of(sparse)->memory_image().bytes.empty());
+  CHECK(text(*process_of(sparse)->instance().memories[0], 65535, 1) == "z");
+}
+
 TEST_CASE("instantiation: segments out of bounds are refused by number") {
   for (u64 offset : {u64{98}, u64{101}, u64{0x7fff'ffff}, u64{0xffff'ffff}}) {
     ModuleBuilder module;
@@ -204,7 +236,7 @@ TEST_CASE("instantiation: segments out of bounds are refused by number") {
     add_active_data(module, 0, {ModuleBuilder::i32_const(0)}, "fits");
     add_active_data(module, 0, {ModuleBuilder::i32_const(static_cast<u32>(offset))}, "abc");
     const base::Error error = refusal(module);
-    CHECK(error.code == ErrorCode::invalid);
+    CHECK(error.code == base::ErrorCode::invalid);
     CHECK(mentions(error, "data segment 1"));
     CHECK(mentions(error, "out of bounds memory access"));
   }
@@ -214,7 +246,7 @@ TEST_CASE("instantiation: segments out of bounds are refused by number") {
     add_active_elements(module, 0, {ModuleBuilder::i32_const(7)}, 3);
     add_active_elements(module, 0, {ModuleBuilder::i32_const(static_cast<u32>(offset))}, 3);
     const base::Error error = refusal(module);
-    CHECK(error.code == ErrorCode::invalid);
+    CHECK(error.code == base::ErrorCode::invalid);
     CHECK(mentions(error, "element segment 1"));
     CHECK(mentions(error, "out of bounds table access"));
   }
@@ -222,7 +254,7 @@ TEST_CASE("instantiation: segments out of bounds are refused by number") {
   ModuleBuilder module;
   module.memory(100, {}, 0);
   add_active_data(module, 0, {ModuleBuilder::i32_const(101)}, "");
-  CHECK(refusal(module).code == ErrorCode::invalid);
+  CHECK(refusal(module).code == base::ErrorCode::invalid);
 }
 
 TEST_CASE("instantiation: tables start with their initial value") {
@@ -289,7 +321,7 @@ TEST_CASE("instantiation: minimum sizes above the limits are refused") {
     options.limits.memory_bytes = 66536;
     CHECK(process_of(memories, options)->usage().memory_bytes == 66536);
     options.limits.memory_bytes = 66535;
-    CHECK(refusal(memories, options).code == ErrorCode::limit);
+    CHECK(refusal(memories, options).code == base::ErrorCode::limit);
     CHECK(mentions(refusal(memories, options), "memory 1"));
     options.limits.memory_bytes = 65535;
     CHECK(mentions(refusal(memories, options), "memory 0"));
@@ -298,7 +330,7 @@ TEST_CASE("instantiation: minimum sizes above the limits are refused") {
   huge.memory(65536, {}, 16);
   Options small;
   small.limits.memory_bytes = 1 << 20;
-  CHECK(refusal(huge, small).code == ErrorCode::limit);
+  CHECK(refusal(huge, small).code == base::ErrorCode::limit);
 
   ModuleBuilder tables;
   tables.table(600);
@@ -307,7 +339,7 @@ TEST_CASE("instantiation: minimum sizes above the limits are refused") {
   options.limits.table_elements = 1000;
   CHECK(process_of(tables, options)->usage().table_elements == 1000);
   options.limits.table_elements = 999;
-  CHECK(refusal(tables, options).code == ErrorCode::limit);
+  CHECK(refusal(tables, options).code == base::ErrorCode::limit);
   CHECK(mentions(refusal(tables, options), "table 1"));
 }
 

@@ -43,7 +43,7 @@ workers = 3
 name = "web-1"
 module = "web/server.atb"
 arguments = ["--port", "80", "two\nlines", ""]
-environment = { HOME = "/", "a b" = "" }
+environment = { "a b" = "", HOME = "/" }
 names = ["web", "front"]
 stdin = "/dev/null"
 stdout = "out.txt"
@@ -55,6 +55,17 @@ restart = { when = "on-failure", intensity = 5, within = "1m", backoff = "50ms",
 [[machine.directories]]
 host = "web/files"
 guest = "/"
+[[machine.mounts]]
+type = "memory"
+guest = "/tmp"
+size = "16 MiB"
+inodes = 100
+[[machine.mounts]]
+type = "overlay"
+source = "web/src"
+upper = "changes"
+guest = "/src"
+access = "ro"
 [[machine.directories]]
 host = "/var/data"
 guest = "/data"
@@ -107,6 +118,18 @@ TEST_CASE("a machine file with everything") {
   CHECK(!web.directories[0].writable);
   CHECK(web.directories[1].host == "/var/data");
   CHECK(web.directories[1].writable);
+  REQUIRE(web.mounts.size() == 2);
+  CHECK(web.mounts[0].type == "memory");
+  CHECK(web.mounts[0].source.empty());
+  CHECK(web.mounts[0].guest == "/tmp");
+  CHECK(web.mounts[0].writable);
+  CHECK(web.mounts[0].bytes == u64{16} << 20);
+  CHECK(web.mounts[0].inodes == 100);
+  CHECK(web.mounts[1].type == "overlay");
+  CHECK(web.mounts[1].source == "/srv/web/src");
+  CHECK(web.mounts[1].upper == "/srv/changes");
+  CHECK(!web.mounts[1].writable);
+  CHECK(!web.mounts[1].bytes);
   CHECK(web.names == std::vector<std::string>{"web", "front"});
   CHECK(web.input == "/dev/null");
   CHECK(web.output == "/srv/out.txt");
@@ -182,7 +205,7 @@ TEST_CASE("a machine as JSON comes back as the same") {
   }
   CHECK(to_json(file->machines[1]).dump() ==
         R"({"name":"b","module":"/opt/b.wasm","arguments":[],"environment":{},"directories":[],)"
-        R"("names":[],"weight":100,"limits":{"memory":4294967296,"processes":100000,)"
+        R"("mounts":[],"names":[],"weight":100,"limits":{"memory":4294967296,"processes":100000,)"
         R"("handles":1000000},"process":{"memory":4294967296,"stack":1048576,)"
         R"("table_elements":10000000,"handles":1024,"mailbox_messages":100000,)"
         R"("mailbox_bytes":67108864,"overflow":"refuse"},"restart":{"when":"always",)"
@@ -199,7 +222,7 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
       {"modul = \"x\"", "4:1: a machine has no `modul`; did you mean `module`?"},
       {"zzz = 1",
        "4:1: a machine has no `zzz`; it may have name, module, arguments, environment, "
-       "directories, names, stdin, stdout, stderr, log, weight, limits, process, restart"},
+       "directories, mounts, names, stdin, stdout, stderr, log, weight, limits, process, restart"},
       {"arguments = \"x\"",
        "4:13: `arguments` must be a list of texts, for example [\"a\", \"b\"]"},
       {"arguments = [\"x\", 80]",
@@ -229,6 +252,23 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
        "4:52: `access` must be \"ro\" or \"rw\""},
       {"directories = [{ host = \"x\", guest = \"/\" }, { host = \"y\", guest = \"/\" }]",
        "4:67: another directory has this guest path"},
+      {"mounts = [{ guest = \"/\" }]",
+       "4:11: a mount needs `type`: \"dir\", \"memory\" or \"overlay\""},
+      {"mounts = [{ type = \"tape\", guest = \"/\" }]",
+       "4:20: `type` must be \"dir\", \"memory\" or \"overlay\""},
+      {"mounts = [{ type = \"memory\" }]",
+       "4:11: a mount needs `guest`: the path by which the guest names it"},
+      {"mounts = [{ type = \"dir\", guest = \"/\" }]",
+       "4:11: a mount of the type dir needs `source`: a directory of the host"},
+      {"mounts = [{ type = \"memory\", guest = \"/\", source = \"x\" }]",
+       "4:52: a mount of the type memory has no `source`"},
+      {"mounts = [{ type = \"dir\", guest = \"/\", source = \"x\", size = 5 }]",
+       "4:61: a mount of the type dir has no `size`"},
+      {"mounts = [{ type = \"memory\", guest = \"/\", mode = 1 }]",
+       "4:43: a mount has no `mode`; it may have type, source, guest, access, size, inodes, upper"},
+      {"mounts = [{ type = \"memory\", guest = \"/\" }]\ndirectories = [{ host = \"x\", guest = "
+       "\"/\" }]",
+       "4:38: another mount or directory has this guest path"},
       {"limits = 5",
        "4:10: `limits` must be a table with the keys memory, fuel, cpu_time, processes, handles, "
        "io_bytes, io_operations"},
@@ -254,7 +294,7 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
       {"limits.cpu_time = \"0s\"", "4:19: `cpu_time` must be at least 1ns"},
       {"limits.processes = 0", "4:20: `processes` must be an integer from 1 to 4294967295"},
       {"process.overflow = \"drop\"",
-       "4:20: `overflow` must be \"refuse\", \"newest\", \"oldest\" or \"kill\""},
+       "4:20: `overflow` must be \"refuse\", \"newest\", \"oldest\", \"kill\" or \"wait\""},
       {"process.processes = 1",
        "4:9: `process` has no `processes`; it may have memory, stack, table_elements, fuel, "
        "cpu_time, handles, mailbox_messages, mailbox_bytes, io_bytes, io_operations, overflow"},

@@ -15,8 +15,8 @@
 #include "atoll/embed/start_up.hpp"
 #include "scheduler/core/scheduler.hpp"
 #include "stdlib/host/stream.hpp"
+#include "tests/support/tier.hpp"
 #include "tests/unit/processes.hpp"
-#include "vm/interp/interp.hpp"
 
 namespace atollvm::test {
 
@@ -30,9 +30,10 @@ class MachineGuest {
  public:
   // `options`: its limits, and what else is not made here.
   MachineGuest(const std::string& body, sched::Machine::Options options, unsigned workers = 1)
-      : program_(Access::impl(assembled(Engine(), account_imports + body))->program),
-        scheduler_({.workers = workers}, interp::run) {
-    functions_ = host::functions(environment_);
+      : program_(Access::impl(assembled(Engine(test::engine_options()), account_imports + body))
+                     ->program),
+        scheduler_({.workers = workers}, test::run_tier) {
+    functions_ = all_host_calls(environment_);
     const auto meter = [this](const char* name, auto used) {
       runtime::HostFunction function;
       function.module = "test";
@@ -69,7 +70,7 @@ class MachineGuest {
         first_handles({std::make_shared<host::Stream>(),
                        output ? host::make_stream(*output) : std::make_shared<host::Stream>(),
                        std::make_shared<host::Stream>()},
-                      directories, false);
+                      directories, {}, false);
     REQUIRE(handles.ok());
     spawn.program = program_;
     spawn.functions = stages_;

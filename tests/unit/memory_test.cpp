@@ -16,20 +16,12 @@
 #include <thread>
 #include <vector>
 
+#include "vm/base/sanitizers.hpp"
 #include "vm/base/zero.hpp"
 #include "vm/runtime/strips.hpp"
 
-#ifdef __has_feature
-#define ATOLL_HAS_FEATURE(name) __has_feature(name)
-#else
-#define ATOLL_HAS_FEATURE(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || ATOLL_HAS_FEATURE(address_sanitizer)
-#define ATOLL_ASAN 1
+#if ATOLL_ASAN
 #include <sanitizer/asan_interface.h>
-#endif
-#if defined(ATOLL_ASAN) || defined(__SANITIZE_THREAD__) || ATOLL_HAS_FEATURE(thread_sanitizer)
-#define ATOLL_SANITIZED 1
 #endif
 
 using namespace atollvm;
@@ -45,7 +37,7 @@ constexpr u64 page = 65536;
 // Sanitizers have memory of their own for each byte of a guest's, and emulators take long: there
 // it is some thousands at most.
 bool is_small_world() {
-#ifdef ATOLL_SANITIZED
+#if ATOLL_SANITIZED
   return true;
 #else
   return std::getenv("ATOLL_EMULATED") != nullptr;
@@ -334,7 +326,7 @@ TEST_CASE("memories: threads make and release them, also each other's") {
   CHECK(runtime::strip_usage().taken == at_start.taken);
 }
 
-#ifdef ATOLL_ASAN
+#if ATOLL_ASAN
 TEST_CASE("memories: AddressSanitizer sees accesses beyond the size, and after release") {
   const u8* freed = nullptr;
   for (const u64 size : {1, 3000, 10'001, 40'000, 900'001, 1'100'000}) {

@@ -6,6 +6,7 @@
 #include <atoll/module.hpp>
 #include <atoll/process.hpp>
 
+#include "tests/support/engine.hpp"
 #include "tests/support/files.hpp"
 
 using namespace atollvm;
@@ -17,7 +18,7 @@ constexpr std::string_view wasm{"\0asm\1\0\0\0", 8};
 
 std::optional<std::int32_t> answer_of(const Result<Module>& module) {
   REQUIRE_MESSAGE(module.ok(), (module.ok() ? "" : module.error().text()));
-  auto process = Process::create(Engine(), *module);
+  auto process = Process::create(Engine(test::engine_options()), *module);
   REQUIRE(process.ok());
   const auto f = process->function<std::int32_t()>("f");
   if (!f) return std::nullopt;
@@ -30,7 +31,7 @@ std::optional<std::int32_t> answer_of(const Result<Module>& module) {
 
 TEST_CASE("Module::open: source, module file, WebAssembly") {
   const test::ScratchDirectory folder;
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const auto path = [&](const char* name) { return folder / name; };
   test::put_text(path("f.atoll"), answers);
   const auto assembled = Module::open(engine, path("f.atoll"));
@@ -49,7 +50,7 @@ TEST_CASE("Module::open: source, module file, WebAssembly") {
 
 TEST_CASE("Module::open: errors begin with the path") {
   const test::ScratchDirectory folder;
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const auto fails = [&](const std::string& path, ErrorCode code, const std::string& part) {
     INFO(path);
     const auto module = Module::open(engine, path);
@@ -81,7 +82,7 @@ TEST_CASE("atoll_module_open") {
   const test::ScratchDirectory folder;
   const std::string path = folder / "f.atoll";
   test::put_text(path, answers);
-  atoll_engine* engine = atoll_engine_new(false);
+  atoll_engine* engine = atoll_engine_new(ATOLL_TIER_AUTO, false);
   atoll_module* module = nullptr;
   CHECK(atoll_module_open(engine, path.c_str(), &module) == nullptr);
   REQUIRE(module != nullptr);

@@ -10,6 +10,8 @@
 #include <optional>
 #include <thread>
 
+#include "tests/support/engine.hpp"
+
 using namespace atollvm;
 
 namespace {
@@ -47,6 +49,12 @@ export func deep(n: i32) -> i32 {
     call deep((i32.sub n, 1)) -> r
     ret (i32.add r, 1)
 }
+export func then_deep(n: i32) -> i32 {
+    var r: i32
+    call host(n) -> r
+    call deep(n) -> r
+    ret r
+}
 export func alloc(size: i32) -> i32 {
     var old: i32
     memory.grow old, 20
@@ -56,7 +64,7 @@ export func alloc(size: i32) -> i32 {
 
 Process started(ProcessOptions options, const Imports& imports) {
   options.imports = imports;
-  const Engine engine;
+  const Engine engine(test::engine_options());
   auto module = Module::assemble(engine, {"guest.atoll", source}, no_source_files);
   REQUIRE_MESSAGE(module.ok(), (module.ok() ? "" : module.error().text()));
   auto process = Process::create(engine, *module, options);
@@ -128,6 +136,15 @@ TEST_CASE("nested calls go so deep, and no deeper") {
   CHECK(depth == 65);
   CHECK(*result == 1000 * (65 * 66 / 2) + 65);
   CHECK(refusal.find("too many") != std::string::npos);
+}
+
+TEST_CASE("after a nested call a recursion is as deep as the guest's stack allows") {
+  ProcessOptions options;
+  options.limits.stack_bytes = std::uint64_t{1} << 28;
+  Process process = calling("square", options);
+  const auto result = (*process.function<Number(Number)>("then_deep"))(3'000'000);
+  REQUIRE_MESSAGE(result.ok(), result.error().text());
+  CHECK(*result == 3'000'000);
 }
 
 TEST_CASE("a nested call may need a larger stack, within the limit of both") {

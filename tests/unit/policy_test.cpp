@@ -42,6 +42,7 @@ class Worker {
   }
   Task& add(const Group& group, u32 weight = default_weight, u64 work = 0, u64 sleep = 0) {
     Task& task = tasks.emplace_back();
+    policy->admit(task);
     task.group = &group;
     task.set_weight(weight);
     task.work = task.left = work;
@@ -463,7 +464,8 @@ TEST_CASE("sjf: the shortest first, by declared or by measured length") {
   Entry entries[6];
   const u64 lengths[] = {70 * ms, 3 * ms, 500, 0, 9 * ms, 20};
   for (u32 i = 0; i < 6; ++i) {
-    entries[i].length = lengths[i];
+    policy->admit(entries[i]);
+    entries[i].set_length(lengths[i]);
     policy->ready(entries[i], 0, Wake::started);
   }
   // The one without a length is taken for one slice.
@@ -477,15 +479,15 @@ TEST_CASE("sjf: the shortest first, by declared or by measured length") {
   policy->ready(entries[3], 0, Wake::woken);
   REQUIRE(policy->pick(0) == &entries[3]);
   policy->account(entries[3], 10 * ms, Stop::waits, 0);
-  entries[1].length = 19 * ms;
-  entries[4].length = 22 * ms;
+  entries[1].set_length(19 * ms);
+  entries[4].set_length(22 * ms);
   for (const u32 i : {4u, 3u, 1u}) policy->ready(entries[i], 0, Wake::woken);
   for (const u32 i : {1u, 3u, 4u}) CHECK(policy->pick(0) == &entries[i]);
   // Who declares too little is found out.
-  entries[5].length = 1;
+  entries[5].set_length(1);
   policy->ready(entries[5], 0, Wake::woken);
   policy->ready(entries[2], 0, Wake::woken);
-  entries[2].length = 500;
+  entries[2].set_length(500);
   REQUIRE(policy->pick(0) == &entries[5]);
   policy->account(entries[5], ms, Stop::preempted, 0);
   CHECK(policy->pick(0) == &entries[2]);
@@ -494,8 +496,8 @@ TEST_CASE("sjf: the shortest first, by declared or by measured length") {
 TEST_CASE("sjf: who waits for a second gets every other pick") {
   Worker worker("sjf");
   const Group& group = worker.group(1);
-  worker.add(group).length = 3600 * second;
-  worker.add(group).length = 3600 * second;
+  worker.add(group).set_length(3600 * second);
+  worker.add(group).set_length(3600 * second);
   for (u32 i = 0; i < 8; ++i) worker.add(group, 100, ms, 1);  // short, and always there
   worker.start_all();
   worker.run_until(30 * second);
@@ -541,7 +543,7 @@ TEST_CASE("nobody starves, but under fcfs") {
         auto& task = i % 3 == 0 ? worker.add(group, 1 + random() % 1000)
                                 : worker.add(group, 1 + random() % 1000, 1 + random() % ms, 5 * ms);
         task.priority = random() % (max_priority + 1);
-        if (i % 2 == 0) task.length = random() % second;
+        if (i % 2 == 0) task.set_length(random() % second);
       }
     }
     worker.start_all();
@@ -575,7 +577,8 @@ TEST_CASE("random operations: each ready entry is picked once, removed or stolen
         entry.group = &groups[random() % groups.size()];
         entry.set_weight(static_cast<u32>(u64{1} << (random() % 21)));
         entry.priority = static_cast<u8>(random() % 40);
-        entry.length = random() % 4 == 0 ? random() >> (random() % 64) : 0;
+        for (const auto& each : policies) each->admit(entry);
+        entry.set_length(random() % 4 == 0 ? random() >> (random() % 64) : 0);
       }
       const auto index = [&](const Entry* entry) {
         usize at = 0;
@@ -655,6 +658,7 @@ TEST_CASE("100,000 entries: each gets its turn") {
     policy->add_group(group);
     std::vector<Entry> entries(100'000);
     for (Entry& entry : entries) {
+      policy->admit(entry);
       entry.group = &group;
       policy->ready(entry, 0, Wake::started);
     }

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/support/process.hpp"
+#include "tests/support/tier.hpp"
 
 using namespace atollvm;
 using namespace atollvm::test;
@@ -120,7 +121,7 @@ void run_until_preempted(Process& process) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     process.preempt();
   });
-  const Outcome outcome = interp::run(process);
+  const Outcome outcome = test::run_tier(process);
   thread.join();
   CHECK(outcome.kind == Kind::preempted);
 }
@@ -142,7 +143,7 @@ TEST_CASE("process: calls must name a function of the module and have its argume
   CHECK(!process->prepare(function + 1, one).ok());
   CHECK(!process->prepare(~u32{0}, one).ok());
   // Nothing was prepared, so nothing runs.
-  CHECK(interp::run(*process).kind == Kind::trapped);
+  CHECK(test::run_tier(*process).kind == Kind::trapped);
   CHECK(call(*process, function, {10}) == std::vector<u64>{55});
   CHECK(call(*process, function, {11}) == std::vector<u64>{66});
 }
@@ -155,9 +156,9 @@ TEST_CASE("process: one call at a time") {
   const std::vector<u64> one = {1};
   CHECK(!process->prepare(function, one).ok());
   process->preempt();
-  CHECK(interp::run(*process).kind == Kind::preempted);
+  CHECK(test::run_tier(*process).kind == Kind::preempted);
   CHECK(!process->prepare(function, one).ok());
-  CHECK(interp::run(*process).kind == Kind::finished);
+  CHECK(test::run_tier(*process).kind == Kind::finished);
   CHECK(process->results()[0] == loop_result(100));
   CHECK(process->prepare(function, one).ok());
 }
@@ -168,13 +169,13 @@ TEST_CASE("process: stop ends a call under way and keeps the trace") {
   const auto process = process_of(module);
   prepare(*process, function, {});
   process->preempt();
-  CHECK(interp::run(*process).kind == Kind::preempted);
+  CHECK(test::run_tier(*process).kind == Kind::preempted);
   const Outcome outcome = process->stop(Trap::time_limit);
   CHECK(outcome.kind == Kind::trapped);
   CHECK(outcome.trap == Trap::time_limit);
   REQUIRE(process->trace().size() == 1);
   CHECK(process->trace()[0].function == function);
-  CHECK(interp::run(*process).kind == Kind::trapped);
+  CHECK(test::run_tier(*process).kind == Kind::trapped);
 }
 
 // --- Stack --------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ TEST_CASE("process: the stack grows from small to its limit") {
   CHECK(call(*process, function, {depth}) == std::vector<u64>{depth * (depth + 1) / 2});
   CHECK(process->usage().stack_bytes <= options.limits.stack_bytes);
   prepare(*process, function, {~u64{0}});
-  const Outcome outcome = interp::run(*process);
+  const Outcome outcome = test::run_tier(*process);
   CHECK(outcome.kind == Kind::trapped);
   CHECK(outcome.trap == Trap::stack_overflow);
   CHECK(process->usage().stack_bytes <= options.limits.stack_bytes);
@@ -260,7 +261,7 @@ TEST_CASE("fuel: it stops at the first safepoint where it is negative, and can g
     INFO("fuel " << fuel);
     const auto process = process_of(module, with_fuel(static_cast<u64>(fuel)));
     prepare(*process, function, {static_cast<u64>(turns)});
-    Outcome outcome = interp::run(*process);
+    Outcome outcome = test::run_tier(*process);
     // The back edge of turn k is a safepoint with 3 k used; the last turn leaves the loop.
     const i64 stops_at = fuel / 3 + 1;
     if (stops_at < turns) {
@@ -269,9 +270,9 @@ TEST_CASE("fuel: it stops at the first safepoint where it is negative, and can g
       CHECK(process->saved.pc == 0);
       // Without fuel it stops at the next safepoint; nothing is lost.
       process->add_fuel(1);
-      outcome = interp::run(*process);
+      outcome = test::run_tier(*process);
       process->add_fuel(1000);
-      if (outcome.kind == Kind::out_of_fuel) outcome = interp::run(*process);
+      if (outcome.kind == Kind::out_of_fuel) outcome = test::run_tier(*process);
       CHECK(process->fuel() == fuel + 1001 - total);
     } else {
       CHECK(process->fuel() == fuel - total);
@@ -309,7 +310,7 @@ TEST_CASE("fuel: at any amount, run and single steps stop at the same places") {
     u64 added = 0;
     for (int turns = 0;; ++turns) {
       REQUIRE(turns < 1000);
-      const Outcome a = interp::run(*at_once);
+      const Outcome a = test::run_tier(*at_once);
       const Outcome b = run_by_steps(*by_steps);
       REQUIRE(a.kind == b.kind);
       if (a.kind == Kind::finished) break;
@@ -332,17 +333,17 @@ TEST_CASE("fuel: a bulk operation that is too dear does nothing until there is e
   const auto process = process_of(module, with_fuel(100));
   prepare(*process, fill, {0, 0xaa, 65536});
   for (int turn = 0; turn < 3; ++turn) {
-    CHECK(interp::run(*process).kind == Kind::out_of_fuel);
+    CHECK(test::run_tier(*process).kind == Kind::out_of_fuel);
     CHECK(process->fuel() == 100 - (1 + 1024));
     CHECK(process->instance().memories[0]->base()[0] == 0);
   }
   process->add_fuel(1 + 1024 - 100 - 1);
-  CHECK(interp::run(*process).kind == Kind::out_of_fuel);
+  CHECK(test::run_tier(*process).kind == Kind::out_of_fuel);
   CHECK(process->fuel() == -1);
   CHECK(process->instance().memories[0]->base()[0] == 0);
   // What was missing is enough.
   process->add_fuel(1);
-  CHECK(interp::run(*process).kind == Kind::finished);
+  CHECK(test::run_tier(*process).kind == Kind::finished);
   CHECK(process->fuel() == -1);  // for the return
   const u8* base = process->instance().memories[0]->base();
   CHECK(std::count(base, base + 65536, 0xaa) == 65536);
@@ -360,7 +361,7 @@ TEST_CASE("table.grow can be preempted, and grows by all or nothing") {
     u32 stops = 0;
     while (true) {
       process->preempt();
-      const Outcome outcome = interp::run(*process);
+      const Outcome outcome = test::run_tier(*process);
       if (outcome.kind == Kind::finished) break;
       REQUIRE(outcome.kind == Kind::preempted);
       CHECK(process->instance().tables[0]->elements.size() == 10);
@@ -386,10 +387,10 @@ TEST_CASE("fuel: endless code ends") {
        {std::pair{loop, std::vector<u64>{}}, {tail, {}}, {recursion, {~u64{0}}}}) {
     const auto process = process_of(module, with_fuel(10'000));
     prepare(*process, function, arguments);
-    CHECK(interp::run(*process).kind == Kind::out_of_fuel);
+    CHECK(test::run_tier(*process).kind == Kind::out_of_fuel);
     CHECK(process->fuel() < 0);
     CHECK(process->fuel() > -10);
-    CHECK(interp::run(*process).kind == Kind::out_of_fuel);
+    CHECK(test::run_tier(*process).kind == Kind::out_of_fuel);
   }
 }
 
@@ -447,12 +448,12 @@ TEST_CASE("preemption: endless recursion stops before its stack is full") {
   const auto process = process_of(module, options);
   prepare(*process, function, {~u64{0}});
   process->preempt();
-  CHECK(interp::run(*process).kind == Kind::preempted);
+  CHECK(test::run_tier(*process).kind == Kind::preempted);
   CHECK(process->usage().stack_bytes < 10'000);
   // Each request is good for one stop, however deep the stack is by then.
   for (int turn = 0; turn < 1000; ++turn) {
     process->preempt();
-    REQUIRE(interp::run(*process).kind == Kind::preempted);
+    REQUIRE(test::run_tier(*process).kind == Kind::preempted);
   }
   CHECK(process->trace(2).size() == 2);
   CHECK(process->trace(2)[1].depth == 1001);
@@ -467,15 +468,15 @@ TEST_CASE("preemption: a bulk operation stops in the middle") {
   const auto process = process_of(module);
   prepare(*process, fill, {0, 1, u64{1} << 30});
   process->preempt();
-  CHECK(interp::run(*process).kind == Kind::preempted);
+  CHECK(test::run_tier(*process).kind == Kind::preempted);
   const u8* base = process->instance().memories[0]->base();
   CHECK(base[0] == 1);
   CHECK(base[(1 << 30) - 1] == 0);
   process->stop(Trap::interrupted);
   prepare(*process, copy, {0, 1, 7'999'999});
   process->preempt();
-  CHECK(interp::run(*process).kind == Kind::preempted);
-  CHECK(interp::run(*process).kind == Kind::finished);
+  CHECK(test::run_tier(*process).kind == Kind::preempted);
+  CHECK(test::run_tier(*process).kind == Kind::finished);
 }
 
 TEST_CASE("preemption: bulk operations that were stopped often have the right result") {
@@ -497,7 +498,7 @@ TEST_CASE("preemption: bulk operations that were stopped often have the right re
       prepare(*process, copy, {test.to, test.from, count});
       int stops = 0;
       process->preempt();
-      while (interp::run(*process).kind == Kind::preempted) {
+      while (test::run_tier(*process).kind == Kind::preempted) {
         ++stops;
         process->preempt();
       }
@@ -512,7 +513,7 @@ TEST_CASE("preemption: bulk operations that were stopped often have the right re
   prepare(*process, fill, {5, 0x5a, size - 10});
   {
     Preempter preempter(*process, std::chrono::microseconds(50));
-    while (interp::run(*process).kind == Kind::preempted) {
+    while (test::run_tier(*process).kind == Kind::preempted) {
     }
   }
   const u8* base = process->instance().memories[0]->base();
@@ -528,8 +529,8 @@ TEST_CASE("preemption: a request before the run counts, and is used up") {
   prepare(*process, function, {10});
   process->preempt();
   process->preempt();
-  CHECK(interp::run(*process).kind == Kind::preempted);
-  CHECK(interp::run(*process).kind == Kind::finished);
+  CHECK(test::run_tier(*process).kind == Kind::preempted);
+  CHECK(test::run_tier(*process).kind == Kind::finished);
 }
 
 namespace {
@@ -612,7 +613,7 @@ TEST_CASE("preemption: processes of one program in turn do what they do alone") 
       // To the next safepoint, or some instructions, or both.
       const u32 way = random() % 3;
       if (way != 0) process.preempt();
-      outcome = way == 1 ? interp::run(process) : interp::step(process, 1 + random() % 2000);
+      outcome = way == 1 ? test::run_tier(process) : interp::step(process, 1 + random() % 2000);
       if (outcome.kind == Kind::preempted) {
         ++stops;
         continue;
@@ -644,7 +645,7 @@ TEST_CASE("preemption: from other threads, at any time") {
       {
         Preempter first(*process, std::chrono::microseconds(20 + i * 13));
         Preempter second(*process, std::chrono::microseconds(31));
-        while (interp::run(*process).kind == Kind::preempted) {
+        while (test::run_tier(*process).kind == Kind::preempted) {
         }
       }
       if (process->results().size() == 1 && process->results()[0] == expected &&
@@ -680,7 +681,7 @@ TEST_CASE("trace: functions, lines and columns, innermost first") {
   const auto process = process_of(module);
   CHECK(process->trace().empty());
   prepare(*process, outer_function, {});
-  const Outcome outcome = interp::run(*process);
+  const Outcome outcome = test::run_tier(*process);
   CHECK(outcome.trap == Trap::unreachable);
   const auto trace = process->trace();
   REQUIRE(trace.size() == 3);
@@ -707,7 +708,7 @@ TEST_CASE("trace: a tail call leaves no frame") {
   const u32 function = module.add(outer.emit(Op::call, {1, first_function}).emit(Op::ret));
   const auto process = process_of(module);
   prepare(*process, function, {});
-  CHECK(interp::run(*process).kind == Kind::trapped);
+  CHECK(test::run_tier(*process).kind == Kind::trapped);
   const auto trace = process->trace();
   REQUIRE(trace.size() == 2);
   CHECK(trace[0].function == last_function);
@@ -729,7 +730,7 @@ TEST_CASE("trace: long ones keep both ends") {
   for (u64 frames = 2; frames <= 20; ++frames) {
     const auto process = process_of(program);
     prepare(*process, function, {frames - 2});
-    CHECK(interp::run(*process).kind == Kind::trapped);
+    CHECK(test::run_tier(*process).kind == Kind::trapped);
     CHECK(process->trace(0).empty());
     for (usize limit = 1; limit <= 22; ++limit) {
       INFO(frames << " frames, limit " << limit);

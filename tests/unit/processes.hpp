@@ -7,12 +7,16 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 
 #include <atoll/engine.hpp>
 #include <atoll/module.hpp>
 #include <atoll/process.hpp>
+
+#include "tests/support/engine.hpp"
+#include "vm/base/sanitizers.hpp"
 
 namespace atollvm::test {
 
@@ -66,6 +70,19 @@ inline ProcessOptions on_workers(unsigned workers) {
   return options;
 }
 
+// Data of a guest, `NAME` and `NAME_size`, that are the bytes of a module.
+inline std::string data_of(const std::string& name, std::string bytes) {
+  std::string text = "const " + name + "_size = " + std::to_string(bytes.size()) + "\n";
+  bytes.resize((bytes.size() + 4) / 4 * 4);
+  text += "data " + name + " align 8 = i32";
+  for (std::size_t i = 0; i < bytes.size(); i += 4) {
+    std::int32_t word = 0;
+    std::memcpy(&word, bytes.data() + i, sizeof word);
+    text += (i == 0 ? " " : ", ") + std::to_string(word);
+  }
+  return text + "\n";
+}
+
 inline Process process_of(const Engine& engine, const std::string& body,
                           const ProcessOptions& options) {
   Result<Process> process = Process::create(engine, assembled(engine, body), options);
@@ -83,7 +100,7 @@ inline Outcome run(Process& process) {
 
 // Runs a guest that checks itself and gives 0 when all is well.
 inline void check_guest(const std::string& body, const ProcessOptions& options) {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Process process = process_of(engine, body, options);
   const Outcome outcome = run(process);
   CAPTURE(options.scheduling.workers);
@@ -100,11 +117,7 @@ inline void check_guest(const std::string& body) {
 inline std::uint64_t resident() {
   // Emulators have their own way with memory, and sanitizers keep what was freed.
   if (std::getenv("ATOLL_EMULATED") != nullptr) return 0;
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  return 0;
-#endif
-#endif
+  if (ATOLL_SANITIZED) return 0;
   std::ifstream file("/proc/self/statm");
   std::uint64_t size = 0;
   std::uint64_t pages = 0;

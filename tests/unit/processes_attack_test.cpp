@@ -2,6 +2,7 @@
 #include <chrono>
 #include <thread>
 
+#include "tests/support/engine.hpp"
 #include "tests/unit/processes.hpp"
 
 using namespace atollvm;
@@ -146,7 +147,7 @@ TEST_CASE("processes: interrupt and time limit end all of them, under every poli
         options.input = input.ends[0];
         options.directories.push_back({"/tmp", "/d", false});
         if (by_limit) options.limits.time = 40ms;
-        const Engine engine;
+        const Engine engine(test::engine_options());
         Process process = process_of(engine, std::string(stubborn) + R"(
 export func main() -> i32 {
     call is(1, (call make_all(100)), 800)
@@ -296,7 +297,7 @@ export func main() -> i32 {
 }
 
 TEST_CASE("processes: without a scheduler there are none") {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   Process process = process_of(engine, R"(
 reserve cells 64 align 8
 export func all() -> i32 {
@@ -306,6 +307,7 @@ export func all() -> i32 {
     call is(4, (call receive(1, cells, 1, -1, 0)), -E_NOSYS)
     call is(5, (call process_kill(1)), -E_NOSYS)
     call is64(6, (call process_monitor(1)), -E_NOSYS)
+    call is64(10, (call process_monitor_as(1, 1)), -E_NOSYS)
     call is64(7, (call timer_start(1, 1, 1)), -E_NOSYS)
     call is64(8, (call name_find(cells, 1)), -E_NOSYS)
     call is(9, (call process_yield()), 0)

@@ -73,6 +73,71 @@ export func main() -> i32 {
 )");
 }
 
+TEST_CASE("processes: a monitor's message comes with the tag that was asked for") {
+  check_guest(R"(
+data answers_name = "answers"
+reserve argument 8 align 8
+reserve inbox 64 align 8
+reserve info sizeof(MessageInfo) align 8
+// Answers with the tag 5 as often as it is told to, then ends.
+export func answers(count: i64) {
+    while i64.ne count, 0 {
+        call is(50, (call process_send((call process_parent()), 5, argument, 8)), 0)
+        i64.sub count, count, 1
+    }
+    ret
+}
+func begin(count: i64) -> i64 {
+    i64.store [argument], count
+    ret (call start(answers_name, len(answers_name), argument, 1, 0))
+}
+func expect_end(number: i32, tag: i32, pid: i64, ref: i64, reason: i32) {
+    call is(number, (call receive(tag, exit_info, sizeof(ExitInfo), -1, info)), sizeof(ExitInfo))
+    call is64(number, (i64.load [exit_info + ExitInfo.pid]), pid)
+    call is64(number, (i64.load [exit_info + ExitInfo.reference]), ref)
+    call is(number, (i32.load [exit_info + ExitInfo.reason]), reason)
+    call is64(number, (i64.load [info + MessageInfo.sender]), 0)
+    ret
+}
+export func main() -> i32 {
+    var child: i64, first: i64, second: i64, me: i64
+    call process_self() -> me
+    call is64(1, (call process_monitor_as(me, -1)), -E_INVAL)
+    call is64(2, (call process_monitor_as(me, TAG_ANY)), -E_INVAL)
+    // Answers, then the end: all with one tag, in their order; others' ends have their own tags.
+    call begin(2) -> child
+    call process_monitor_as(child, 5) -> first
+    call process_monitor_as(child, 6) -> second
+    call is(3, (call receive(5, inbox, 64, -1, info)), 8)
+    call is64(4, (i64.load [info + MessageInfo.sender]), child)
+    call is(5, (call receive(5, inbox, 64, -1, info)), 8)
+    call expect_end(6, 5, child, first, EXIT_NORMAL)
+    call expect_end(7, 6, child, second, EXIT_NORMAL)
+    // One that has ended long ago.
+    call process_monitor_as(child, 7) -> first
+    call expect_end(8, 7, child, first, EXIT_NOPROC)
+    // Undone: only the message of this monitor is dropped, not what has the same tag.
+    call begin(0) -> child
+    call process_monitor_as(child, 5) -> first
+    call process_monitor_as(child, 5) -> second
+    call is(9, (call process_send(me, 5, argument, 3)), 0)
+    call process_monitor(child) -> child
+    call is(10, (call receive(TAG_DOWN, inbox, 64, -1, 0)), sizeof(ExitInfo))
+    call is(11, (call process_demonitor(0)), 0)
+    call is(12, (call process_demonitor(first)), 0)
+    // Ends are told of in any order.
+    for i: i32 in 0 .. 2 {
+        call is(13, (i32.ge_s (call receive(5, inbox, 64, -1, info)), 3), 1)
+        if i64.eqz (i64.load [info + MessageInfo.sender]) {
+            call is64(14, (i64.load [inbox + ExitInfo.reference]), second)
+        }
+    }
+    call is(15, (call receive(TAG_ANY, inbox, 64, 0, info)), -E_TIMEDOUT)
+    ret 0
+}
+)");
+}
+
 TEST_CASE("processes: links go both ways, and can be undone") {
   check_guest(R"(
 data waits_name = "waits"

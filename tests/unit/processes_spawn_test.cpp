@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/engine.hpp"
 #include "tests/unit/processes.hpp"
 
 using namespace atollvm;
@@ -41,9 +42,9 @@ export func main() -> i32 {
     call is64(8, (call spawn(entry, 0, 0, -8)), -E_FAULT)
     call is64(9, (call start(one_name, len(one_name), 0, 0, 0)), -E_INVAL)
     call is64(10, (call start(refers_name, len(refers_name), cells, 1, 0)), -E_INVAL)
-    i32.store [how + SpawnOptions.flags], 16
+    i32.store [how + SpawnOptions.flags], 32
     call with(11, -E_INVAL)
-    i32.store [how + SpawnOptions.overflow], 4
+    i32.store [how + SpawnOptions.overflow], 5
     call with(12, -E_INVAL)
     i32.store [how + SpawnOptions.overflow], -1
     call with(13, -E_INVAL)
@@ -230,6 +231,28 @@ export func main() -> i32 {
   }
 }
 
+TEST_CASE("processes: no more messages lie in a mailbox than the run allows") {
+  for (const unsigned workers : {1u, 4u}) {
+    ProcessOptions options = on_workers(workers);
+    options.scheduling.max_messages = 120'000;
+    check_guest(R"(
+data waits_name = "waits"
+reserve how sizeof(SpawnOptions) align 8
+export func waits() { call is(50, (call receive(99, 0, 0, -1, 0)), 0); ret }
+export func main() -> i32 {
+    var pid: i64
+    // No child gets more than its parent has.
+    i32.store [how + SpawnOptions.mailbox_messages], 1_000_000
+    call start(waits_name, len(waits_name), 0, 0, how) -> pid
+    for i: i32 in 0 .. 120_000 { call is(1, (call process_send(pid, 1, 0, 0)), 0) }
+    call is(2, (call process_send(pid, 1, 0, 0)), -E_AGAIN)
+    ret 0
+}
+)",
+                options);
+  }
+}
+
 TEST_CASE("processes: no more than the machine may have, and their places are free again") {
   for (const unsigned workers : {1u, 4u}) {
     ProcessOptions options = on_workers(workers);
@@ -318,7 +341,7 @@ TEST_CASE("processes: the main process ends while others run, sleep, wait and st
       Pipe input;
       ProcessOptions options = on_workers(workers);
       options.input = input.ends[0];
-      const Engine engine;
+      const Engine engine(test::engine_options());
       Process process = process_of(engine, R"(
 data spins_name = "spins"
 data naps_name = "naps"
@@ -356,4 +379,27 @@ export func main() -> i32 {
       CHECK(outcome.exit_code == static_cast<unsigned>(code));
     }
   }
+}
+
+TEST_CASE("spawn: options that run over the end of a full memory") {
+  // Their first part ends where the memory does: the rest is not at its beginning.
+  ProcessOptions options = on_workers(1);
+  options.limits.memory_bytes = std::uint64_t{1} << 33;
+  check_guest(R"(
+data entry_name = "nothing"
+memory 65536 pages
+export func nothing() { ret }
+export func main() -> i32 {
+    var entry: i32
+    call entry_find(entry_name, len(entry_name)) -> entry
+    i32.store [-72 + SpawnOptions.flags], SPAWN_MORE
+    call is64(1, (call spawn(entry, 0, 0, -72)), -E_FAULT)
+    i32.store [-96 + SpawnOptions.flags], SPAWN_MORE | SPAWN_MODULE
+    call is64(2, (call spawn(entry, 0, 0, -96)), -E_BADF)
+    i32.store [-88 + SpawnOptions.flags], SPAWN_MODULE
+    call is64(3, (call spawn(entry, 0, 0, -88)), -E_FAULT)
+    ret 0
+}
+)",
+              options);
 }

@@ -9,7 +9,7 @@
 #include <atoll/module.hpp>
 
 #include "atoll/embed/impl.hpp"
-#include "vm/interp/interp.hpp"
+#include "tests/support/tier.hpp"
 
 namespace atollvm {
 namespace {
@@ -20,7 +20,7 @@ using sched::Pid;
 using sched::Scheduler;
 
 std::shared_ptr<const runtime::Program> program_of(const std::string& text) {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const auto module = Module::assemble(engine, {"t.atoll", text}, no_source_files);
   REQUIRE(module.ok());
   return Access::impl(*module)->program;
@@ -62,7 +62,7 @@ struct Counters {
 
 TEST_CASE("scheduler: nothing of a paused machine runs; others do") {
   for (const u32 workers : {1u, 3u}) {
-    Scheduler scheduler({.workers = workers}, interp::run);
+    Scheduler scheduler({.workers = workers}, test::run_tier);
     Counters paused(scheduler);
     Counters other(scheduler);
     for (int i = 0; i < 5; ++i) paused.start();
@@ -93,7 +93,7 @@ TEST_CASE("scheduler: nothing of a paused machine runs; others do") {
 }
 
 TEST_CASE("scheduler: a paused machine's processes can be killed, and it can be removed") {
-  Scheduler scheduler({.workers = 2}, interp::run);
+  Scheduler scheduler({.workers = 2}, test::run_tier);
   Counters machine(scheduler);
   const Pid first = machine.start();
   machine.start();
@@ -112,7 +112,7 @@ TEST_CASE("scheduler: a paused machine's processes can be killed, and it can be 
 }
 
 TEST_CASE("scheduler: machines come and go while others run") {
-  Scheduler scheduler({.workers = 2}, interp::run);
+  Scheduler scheduler({.workers = 2}, test::run_tier);
   Counters steady(scheduler, "steady");
   steady.start();
   for (int turn = 0; turn < 50; ++turn) {
@@ -130,7 +130,7 @@ TEST_CASE("scheduler: machines come and go while others run") {
 TEST_CASE("scheduler: a scheduler that goes ends what runs, waits or is paused") {
   for (const u32 workers : {1u, 4u}) {
     std::optional<Scheduler> scheduler;
-    scheduler.emplace(Scheduler::Options{.workers = workers}, interp::run);
+    scheduler.emplace(Scheduler::Options{.workers = workers}, test::run_tier);
     Counters paused(*scheduler);
     Counters runs(*scheduler);
     for (int i = 0; i < 3; ++i) paused.start();

@@ -7,6 +7,7 @@
 #include "scheduler/snapshot/frames.hpp"
 #include "scheduler/snapshot/stream.hpp"
 #include "tests/support/snapshots.hpp"
+#include "tests/support/tier.hpp"
 #include "tests/unit/processes.hpp"
 #include "vm/runtime/process_parts.hpp"
 
@@ -40,6 +41,8 @@ export func main() -> i32 {
     i32.store [how + SpawnOptions.flags], SPAWN_LINK | SPAWN_MONITOR
     call start(child_name, len(child_name), buffer, 1, how)
     call start(child_name, len(child_name), buffer, 1, how)
+    call process_monitor_as(me, 6)
+    call module_load(small, small_size, 0, 0)
     call timer_start(50_000_000_000, 5, 55)
     // Until both wait.
     call nap(20)
@@ -49,14 +52,15 @@ export func main() -> i32 {
 )";
 
 std::shared_ptr<const runtime::Program> program_of(const std::string& body) {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   return Access::impl(assembled(engine, body))->program;
 }
 
 // Machines that come and go on one scheduler, with little to spend.
 class Victims {
  public:
-  Victims() : scheduler_({.workers = 2}, interp::run), functions_(host::functions(environment_)) {
+  Victims()
+      : scheduler_({.workers = 2}, test::run_tier), functions_(host::functions(environment_)) {
     bounds_.process.memory_bytes = 1 << 20;
     bounds_.process.stack_bytes = 1 << 16;
     bounds_.process.table_elements = 1000;
@@ -99,7 +103,9 @@ std::string image_of_guests() {
   sched::Spawn spawn;
   spawn.limits.memory_bytes = 1 << 20;
   spawn.limits.handles = 16;
-  REQUIRE(guests.start(program_of(guests_body), spawn) != 0);
+  const std::string small =
+      assembled(Engine(test::engine_options()), "export func f() { ret }\n").bytes();
+  REQUIRE(guests.start(program_of(data_of("small", small) + guests_body), spawn) != 0);
   while (guests.machine().processes() < 3) nap_shortly();
   std::this_thread::sleep_for(std::chrono::milliseconds(40));
   guests.pause();
@@ -107,6 +113,7 @@ std::string image_of_guests() {
   const auto written = guests.write(image);
   REQUIRE(written.ok());
   CHECK(written->processes == 3);
+  CHECK(written->handles == 1);
   return image;
 }
 
@@ -176,7 +183,8 @@ TEST_CASE("snapshot: what is more than the machine may have is refused") {
 
 // Packed, so many zeros take no room in a file.
 TEST_CASE("snapshot: places beyond what a host has room for are refused before they come") {
-  std::string image(reinterpret_cast<const char*>(snapshot::magic), sizeof snapshot::magic);
+  std::string image(reinterpret_cast<const char*>(snapshot::image_magic),
+                    sizeof snapshot::image_magic);
   const auto number = [&](auto value) {
     image.append(reinterpret_cast<const char*>(&value), sizeof value);
   };
@@ -195,7 +203,7 @@ TEST_CASE("snapshot: what is no image, or of another version, says so") {
   std::string image = image_of_guests();
   Victims victims;
   CHECK(victims.try_image("this is a text").error().code == Code::malformed);
-  image[4] = 2;
+  ++image[4];
   CHECK(victims.try_image(image).error().code == Code::unsupported);
 }
 

@@ -4,6 +4,7 @@
 
 #include "atoll/embed/impl.hpp"
 #include "tests/support/snapshots.hpp"
+#include "tests/support/tier.hpp"
 #include "tests/unit/processes.hpp"
 
 using namespace atollvm;
@@ -13,7 +14,7 @@ using sched::ExitKind;
 TEST_CASE("snapshot: disturbed machines that go on elsewhere at random end as they would") {
   // Workers compute, work on ranges, send large and small messages, sleep and end; the main process
   // counts.
-  const Engine engine;
+  const Engine engine(test::engine_options());
   const auto program = Access::impl(assembled(engine, R"(
 const large = 300_000
 memory 64
@@ -81,7 +82,13 @@ export func main() -> i32 {
     sched::Spawn spawn;
     spawn.limits.fuel = u64{1} << 40;
     spawn.limits.handles = 64;
-    auto guests = std::make_unique<Guests>(3, interp::run, std::vector<runtime::HostFunction>(),
+    if (seed == 2) {
+      // Workers wait for room at the main process.
+      spawn.mailbox.messages = 3;
+      spawn.mailbox.bytes = 400'000;
+      spawn.mailbox.overflow = sched::Overflow::wait;
+    }
+    auto guests = std::make_unique<Guests>(3, test::run_tier, std::vector<runtime::HostFunction>(),
                                            random() | 1);
     REQUIRE(guests->start(program, spawn) != 0);
     u64 moves = 0;
@@ -96,7 +103,7 @@ export func main() -> i32 {
       REQUIRE_MESSAGE(written.ok(), written.error().text());
       if (written->main == 0) break;
       stops += guests->scheduler().stress_counts().stops;
-      guests = std::make_unique<Guests>(3, interp::run, std::vector<runtime::HostFunction>(),
+      guests = std::make_unique<Guests>(3, test::run_tier, std::vector<runtime::HostFunction>(),
                                         random() | 1);
       const auto read = guests->read(image);
       REQUIRE_MESSAGE(read.ok(), read.error().text());

@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "stdlib/vfs/host_directory.hpp"
+#include "stdlib/vfs/memory.hpp"
+#include "stdlib/vfs/overlay.hpp"
 #include "tests/support/files.hpp"
 
 using namespace atollvm;
@@ -70,15 +72,22 @@ struct Tree {
   }
 };
 
+// With each way of resolving paths, and as the upper layer of an overlay of nothing, which resolves
+// them by itself.
 template <class Test>
 void for_each_resolver(const Test& test) {
-  for (const vfs::Resolver resolver : resolvers()) {
-    CAPTURE(resolver == vfs::Resolver::kernel);
-    Tree tree;
-    const auto directory = granted(tree.inside, resolver);
+  const auto run = [&test](const Tree& tree, const std::shared_ptr<vfs::Directory>& directory) {
     test(tree, *directory);
     tree.check_outside();
+  };
+  for (const vfs::Resolver resolver : resolvers()) {
+    CAPTURE(resolver == vfs::Resolver::kernel);
+    const Tree tree;
+    run(tree, granted(tree.inside, resolver));
   }
+  CAPTURE("overlaid");
+  const Tree tree;
+  run(tree, vfs::make_overlay(vfs::make_memory({}), granted(tree.inside)));
 }
 
 std::string read_text(cap::Object& object) {
@@ -139,7 +148,7 @@ const Escape escapes[] = {
 }  // namespace
 
 TEST_CASE("vfs: opening, reading, writing and looking never lead outside") {
-  for_each_resolver([](Tree&, vfs::Directory& directory) {
+  for_each_resolver([](const Tree&, vfs::Directory& directory) {
     for (const Escape& escape : escapes) {
       CAPTURE(escape.path);
       CHECK(error_of(directory.open(escape.path, 0, reading, Wait::allowed)) == escape.error);
@@ -159,7 +168,7 @@ TEST_CASE("vfs: opening, reading, writing and looking never lead outside") {
 }
 
 TEST_CASE("vfs: making, removing and renaming never lead outside") {
-  for_each_resolver([](Tree& tree, vfs::Directory& directory) {
+  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
     // "" and "/x" as they are; others with a name after them that exists outside.
     for (const char* path :
          {"..", "../x", "out/x", "out/a", "out/empty", "up/outside/x", "up/outside/a",
@@ -187,7 +196,7 @@ TEST_CASE("vfs: making, removing and renaming never lead outside") {
 }
 
 TEST_CASE("vfs: links inside work, also at the end and back and forth") {
-  for_each_resolver([](Tree& tree, vfs::Directory& directory) {
+  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
     for (const char* path : {"a", "./a", "d/../a", "round", "to_d/e/f", "to_d/../a", "chain39",
                              "d//e/./f", "to_d/e/../../a"}) {
       CAPTURE(path);
@@ -217,7 +226,7 @@ TEST_CASE("vfs: links inside work, also at the end and back and forth") {
 }
 
 TEST_CASE("vfs: directories opened from a grant are as closed, each for itself") {
-  for_each_resolver([](Tree&, vfs::Directory& directory) {
+  for_each_resolver([](const Tree&, vfs::Directory& directory) {
     Opened opened = directory.open("to_d", vfs::open_directory, {}, Wait::allowed);
     REQUIRE(error_of(opened) == Errno::success);
     auto& below = static_cast<vfs::Directory&>(*std::get<0>(opened));
@@ -235,7 +244,7 @@ TEST_CASE("vfs: directories opened from a grant are as closed, each for itself")
 
 TEST_CASE("vfs: NUL bytes, long names, long paths and wrong flags are refused") {
   using namespace std::string_view_literals;
-  for_each_resolver([](Tree&, vfs::Directory& directory) {
+  for_each_resolver([](const Tree&, vfs::Directory& directory) {
     const std::string long_name(256, 'x');
     std::string long_path = "d";
     while (long_path.size() <= vfs::max_path) long_path += "/../d";
@@ -264,7 +273,7 @@ TEST_CASE("vfs: NUL bytes, long names, long paths and wrong flags are refused") 
 }
 
 TEST_CASE("vfs: a path may be as long as allowed") {
-  for_each_resolver([](Tree&, vfs::Directory& directory) {
+  for_each_resolver([](const Tree&, vfs::Directory& directory) {
     std::string path;
     while (path.size() + 6 <= vfs::max_path) path += "d/../";
     path += "a";
@@ -274,7 +283,7 @@ TEST_CASE("vfs: a path may be as long as allowed") {
 }
 
 TEST_CASE("vfs: pipes, devices and sockets are refused without waiting") {
-  for_each_resolver([](Tree& tree, vfs::Directory& directory) {
+  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
     REQUIRE(mkfifo((tree.inside + "/fifo").c_str(), 0600) == 0);
     for (const vfs::Access access : {reading, writing, vfs::Access{true, true}, vfs::Access{}}) {
       CHECK(error_of(directory.open("fifo", 0, access, Wait::allowed)) == Errno::notsup);
@@ -306,7 +315,7 @@ TEST_CASE("vfs: magic links of /proc are refused") {
 }
 
 TEST_CASE("vfs: hard links are files of the directory that they are in") {
-  for_each_resolver([](Tree& tree, vfs::Directory& directory) {
+  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
     REQUIRE(link((tree.inside + "/a").c_str(), (tree.inside + "/hard").c_str()) == 0);
     Opened opened = directory.open("hard", 0, reading, Wait::allowed);
     REQUIRE(error_of(opened) == Errno::success);
@@ -347,7 +356,7 @@ void race(const Swap& swap, const Attempt& attempt) {
 }  // namespace
 
 TEST_CASE("vfs: a directory that turns into a link and back leads nowhere else") {
-  for_each_resolver([](Tree& tree, vfs::Directory& directory) {
+  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
     put_text(tree.inside + "/d/a", "inside");
     REQUIRE(rename((tree.inside + "/out").c_str(), (tree.inside + "/d2").c_str()) == 0);
     const std::string one = tree.inside + "/d";
@@ -382,7 +391,7 @@ TEST_CASE("vfs: a directory that turns into a link and back leads nowhere else")
 }
 
 TEST_CASE("vfs: a directory moved away while a path goes up through it leads nowhere else") {
-  for_each_resolver([](Tree& tree, vfs::Directory& directory) {
+  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
     const std::string home = tree.inside + "/d/e";
     const std::string away = tree.root / "away";
     u64 good = 0;

@@ -9,6 +9,7 @@
 #include <atoll/module.hpp>
 #include <atoll/process.hpp>
 
+#include "tests/support/engine.hpp"
 #include "tests/support/files.hpp"
 
 using namespace atollvm;
@@ -17,7 +18,7 @@ using Kind = Outcome::Kind;
 namespace {
 
 Module assembled(const std::string& text) {
-  const Engine engine;
+  const Engine engine(test::engine_options());
   std::vector<Diagnostic> diagnostics;
   Result<Module> module =
       Module::assemble(engine, {"test.atoll", text}, no_source_files, &diagnostics);
@@ -38,7 +39,8 @@ Run run(const std::string& text, ProcessOptions options = {}) {
   Run result;
   {
     options.output = ends[1];
-    Result<Process> process = Process::create(Engine(), assembled(text), options);
+    Result<Process> process =
+        Process::create(Engine(test::engine_options()), assembled(text), options);
     if (!process) MESSAGE(process.error().text());
     REQUIRE(process.ok());
     Result<Outcome> outcome = process->run();
@@ -115,7 +117,8 @@ TEST_CASE("wasi programs: entries of other types are none") {
         "export func _initialize() -> i32 { ret 1 }\n",
         "export func main(argc: i32, argv: i32) -> i32 { ret 1 }\n"}) {
     CAPTURE(entry);
-    Result<Process> process = Process::create(Engine(), assembled(prelude + entry));
+    Result<Process> process =
+        Process::create(Engine(test::engine_options()), assembled(prelude + entry));
     REQUIRE(process.ok());
     const Result<Outcome> outcome = process->run();
     REQUIRE(!outcome.ok());
@@ -158,6 +161,70 @@ export func _start() {
                       options);
   CHECK(ran.text == std::string("prog\0x yA=1/data.", 17));
   CHECK(ran.outcome.exit_code == 5);
+}
+
+// A file is made, written and read again in each, and the directory of the host stays as it is.
+TEST_CASE("wasi programs: mounts are preopened directories, behind the others") {
+  test::ScratchDirectory scratch;
+  test::put_text(scratch / "file", "below");
+  ProcessOptions options;
+  options.directories = {{scratch.path().string(), "/d", false}};
+  for (const std::string& text :
+       {std::string("memory::/tmp:size=1M"), "overlay:" + scratch.path().string() + ":/o",
+        std::string("memory::/full:size=1k")}) {
+    auto mount = parse_mount(text);
+    REQUIRE(mount.ok());
+    options.mounts.push_back(*std::move(mount));
+  }
+  const std::string program = prelude + R"(
+import func path_open(fd: i32, dirflags: i32, p: i32, n: i32, oflags: i32, base: i64, inheriting: i64, fdflags: i32, to: i32) -> i32 from "wasi_snapshot_preview1" "path_open"
+import func fd_pread(fd: i32, iovs: i32, n: i32, at: i64, to: i32) -> i32 from "wasi_snapshot_preview1" "fd_pread"
+data name = "file"
+reserve to 16
+func try(dir: i32) -> i32 {
+    var error: i32, fd: i32, n: i32
+    // Creates, to read and write.
+    call path_open(dir, 0, name, 4, 1, 70, 0, 0, to) -> error
+    if i32.ne error, 0 { ret error }
+    i32.load fd, [to]
+    i32.store [vector], name
+    i32.store [vector + 4], 4
+    call fd_write(fd, vector, 1, count) -> error
+    if i32.ne error, 0 { ret error }
+    i32.store [vector], room
+    i32.store [vector + 4], 100
+    call fd_pread(fd, vector, 1, 0, count) -> error
+    if i32.ne error, 0 { ret error }
+    i32.load n, [count]
+    call say(room, n)
+    ret 0
+}
+export func _start() {
+    var error: i32, fd: i32 = 3, n: i32
+    while i32.eqz (call fd_prestat_get(fd, room)) {
+        i32.load n, [room + 4]
+        call fd_prestat_dir_name(fd, room + 100, n) -> error
+        call say(room + 100, n)
+        call try(fd) -> error
+        i32.store8 [room], (i32.add error, 48)
+        call say(room, 1)
+        i32.add fd, fd, 1
+    }
+    call proc_exit(fd)
+}
+)";
+  const Run ran = run(program, options);
+  // 76 (notcapable) is '|', 51 (nospc) is 'c'.
+  CHECK(ran.text == "/d|/tmpfile0/ofilew0/fullc");
+  CHECK(ran.outcome.exit_code == 7);
+  CHECK(test::text_of(scratch / "file") == "below");
+  CHECK(!parse_mount("memory").ok());
+  CHECK(parse_mount("memory").error().code == ErrorCode::usage);
+  options.mounts = {{"tape", "", "/t"}};
+  const Result<Process> refused =
+      Process::create(Engine(test::engine_options()), assembled(program), options);
+  REQUIRE(!refused.ok());
+  CHECK(refused.error().code == ErrorCode::usage);
 }
 
 TEST_CASE("wasi programs: a process without streams and directories has neither") {
@@ -222,7 +289,7 @@ export func main() -> i32 {
 TEST_CASE("wasi programs: a limit of fuel in the middle of a start is gone on from") {
   ProcessOptions options;
   options.limits.fuel = 1;
-  Result<Process> process = Process::create(Engine(), assembled(prelude + R"(
+  Result<Process> process = Process::create(Engine(test::engine_options()), assembled(prelude + R"(
 export func _initialize() { }
 export func main() -> i32 { ret 3 }
 )"),

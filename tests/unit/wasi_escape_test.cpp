@@ -21,14 +21,19 @@ constexpr u32 data_at = WasiGuest::data_at;
 constexpr Errno success = Errno::success;
 constexpr u64 read_write = right_fd_read | right_fd_write;
 
+// With each way of resolving paths, and through an overlay.
 template <class Test>
 void for_each_resolver(const Test& test) {
-  for (const vfs::Resolver resolver : resolvers()) {
-    CAPTURE(resolver == vfs::Resolver::kernel);
-    WasiFiles guest(resolver);
+  const auto run = [&test](WasiFiles&& guest) {
     test(guest);
     guest.check_unchanged();
+  };
+  for (const vfs::Resolver resolver : resolvers()) {
+    CAPTURE(resolver == vfs::Resolver::kernel);
+    run(WasiFiles(resolver));
   }
+  CAPTURE("overlaid");
+  run(WasiFiles(vfs::best_resolver(), wasi::Edition::snapshot_preview1, true));
 }
 
 // All ways to reach a path, none of which may succeed: each gives one of these errors.

@@ -17,14 +17,19 @@ constexpr u32 data_at = WasiGuest::data_at;
 constexpr i64 end = WasiGuest::end;
 constexpr Errno success = Errno::success;
 
+// With each way of resolving paths, and through an overlay.
 template <class Test>
 void for_each_resolver(const Test& test) {
-  for (const vfs::Resolver resolver : resolvers()) {
-    CAPTURE(resolver == vfs::Resolver::kernel);
-    WasiFiles guest(resolver);
+  const auto run = [&test](WasiFiles&& guest) {
     test(guest);
     guest.check_unchanged();
+  };
+  for (const vfs::Resolver resolver : resolvers()) {
+    CAPTURE(resolver == vfs::Resolver::kernel);
+    run(WasiFiles(resolver));
   }
+  CAPTURE("overlaid");
+  run(WasiFiles(vfs::best_resolver(), wasi::Edition::snapshot_preview1, true));
 }
 
 struct Entry {

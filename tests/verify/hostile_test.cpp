@@ -9,6 +9,7 @@
 #include "tests/verify/expect.hpp"
 #include "tests/verify/heap.hpp"
 #include "tests/verify/mutate.hpp"
+#include "vm/base/sanitizers.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/module/limits.hpp"
 #include "vm/module/sections.hpp"
@@ -19,17 +20,12 @@ namespace {
 
 using atollvm::test::heap;
 
-size_t cost(void* block) { return malloc_usable_size(block) + sizeof(size_t); }
+[[maybe_unused]] size_t cost(void* block) { return malloc_usable_size(block) + sizeof(size_t); }
 
 }  // namespace
 
 // ThreadSanitizer's library brings its own, for good: nothing is counted there.
-#ifdef __has_feature
-#define ATOLL_HAS_FEATURE(name) __has_feature(name)
-#else
-#define ATOLL_HAS_FEATURE(name) 0
-#endif
-#if !ATOLL_HAS_FEATURE(thread_sanitizer)
+#if !ATOLL_TSAN
 void* operator new(size_t size) {
   void* block = std::malloc(size);
   if (block == nullptr) std::abort();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -47,6 +48,8 @@ class Few {
     std::construct_at(data_ + size_, std::move(item));
     ++size_;
   }
+  // For compiled code: where in a list the address of its first item is.
+  static constexpr usize items_offset() { return offsetof(Few, data_); }
   // Takes items away from the end.
   void shrink(usize count) {
     while (size_ > count) std::destroy_at(data_ + --size_);
@@ -68,27 +71,43 @@ class Few {
   u32 capacity_ = 1;
 };
 
-// Flags, as many as were set up; up to 64 need no memory of their own.
+// Flags, as many as were set up; up to 63 need no memory of their own.
 class Flags {
  public:
   Flags() = default;
+  ~Flags() { delete[] more(); }
+  Flags(const Flags&) = delete;
+  Flags& operator=(const Flags&) = delete;
   // All off. Throws std::bad_alloc.
   void assign(usize count) {
-    more_ = count > 64 ? std::make_unique<u64[]>((count + 63) / 64) : nullptr;
-    few_ = 0;
+    u64* const words = count > most_few ? new u64[(count + 63) / 64]() : nullptr;
+    delete[] more();
+    bits_ = words != nullptr ? reinterpret_cast<std::uintptr_t>(words) : few_mark;
   }
   [[nodiscard]] bool test(usize index) const {
-    return (words()[index / 64] >> index % 64 & 1) != 0;
+    if (is_few()) return (bits_ >> (index + 1) & 1) != 0;
+    return (more()[index / 64] >> index % 64 & 1) != 0;
   }
-  void set(usize index) {
-    u64* const words = more_ != nullptr ? more_.get() : &few_;
-    words[index / 64] |= u64{1} << index % 64;
+  void set(usize index) { set(index, 1); }
+  // Sets `count` of them from `begin` on.
+  void set(usize begin, usize count) {
+    if (is_few()) {
+      if (count != 0) bits_ |= ~u64{0} >> (64 - count) << (begin + 1);
+      return;
+    }
+    for (usize i = begin; i < begin + count; ++i) more()[i / 64] |= u64{1} << i % 64;
   }
 
  private:
-  [[nodiscard]] const u64* words() const { return more_ != nullptr ? more_.get() : &few_; }
-  u64 few_ = 0;
-  std::unique_ptr<u64[]> more_;
+  static constexpr usize most_few = 63;
+  static constexpr u64 few_mark = 1;  // the lowest bit; the flags are above it
+  static_assert(sizeof(u64*) == sizeof(u64));
+
+  [[nodiscard]] bool is_few() const { return (bits_ & few_mark) != 0; }
+  [[nodiscard]] u64* more() const {
+    return is_few() ? nullptr : reinterpret_cast<u64*>(static_cast<std::uintptr_t>(bits_));
+  }
+  u64 bits_ = few_mark;  // or an address
 };
 
 }  // namespace atollvm::base

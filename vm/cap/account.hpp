@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
+#include <utility>
 
 #include "vm/base/types.hpp"
 
@@ -40,9 +42,13 @@ class Meter {
     return taken;
   }
   // Charges what can't be refused.
-  void add(u64 amount) noexcept { used_.fetch_add(amount, std::memory_order_relaxed); }
+  void add(u64 amount) noexcept {
+    if (amount != 0) used_.fetch_add(amount, std::memory_order_relaxed);
+  }
   // Takes back what was charged.
-  void give(u64 amount) noexcept { used_.fetch_sub(amount, std::memory_order_relaxed); }
+  void give(u64 amount) noexcept {
+    if (amount != 0) used_.fetch_sub(amount, std::memory_order_relaxed);
+  }
 
   [[nodiscard]] u64 used() const { return used_.load(std::memory_order_relaxed); }
   [[nodiscard]] u64 limit() const { return limit_; }
@@ -57,7 +63,9 @@ class Charge {
  public:
   // Null: nothing is counted.
   Charge(Meter* meter, u64 amount)
-      : meter_(meter), amount_(amount), is_taken_(meter == nullptr || meter->take(amount)) {}
+      : meter_(amount == 0 ? nullptr : meter),
+        amount_(amount),
+        is_taken_(meter_ == nullptr || meter_->take(amount)) {}
   ~Charge() {
     if (is_taken_ && meter_ != nullptr) meter_->give(amount_);
   }
@@ -94,6 +102,26 @@ struct Account {
   alignas(64) Meter handles;  // open ones, and those in messages
   Meter io_bytes;             // read and written
   Meter io_operations;        // host calls that need a stream, a file or a directory
+};
+
+// Charged memory of an account that lives on as long as this: for what may outlast its machine.
+class LastingCharge {
+ public:
+  // False afterwards: there was no room for it.
+  LastingCharge(std::shared_ptr<Account> account, u64 bytes)
+      : account_(account->memory.take(bytes) ? std::move(account) : nullptr), bytes_(bytes) {}
+  ~LastingCharge() {
+    if (account_ != nullptr) account_->memory.give(bytes_);
+  }
+  LastingCharge(LastingCharge&& other) noexcept = default;
+  LastingCharge& operator=(LastingCharge&&) = delete;
+
+  explicit operator bool() const { return account_ != nullptr; }
+  [[nodiscard]] const Account* account() const { return account_.get(); }
+
+ private:
+  std::shared_ptr<Account> account_;
+  u64 bytes_;
 };
 
 }  // namespace atollvm::cap

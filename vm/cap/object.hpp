@@ -14,6 +14,7 @@ enum class Kind : u8 {
   directory = 1 << 2,   // an open directory
   name_space = 1 << 3,  // a process's mount table
   host = 1 << 4,        // an embedder's own object
+  module = 1 << 5,      // a module that processes can be started from
 };
 constexpr Kind operator|(Kind a, Kind b) {
   return static_cast<Kind>(static_cast<u8>(a) | static_cast<u8>(b));

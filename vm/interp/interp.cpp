@@ -19,6 +19,11 @@ Flow leave_trap(Worker* worker, const Word* pc, Slot* fp, i64 fuel, Trap trap) {
   return Flow::stop(Outcome::Kind::trapped, trap);
 }
 
+Flow leave_counted(Worker* worker, const Word* pc, Slot* fp, i64 fuel) {
+  save(State{pc, fp, nullptr, 0, fuel, worker}, pc);
+  return Flow::stop(Outcome::Kind::preempted);
+}
+
 Flow leave_safepoint(Worker* worker, const Word* pc, Slot* fp, i64 fuel) {
   Process& process = *worker->process;
   save(State{pc, fp, nullptr, 0, fuel, worker}, pc);
@@ -64,21 +69,39 @@ class FloatEnvironment {
 #endif
 };
 
+// Where a parked call's arguments are, and its results will be.
+Slot* window_of(Process& process, const Word* call) {
+  const bool is_tail = process.parked == Process::Parked::tail_call;
+  return process.stack() + process.saved.fp + (is_tail ? 0 : field_a(Insn(call)));
+}
+
+// What follows a completed host call, unless that just goes on behind `call`.
+template <bool exact>
+[[gnu::noinline]] Flow leave_host(Process& process, const Word* call, HostResult result,
+                                  bool is_tail) {
+  State s = load(process);
+  const Flow flow = after_host<exact>(s, result, call + 1, is_tail);
+  if (flow.goes_on()) save(s, s.pc);
+  return flow;
+}
+
 // Completes the host call that the process is parked in, and saves the state after it.
 template <bool exact>
 Flow complete(Process& process) {
-  State s = load(process);
-  const Word* const next = s.pc;
-  const bool tail = process.parked == Process::Parked::tail_call;
-  Slot* const window = tail ? s.fp : s.fp + field_a(next[-1]);
   // As during the host call: its address, not the one after it.
-  s.pc = next - 1;
-  save(s, s.pc);
+  const Word* const call = process.worker()->code + --process.saved.pc;
+  Slot* const window = window_of(process, call);
+  const bool is_tail = process.parked == Process::Parked::tail_call;
   process.state = Process::State::runnable;
   process.parked = Process::Parked::no;
-  const Flow flow = after_host<exact>(s, process.complete(window), next, tail);
-  if (flow.goes_on()) save(s, s.pc);
-  return flow;
+  const HostResult result = process.complete(window);
+  const bool is_over = result.status == HostResult::Status::value && !is_tail;
+  const bool may_go_on =
+      !exact && process.worker()->limit.load(std::memory_order_relaxed) != nullptr;
+  if (!is_over || !may_go_on) [[unlikely]]
+    return leave_host<exact>(process, call, result, is_tail);
+  ++process.saved.pc;
+  return Flow::on();
 }
 
 template <class Shell>
@@ -98,6 +121,7 @@ Outcome run_with(Process& process, const Shell& shell) {
 }  // namespace
 
 Outcome run(Process& process) { return run_with(process, run_shell); }
+Outcome run_by(Process& process, Shell shell) { return run_with(process, shell); }
 
 Outcome step(Process& process, u64 count) {
   return run_with(process, [count](Process& p, bool exact) { return run_steps(p, exact, count); });

@@ -115,6 +115,15 @@ struct Body<Op::memory_grow> {
   }
 };
 
+inline constexpr u64 bytes_a_piece = u64{1} << 20;
+inline constexpr u64 elements_a_piece = u64{1} << 17;
+inline constexpr u64 bytes_a_fuel = 64;
+inline constexpr u64 elements_a_fuel = 8;
+// A small piece is this part of a whole one.
+inline constexpr u64 small_part = 4096;
+// Work on so many bytes never stops on its way.
+inline constexpr u64 least_bytes_a_piece = bytes_a_piece / small_part;
+
 // Does `total` units of work in pieces of at most `piece`, calling work(first, count) for each.
 // Between pieces the process can be preempted: the work done is kept in the process, and the
 // instruction starts again from there. Where it is to stop already, the piece is a small one. Costs
@@ -137,7 +146,7 @@ ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const 
   }
   while (true) {
     const bool stops = s.worker->limit.load(std::memory_order_relaxed) == nullptr;
-    const u64 count = std::min(total - done, stops ? piece / 4096 : piece);
+    const u64 count = std::min(total - done, stops ? piece / small_part : piece);
     work(done, count);
     done += count;
     if (done == total) break;
@@ -151,11 +160,6 @@ ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const 
   s.pc += 2;
   return Flow::on();
 }
-
-inline constexpr u64 bytes_a_piece = u64{1} << 20;
-inline constexpr u64 elements_a_piece = u64{1} << 17;
-inline constexpr u64 bytes_a_fuel = 64;
-inline constexpr u64 elements_a_fuel = 8;
 
 // Copies `count` units of the `total` that go from `from` to `to` (possibly overlapping), the ones
 // after `done`. Overlapping ranges that move up are copied from their end.

@@ -129,21 +129,20 @@ inline Flow leave_any_frame(State& s) {
   return flow.is_slow() ? finish_call(s) : flow;
 }
 
-// Ends the host call made from the instruction before `next`.
-// A parked call's process has its state saved at `next`.
+// Stops after a host call that is not just over: it was made from the instruction before `next`, or
+// is the one that the process was parked in.
 template <bool exact>
-inline Flow after_host(State& s, runtime::HostResult result, const Word* next, bool tail) {
+[[gnu::noinline]] inline Flow stop_after_host(Worker* worker, const Word* pc, Slot* fp, i64 fuel,
+                                              runtime::HostResult result, const Word* next,
+                                              bool tail) {
   using Status = runtime::HostResult::Status;
-  runtime::Process& process = *s.worker->process;
-  if constexpr (exact) s.fuel = process.fuel();  // the host may have added some
+  State s{pc, fp, nullptr, 0, fuel, worker};
+  runtime::Process& process = *worker->process;
   switch (result.status) {
-    case Status::value:
-    case Status::rest:
-      break;
     case Status::trap:
       return trap_here(s, result.trap);
     case Status::exit:
-      save(s, s.pc);
+      save(s, pc);
       process.state = runtime::Process::State::done;
       return Flow::stop(Outcome::Kind::exited, Trap::unreachable, result.exit_code);
     case Status::pending:
@@ -153,6 +152,24 @@ inline Flow after_host(State& s, runtime::HostResult result, const Word* next, b
       process.parked = tail ? runtime::Process::Parked::tail_call : runtime::Process::Parked::call;
       return Flow::stop(result.status == Status::pending ? Outcome::Kind::pending
                                                          : Outcome::Kind::waiting);
+    case Status::value:
+    case Status::rest:
+      break;
+  }
+  s.pc = next;
+  if (tail) {
+    if (const Flow flow = leave_any_frame(s); !flow.goes_on()) return flow;
+  }
+  save(s, s.pc);
+  return Flow::stop(Outcome::Kind::rested);
+}
+
+// What follows a host call made from the instruction before `next`, with the state saved there.
+template <bool exact>
+ATOLL_INLINE Flow after_host(State& s, runtime::HostResult result, const Word* next, bool tail) {
+  if constexpr (exact) s.fuel = s.worker->process->fuel();  // the host may have added some
+  if (result.status != runtime::HostResult::Status::value) [[unlikely]] {
+    return stop_after_host<exact>(s.worker, s.pc, s.fp, s.fuel, result, next, tail).as_stop();
   }
   reload_memory(s);
   if (tail) {
@@ -160,20 +177,15 @@ inline Flow after_host(State& s, runtime::HostResult result, const Word* next, b
   } else {
     s.pc = next;
   }
-  if (result.status == Status::rest) [[unlikely]] {
-    save(s, s.pc);
-    return Flow::stop(Outcome::Kind::rested);
-  }
   return must_stop<exact>(s) ? stop_here(s) : Flow::on();
 }
 
 template <bool exact>
-inline Flow call_host(State& s, const FunctionTarget& target, u16 window, const Word* next,
-                      bool tail) {
-  runtime::Process& process = *s.worker->process;
+ATOLL_INLINE Flow call_host(State& s, const FunctionTarget& target, u16 window, const Word* next,
+                            bool tail) {
   // Host functions may look at the process (traces, usage): its state is true during the call.
   save(s, s.pc);
-  return after_host<exact>(s, process.call_host(target, s.fp + window), next, tail);
+  return after_host<exact>(s, s.worker->process->call_host(target, s.fp + window), next, tail);
 }
 
 // Makes room for a callee at `fp` + `above`, which may move the stack. Nothing: stack overflow;

@@ -1,6 +1,9 @@
 // What the shells share: the tables of operations as types, and leaving.
 #pragma once
 
+#include <array>
+
+#include "vm/interp/interp.hpp"
 #include "vm/interp/ops_branch.hpp"
 #include "vm/interp/ops_bulk.hpp"
 #include "vm/interp/ops_call.hpp"
@@ -14,6 +17,14 @@ inline constexpr u8 op_fuel[] = {
 #include "vm/isa/opcodes.def"
 #undef OP
 };
+inline constexpr auto op_flags = [] {
+  using enum isa::Flags;
+  return std::array<u8, isa::op_count>{
+#define OP(number, id, name, format, signature, flags, ...) static_cast<u8>(flags),
+#include "vm/isa/opcodes.def"
+#undef OP
+  };
+}();
 inline constexpr isa::Format op_format[] = {
 #define OP(number, id, name, format, ...) isa::Format::format,
 #include "vm/isa/opcodes.def"
@@ -61,9 +72,28 @@ template <Op op>
 inline constexpr bool has_slow =
     requires(State& s) { Body<op>::template run_slow<false>(s, Insn(nullptr)); };
 
+// How a shell counts: exact fuel, or (`turns`) calls and turns of loops down from Native::turns.
+enum class Counts : u8 { nothing, fuel, turns };
+// Whether an operation is counted as a turn, when it jumps: a branch back, or a guest's call.
+template <Op op>
+inline constexpr bool is_turn =
+    goes_back<op> || ((op_flags[static_cast<u16>(op)] & isa::calls) != 0 &&
+                      op_format[static_cast<u16>(op)] != isa::Format::call_import);
+
+// Counts a turn: whether it was the last one.
+ATOLL_INLINE bool count_turn(const State& s) { return --s.worker->native.turns < 0; }
+// Leaves after it, as if preempted.
+[[gnu::noinline, gnu::cold]] Flow leave_counted(Worker* worker, const Word* pc, Slot* fp, i64 fuel);
+template <Op op, Counts counts>
+ATOLL_INLINE bool is_last_turn(const State& s) {
+  if constexpr (counts == Counts::turns && is_turn<op>) return count_turn(s);
+  return false;
+}
+
 // One instruction: true with s.pc at the next one, false with the outcome to leave with.
-template <Op op, bool exact>
+template <Op op, Counts counts>
 ATOLL_INLINE bool execute(State& s, Insn w, Outcome& outcome) {
+  constexpr bool exact = counts == Counts::fuel;
   if constexpr (exact) s.fuel -= op_fuel[static_cast<u16>(op)];
   using Result = BodyResult<op, exact>;
   if constexpr (std::is_void_v<Result>) {
@@ -85,6 +115,8 @@ ATOLL_INLINE bool execute(State& s, Insn w, Outcome& outcome) {
       if constexpr (goes_back<op>) {
         if (must_stop<exact>(s)) [[unlikely]]
           return outcome = stop_here(s).outcome(), false;
+        if (is_last_turn<op, counts>(s)) [[unlikely]]
+          return outcome = leave_counted(s.worker, s.pc, s.fp, s.fuel).outcome(), false;
       }
     } else {
       s.pc += words_of<op>;
@@ -107,13 +139,14 @@ ATOLL_INLINE bool execute(State& s, Insn w, Outcome& outcome) {
     }
     if (!flow.goes_on()) [[unlikely]]
       return outcome = flow.outcome(), false;
+    if (is_last_turn<op, counts>(s)) [[unlikely]]
+      return outcome = leave_counted(s.worker, s.pc, s.fp, s.fuel).outcome(), false;
   }
   return true;
 }
 
-// Runs from the process's saved state; the shell of this build (tail calls where the compiler
-// guarantees them, computed goto elsewhere).
-Outcome run_shell(runtime::Process& process, bool exact);
+// One instruction, as `execute` does it. `exact`: fuel is counted.
+bool step_one(State& s, bool exact, Outcome& outcome);
 // The same, at most `count` instructions; then the process is preempted.
 Outcome run_steps(runtime::Process& process, bool exact, u64 count);
 

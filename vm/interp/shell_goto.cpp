@@ -8,7 +8,7 @@ namespace atollvm::interp {
 
 namespace {
 
-template <bool exact>
+template <Counts counts>
 Outcome loop(State s) {
   static const void* const labels[] = {
 #define OP(number, id, ...) &&label_##id,
@@ -18,9 +18,9 @@ Outcome loop(State s) {
   Outcome outcome;
   Insn w(s.pc);
   goto* labels[opcode(w)];
-#define OP(number, id, ...)                                                \
-  label_##id : if (!execute<Op::id, exact>(s, w, outcome)) return outcome; \
-  w = Insn(s.pc);                                                          \
+#define OP(number, id, ...)                                                 \
+  label_##id : if (!execute<Op::id, counts>(s, w, outcome)) return outcome; \
+  w = Insn(s.pc);                                                           \
   goto* labels[opcode(w)];
 #include "vm/isa/opcodes.def"
 #undef OP
@@ -30,8 +30,9 @@ Outcome loop(State s) {
 
 Outcome run_shell(runtime::Process& process, bool exact) {
   const State s = load(process);
-  return exact ? loop<true>(s) : loop<false>(s);
+  return exact ? loop<Counts::fuel>(s) : loop<Counts::nothing>(s);
 }
+Outcome run_counted(runtime::Process& process) { return loop<Counts::turns>(load(process)); }
 
 }  // namespace atollvm::interp
 

@@ -8,18 +8,24 @@ namespace {
 using StepFn = bool (*)(State&, Insn, Outcome&);
 
 template <Op op, bool exact>
-bool step_one(State& s, Insn w, Outcome& outcome) {
-  return execute<op, exact>(s, w, outcome);
+bool step_op(State& s, Insn w, Outcome& outcome) {
+  return execute<op, exact ? Counts::fuel : Counts::nothing>(s, w, outcome);
 }
 
 template <bool exact>
 constexpr StepFn steps[] = {
-#define OP(number, id, ...) &step_one<Op::id, exact>,
+#define OP(number, id, ...) &step_op<Op::id, exact>,
 #include "vm/isa/opcodes.def"
 #undef OP
 };
 
 }  // namespace
+
+bool step_one(State& s, bool exact, Outcome& outcome) {
+  const Insn w(s.pc);
+  const StepFn* const table = exact ? steps<true> : steps<false>;
+  return table[opcode(w)](s, w, outcome);
+}
 
 Outcome run_steps(runtime::Process& process, bool exact, u64 count) {
   State s = load(process);

@@ -42,8 +42,9 @@ template <Op op, bool exact>
   ATOLL_NEXT(s);
 }
 
-template <Op op, bool exact>
+template <Op op, Counts counts>
 __attribute__((preserve_none)) Flow handle(ATOLL_HANDLER_PARAMS) {
+  constexpr bool exact = counts == Counts::fuel;
   State s{pc, fp, memory, memory_size, fuel, worker};
   [[maybe_unused]] const Insn w(pc);
   if constexpr (exact) s.fuel -= op_fuel[static_cast<u16>(op)];
@@ -74,6 +75,8 @@ __attribute__((preserve_none)) Flow handle(ATOLL_HANDLER_PARAMS) {
       if constexpr (goes_back<op>) {
         if (must_stop<exact>(s)) [[unlikely]]
           return stop_here(s);
+        if (is_last_turn<op, counts>(s)) [[unlikely]]
+          return leave_counted(worker, s.pc, s.fp, s.fuel);
       }
       // A scan usually is its own target, and turns without any dispatch.
       if (!is_scan<op> || s.pc != pc) ATOLL_NEXT(s);
@@ -100,28 +103,40 @@ __attribute__((preserve_none)) Flow handle(ATOLL_HANDLER_PARAMS) {
     }
     if (!flow.goes_on()) [[unlikely]]
       return flow;
+    if (is_last_turn<op, counts>(s)) [[unlikely]]
+      return leave_counted(worker, s.pc, s.fp, s.fuel);
     ATOLL_NEXT(s);
   }
 }
 
-template <bool exact>
+// Those that count turns are apart, the others the same.
+template <Op op, Counts counts>
+constexpr Counts counts_of = counts == Counts::turns && !is_turn<op> ? Counts::nothing : counts;
+
+template <Counts counts>
 const Handler handlers[] = {
-#define OP(number, id, ...) reinterpret_cast<Handler>(&handle<Op::id, exact>),
+#define OP(number, id, ...) reinterpret_cast<Handler>(&handle<Op::id, counts_of<Op::id, counts>>),
 #include "vm/isa/opcodes.def"
 #undef OP
 };
 
-}  // namespace
-
 // A function of its own and without sanitizers: a preserve_none chain must not be entered from a
 // frame that they lay out anew. clang 19 keeps such a frame's base in rbx, which the chain changes.
 [[gnu::noinline]] [[clang::no_sanitize("address", "undefined", "coverage")]]
-Outcome run_shell(runtime::Process& process, bool exact) {
+Outcome run_table(runtime::Process& process, const Handler* table) {
   const State s = load(process);
-  const Handler* table = exact ? handlers<true> : handlers<false>;
   return reinterpret_cast<HandlerFn>(table[opcode(Insn(s.pc))])(s.pc, s.fp, s.memory, s.memory_size,
                                                                 s.fuel, s.worker, table)
       .outcome();
+}
+
+}  // namespace
+
+Outcome run_shell(runtime::Process& process, bool exact) {
+  return run_table(process, exact ? handlers<Counts::fuel> : handlers<Counts::nothing>);
+}
+Outcome run_counted(runtime::Process& process) {
+  return run_table(process, handlers<Counts::turns>);
 }
 
 }  // namespace atollvm::interp

@@ -4,10 +4,11 @@
 
 namespace atollvm::runtime {
 
-Completion CompletionPort::open(std::function<void()> cancel) {
+Completion CompletionPort::open(std::function<void()> cancel, bool is_job) {
   const std::lock_guard lock(mutex_);
   ++generation_;
   open_ = true;
+  is_job_ = is_job;
   arrived_.reset();
   cancel_ = std::move(cancel);
   Completion ticket;
@@ -30,6 +31,11 @@ void CompletionPort::finish(u64 generation, Finish finish) {
 bool CompletionPort::ready() const {
   const std::lock_guard lock(mutex_);
   return arrived_.has_value();
+}
+
+bool CompletionPort::has_job() const {
+  const std::lock_guard lock(mutex_);
+  return open_ && is_job_;
 }
 
 std::optional<Finish> CompletionPort::take() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -70,6 +71,9 @@ class Elements {
     data_ = static_cast<u64*>(smaller);
     return false;
   }
+  // For compiled code: where the address of the first one is, and their number.
+  static constexpr usize data_offset() { return offsetof(Elements, data_); }
+  static constexpr usize size_offset() { return offsetof(Elements, size_); }
   // Takes in `count` elements that were written to reserved room.
   void extend(u64 count) { size_ += count; }
 

@@ -100,8 +100,9 @@ class HostContext {
   [[nodiscard]] const cap::Capability& capability() const { return *capability_; }
 
   // The ticket for parking this call; return pending() after it. `cancel` runs on the process's
-  // thread if the process ends before the call was finished.
-  Completion suspend(std::function<void()> cancel = {}) const;
+  // thread if the process ends before the call was finished. `is_job`: it waits for nobody else,
+  // but is being carried out: a snapshot of the machine lets it come to its end first.
+  Completion suspend(std::function<void()> cancel = {}, bool is_job = false) const;
 
  private:
   friend class Process;

@@ -212,9 +212,14 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
     charge.keep();
   }
 
-  instance.globals.reserve(module.globals.size());  // others may hold the cells' addresses
-  for (const mod::Global& global : module.globals) {
-    instance.globals.push_back({evaluate(global.init, instance), 0});
+  const usize globals = module.globals.size();
+  cap::Charge room(memory_meter(), globals_bytes(globals));
+  if (!room) return beyond_quota("globals");
+  instance.globals.reserve(globals);  // others may hold the cells' addresses
+  for (usize i = 0; i < globals; ++i) instance.globals.push_back({});
+  room.keep();
+  for (usize i = 0; i < globals; ++i) {
+    instance.globals[i].low = evaluate(module.globals[i].init, instance);
   }
 
   u64 elements_left = table_limit_;
@@ -252,6 +257,16 @@ base::Status Process::fill(Instance& instance) {
     }
     instance.dropped.set(instance.elem_segment(i));
   }
+  const Program::Image& image = instance.program->memory_image();
+  if (!image.bytes.empty()) {
+    Memory& memory = *instance.memories.front();
+    if (image.offset + image.bytes.size() <= memory.size()) {
+      base::copy_to_zeros(memory.base() + image.offset, image.bytes.data(), image.bytes.size());
+      instance.dropped.set(instance.data_segment(0), module.datas.size());
+      return {};
+    }
+  }
+  // Also where they don't fit: those before the first that doesn't are applied.
   u64 written = 0;
   for (u32 i = 0; i < module.datas.size(); ++i) {
     const mod::DataSegment& segment = module.datas[i];

@@ -3,10 +3,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cstring>
+#include <new>
 
+#include "vm/base/blocks.hpp"
 #include "vm/base/poison.hpp"
 #include "vm/base/zero.hpp"
+#include "vm/runtime/guard.hpp"
 #include "vm/runtime/strips.hpp"
 
 namespace atollvm::runtime {
@@ -14,8 +17,6 @@ namespace atollvm::runtime {
 namespace {
 
 constexpr u64 host_page = 65536;  // of every supported host, or a multiple
-constexpr u64 guard_bytes = 32u << 20;
-constexpr u64 full_reserve = (u64{1} << 32) + guard_bytes;
 // Up to here a block of the heap: a tenth of the time of a slot, whose first touched byte costs a
 // page fault, for at most one resident page more.
 constexpr u64 largest_block = 8192;
@@ -31,9 +32,10 @@ u8* map(u64 bytes, int protection) {
 
 std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_limit,
                                        MemoryStrategy strategy) {
-  std::unique_ptr<Memory> memory(new Memory(type, byte_limit, strategy));
+  std::unique_ptr<Memory> memory(new (std::nothrow) Memory(type, byte_limit, strategy));
+  if (memory == nullptr) return nullptr;
   if (strategy == MemoryStrategy::guarded) {
-    memory->base_ = map(full_reserve, PROT_NONE);
+    memory->base_ = map(guarded_reserve, PROT_NONE);
     if (memory->base_ == nullptr) return nullptr;
     memory->home_ = Home::mapping;
   }
@@ -44,6 +46,11 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
 }
 
 Memory::~Memory() { leave(); }
+
+void* Memory::operator new(usize size, const std::nothrow_t&) noexcept {
+  return base::take_block(size);
+}
+void Memory::operator delete(void* memory) noexcept { base::give_block(memory, sizeof(Memory)); }
 
 mod::MemoryType Memory::type() const {
   mod::MemoryType type;
@@ -96,8 +103,9 @@ bool Memory::reserve(u64 bytes) {
 
 bool Memory::reserve_block(u64 bytes) {
   const u64 capacity = std::max(bytes, std::min(capacity_ * 2, largest_block));
-  u8* const block = static_cast<u8*>(std::calloc(capacity, 1));
+  u8* const block = static_cast<u8*>(base::take_block(capacity));
   if (block == nullptr) return false;
+  std::memset(block, 0, capacity);
   settle(Home::block, block, capacity, nullptr);
   return true;
 }
@@ -143,14 +151,15 @@ void Memory::leave() {
     case Home::none:
       return;
     case Home::block:
-      std::free(base_);
+      base::unpoison(base_, capacity_);
+      base::give_block(base_, capacity_);
       return;
     case Home::slot:
       release_strip_slot(strip_, base_);
       return;
     case Home::mapping:
       base::unpoison(base_, capacity_);
-      munmap(base_, strategy_ == MemoryStrategy::guarded ? full_reserve : capacity_);
+      munmap(base_, strategy_ == MemoryStrategy::guarded ? guarded_reserve : capacity_);
       return;
   }
 }

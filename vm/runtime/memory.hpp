@@ -1,7 +1,9 @@
 // Linear memories.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <new>
 
 #include "vm/base/types.hpp"
 #include "vm/module/module.hpp"
@@ -27,6 +29,8 @@ class Memory {
   ~Memory();
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
+  static void* operator new(usize size, const std::nothrow_t&) noexcept;
+  static void operator delete(void* memory) noexcept;
 
   [[nodiscard]] u8* base() const { return base_; }
   [[nodiscard]] u64 size() const { return size_; }  // bytes
@@ -35,6 +39,11 @@ class Memory {
   [[nodiscard]] mod::MemoryType type() const;
   [[nodiscard]] u32 page_shift() const { return page_shift_; }
   [[nodiscard]] MemoryStrategy strategy() const { return strategy_; }
+
+  // For compiled code: where these are.
+  static constexpr usize base_offset() { return offsetof(Memory, base_); }
+  static constexpr usize size_offset() { return offsetof(Memory, size_); }
+  static constexpr usize page_shift_offset() { return offsetof(Memory, page_shift_); }
 
   // Adds pages. The old size in pages, or -1 when the type's maximum, the limit or the host
   // refuses (then nothing changed). The base may change.

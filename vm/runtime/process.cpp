@@ -8,13 +8,16 @@
 #include <utility>
 
 #include "vm/runtime/completion.hpp"
+#include "vm/runtime/process_parts.hpp"
 
 namespace atollvm::runtime {
 
 namespace {
 
-// A stack is at least this large: the frames of a short function and of a host call.
-constexpr u64 first_stack_slots = 32;
+// A stack is at least this large: what any call takes.
+constexpr u64 first_stack_slots = 1 + min_window;
+// So much of it comes with process_bytes.
+constexpr u64 paid_stack_slots = 32;
 constexpr u64 max_u32 = std::numeric_limits<u32>::max();
 constexpr u64 no_fuel_limit = static_cast<u64>(std::numeric_limits<i64>::max());
 
@@ -30,7 +33,9 @@ HostResult gate_error(const HostFunction& function, const HostContext& context, 
 }  // namespace
 
 Process::Process(const Options& options)
-    : fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
+    : counts_fuel_(options.limits.fuel.has_value()),
+      strategy_(options.memory),
+      fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
       memory_limit_(options.limits.memory_bytes),
       account_(options.account),
       host_(options.host.data()),
@@ -38,9 +43,7 @@ Process::Process(const Options& options)
           std::clamp<u64>(options.limits.stack_bytes / sizeof(Slot), min_window + 1, max_u32))),
       table_limit_(static_cast<u32>(std::min(options.limits.table_elements, max_u32))),
       host_count_(static_cast<u32>(options.host.size())),
-      handle_limit_(options.limits.handles),
-      counts_fuel_(options.limits.fuel.has_value()),
-      strategy_(options.memory) {
+      handle_limit_(options.limits.handles) {
   if (!options.more_host.empty()) extra().more_host = options.more_host;
   if (options.io.bytes != cap::Meter::unlimited || options.io.operations != cap::Meter::unlimited) {
     hold(options.io);
@@ -60,8 +63,9 @@ Limits Process::limits() const {
   limits.handles = handle_limit_;
   if (counts_fuel_) limits.fuel = static_cast<u64>(std::max<i64>(fuel_, 0));
   if (extra_ == nullptr) return limits;
-  for (const Aside& call : extra_->aside)
-    limits.stack_bytes += u64{call.stack_capacity} * sizeof(Slot);
+  for (const Aside& call : extra_->aside) {
+    limits.stack_bytes += u64{call.stack.capacity()} * sizeof(Slot);
+  }
   return limits;
 }
 
@@ -69,10 +73,10 @@ Limits Process::limits() const {
 u64 Process::charged_stack(u64 capacity) const {
   u64 slots = capacity;
   if (extra_ != nullptr) {
-    slots += extra_->spare_capacity;
-    for (const Aside& call : extra_->aside) slots += call.stack_capacity;
+    slots += extra_->spare.capacity();
+    for (const Aside& call : extra_->aside) slots += call.stack.capacity();
   }
-  return (std::max(slots, first_stack_slots) - first_stack_slots) * sizeof(Slot);
+  return (std::max(slots, paid_stack_slots) - paid_stack_slots) * sizeof(Slot);
 }
 
 void Process::charge_to(cap::Account& account) {
@@ -81,10 +85,12 @@ void Process::charge_to(cap::Account& account) {
 }
 
 u64 Process::charged() const {
-  u64 bytes = process_bytes + charged_stack(stack_capacity_);
+  u64 bytes = process_bytes + charged_stack(stack_.capacity());
+  bytes += globals_bytes(first_.globals.size());
   for (const auto& memory : memories_) bytes += memory->size();
   if (extra_ == nullptr) return bytes;
   for (const auto& table : extra_->tables) bytes += table->elements.bytes();
+  for (const auto& each : extra_->instances) bytes += globals_bytes(each->globals.size());
   return bytes;
 }
 
@@ -167,7 +173,7 @@ bool Process::begin(Instance& callee, const FuncInfo& function, const Slot* argu
   const u64 needed = 1 + u64{std::max(function.window_slots, function.result_slots)};
   const Worker* const at = worker();
   const bool has_room =
-      needed <= stack_capacity_ && (at == nullptr || at->limit.load() == stack_end());
+      needed <= stack_.capacity() && (at == nullptr || at->limit.load() == stack_.end());
   if (!has_room && !ensure_stack(needed)) return false;
   Slot* slot = stack() + 1;
   slot[-1] = frame_header(function.result_slots, 0, FrameKind::entry);
@@ -185,11 +191,10 @@ bool Process::put_aside() {
   Extra& more = extra();
   if (more.aside.size() == most_aside) return false;
   more.aside.reserve(most_aside);
-  stack_max_ -= stack_capacity_;
-  if (more.spare_capacity > stack_max_) drop_spare();
-  more.aside.push_back({saved, parked, current_, host_caller,
-                        std::exchange(stack_, std::move(more.spare)),
-                        std::exchange(stack_capacity_, std::exchange(more.spare_capacity, 0))});
+  stack_max_ -= stack_.capacity();
+  if (more.spare.capacity() > stack_max_) drop_spare();
+  more.aside.push_back(
+      {saved, parked, current_, host_caller, std::exchange(stack_, std::move(more.spare))});
   state = State::idle;
   return true;
 }
@@ -201,32 +206,13 @@ void Process::take_up() {
   parked = call.parked;
   host_caller = call.host_caller;
   more.spare = std::exchange(stack_, std::move(call.stack));  // the results are in it
-  more.spare_capacity = std::exchange(stack_capacity_, call.stack_capacity);
-  stack_max_ += stack_capacity_;
+  stack_max_ += stack_.capacity();
   enter(*call.instance);
   more.aside.pop_back();
   suspended_ = false;
   state = State::runnable;
   arm();
 }
-
-void Process::enter(Instance& instance) {
-  current_ = &instance;
-  Worker* const at = worker();
-  if (at == nullptr) return;
-  at->code = instance.program->code();
-  at->functions = instance.program->functions().data();
-  at->instance = &instance;
-}
-
-void Process::attach(Worker& worker) {
-  worker.process = this;
-  worker_.store(&worker, std::memory_order_release);
-  if (current_ != nullptr) enter(*current_);
-  arm();
-}
-
-void Process::detach() { worker_.store(nullptr, std::memory_order_release); }
 
 std::optional<FunctionTarget> Process::find_function(u64 reference) {
   const u64 instance = (reference >> 32) - 1;  // of null beyond every instance
@@ -250,17 +236,10 @@ void Process::rearm() {
   arm();
 }
 
-void Process::arm() {
-  Worker* const at = worker();
-  if (at == nullptr) return;
-  at->limit.store(stack_end());
-  if (preempt_.load() || at->preempt.load()) at->limit.store(nullptr);
-}
-
-bool Process::ready() const {
-  if (ends != Ends::completion) return true;
+bool Process::is_ready(const CompletionPort& port) { return port.ready(); }
+bool Process::is_in_job() const {
   const CompletionPort* const port = open_port();
-  return port != nullptr && port->ready();
+  return port != nullptr && port->has_job();
 }
 void Process::on_ready(std::function<void()> wake) { port().on_ready(std::move(wake)); }
 
@@ -271,18 +250,19 @@ void Process::add_fuel(u64 amount) {
 
 void Process::drop_spare() {
   if (extra_ == nullptr) return;
-  const u64 held = charged_stack(stack_capacity_);
-  extra_->spare.reset();
-  extra_->spare_capacity = 0;
-  if (account_ != nullptr) account_->memory.give(held - charged_stack(stack_capacity_));
+  const u64 held = charged_stack(stack_.capacity());
+  extra_->spare = Slots();
+  if (account_ != nullptr) account_->memory.give(held - charged_stack(stack_.capacity()));
 }
 
 bool Process::ensure_stack(u64 needed) {
   if (needed > stack_max_) return false;
-  if (needed > stack_capacity_) {
+  if (needed > stack_.capacity()) {
     drop_spare();
-    const u64 grown = u64{stack_capacity_} + stack_capacity_ / 2;
-    const u64 roomy = std::min<u64>(std::max({needed, grown, first_stack_slots}), stack_max_);
+    u64 roomy = std::max(needed, u64{stack_.capacity()} + stack_.capacity() / 2);
+    if (needed <= paid_stack_slots) roomy = paid_stack_slots;
+    if (needed <= first_stack_slots) roomy = first_stack_slots;
+    roomy = std::min<u64>(roomy, stack_max_);
     if (!move_stack(roomy) && (roomy == needed || !move_stack(needed))) return false;
   }
   arm();
@@ -291,39 +271,40 @@ bool Process::ensure_stack(u64 needed) {
 
 // To a larger one. False: there is no memory for it, and nothing changed.
 bool Process::move_stack(u64 capacity) {
-  cap::Charge charge(memory_meter(), charged_stack(capacity) - charged_stack(stack_capacity_));
+  cap::Charge charge(memory_meter(), charged_stack(capacity) - charged_stack(stack_.capacity()));
   if (!charge) return false;
-  std::unique_ptr<Slot[]> larger(new (std::nothrow) Slot[capacity]);
-  if (larger == nullptr) return false;
-  if (stack_ != nullptr) std::copy_n(stack_.get(), stack_capacity_, larger.get());
+  Slots larger(capacity);
+  if (larger.capacity() == 0) return false;
+  Slot* const behind = std::copy(stack_.get(), stack_.end(), larger.get());
   // What a guest leaves undefined goes into snapshots: nothing of the host's must be there.
-  std::fill(larger.get() + stack_capacity_, larger.get() + capacity, Slot{0});
+  std::fill(behind, larger.end(), Slot{0});
   stack_ = std::move(larger);
-  stack_capacity_ = static_cast<u32>(capacity);
   charge.keep();
   return true;
 }
 
-// Exceptions of host functions end here; a ticket that was opened but not used is void.
-// Inline: 8 % of a host call.
+// Exceptions of host functions end here. Inline: 8 % of a host call.
 template <class Function>
 [[gnu::always_inline]] inline HostResult Process::guarded_call(HostContext& context,
                                                                const Function& function) {
   suspended_ = false;
-  HostResult result;
   try {
-    result = function(context);
-    if (result.status == HostResult::Status::value && !suspended_) [[likely]] {
-      return HostResult::value();
-    }
+    const HostResult result = function(context);
+    const bool is_pending = result.status == HostResult::Status::pending;
+    if (is_pending == suspended_) [[likely]]
+      return result;
+    return mismatch(result);
   } catch (const std::bad_alloc&) {
-    result = HostResult::trapped(Trap::out_of_memory);
+    return mismatch(HostResult::trapped(Trap::out_of_memory));
   } catch (...) {
-    result = HostResult::trapped(Trap::host_error);
+    return mismatch(HostResult::trapped(Trap::host_error));
   }
-  const bool pending = result.status == HostResult::Status::pending;
-  if (pending && !suspended_) return HostResult::trapped(Trap::host_error);
-  if (!pending && suspended_) port().abandon();
+}
+
+// A ticket that was opened but not used is void, and there is no waiting without one.
+HostResult Process::mismatch(HostResult result) {
+  if (result.status == HostResult::Status::pending) return HostResult::trapped(Trap::host_error);
+  if (suspended_) port().abandon();
   return result;
 }
 
@@ -333,10 +314,17 @@ HostResult Process::call_host(const FunctionTarget& target, Slot* window) {
   HostContext context(*this, window);
   const HostResult result = function.takes_handle ? call_with_handle(function, context)
                                                   : guarded_call(context, function.call);
-  if (result.status == HostResult::Status::waiting || result.status == HostResult::Status::pending)
-      [[unlikely]] {
-    parked_in = &function;
-    ends = result.status == HostResult::Status::waiting ? Ends::again : Ends::completion;
+  switch (result.status) {
+    case HostResult::Status::waiting:
+      parked_in = &function;
+      ends = Ends::again;
+      break;
+    case HostResult::Status::pending:
+      parked_in = &function;
+      ends = Ends::completion;
+      break;
+    default:
+      break;
   }
   return result;
 }
@@ -430,77 +418,76 @@ Outcome Process::stop(Trap why) {
 }
 
 bool Process::release_memory(u64 bytes) {
-  const u64 held = charged();
-  const bool is_all = release_some(bytes);
-  if (account_ != nullptr) account_->memory.give(held - charged());
-  return is_all;
-}
-
-bool Process::release_some(u64 bytes) {
+  u64 given = 0;
+  const auto release = [&](auto& from, const auto& size) {
+    const u64 held = size();
+    const bool is_all = from.release(bytes);
+    given += held - size();
+    return is_all;
+  };
+  bool is_all = true;
   for (const auto& memory : memories_) {
-    if (!memory->release(bytes)) return false;
+    is_all = is_all && release(*memory, [&] { return memory->size(); });
   }
   if (extra_ != nullptr) {
     for (const auto& table : extra_->tables) {
-      if (!table->elements.release(bytes)) return false;
+      is_all = is_all && release(table->elements, [&] { return table->elements.bytes(); });
     }
   }
-  return true;
+  if (account_ != nullptr) account_->memory.give(given);
+  return is_all;
 }
 
 Process::Usage Process::usage() const {
   Usage usage;
-  usage.stack_bytes = u64{stack_capacity_} * sizeof(Slot);
+  usage.stack_bytes = u64{stack_.capacity()} * sizeof(Slot);
   for (const auto& memory : memories_) usage.memory_bytes += memory->size();
   if (extra_ == nullptr) return usage;
   for (const auto& table : extra_->tables) usage.table_elements += table->elements.size();
-  usage.stack_bytes += u64{extra_->spare_capacity} * sizeof(Slot);
-  for (const Aside& call : extra_->aside)
-    usage.stack_bytes += u64{call.stack_capacity} * sizeof(Slot);
+  usage.stack_bytes += u64{extra_->spare.capacity()} * sizeof(Slot);
+  for (const Aside& call : extra_->aside) {
+    usage.stack_bytes += u64{call.stack.capacity()} * sizeof(Slot);
+  }
   return usage;
 }
 
-std::vector<TraceFrame> Process::trace(usize max_frames) const {
-  std::vector<TraceFrame> inner;
-  std::vector<TraceFrame> outer;  // a ring of the last ones
-  if (state == State::idle || stack_ == nullptr) return inner;
-  const Instance* instance = current_;
-  const Slot* stack = stack_.get();
-  usize waiting = extra_ == nullptr ? 0 : extra_->aside.size();
-  const usize outer_max = max_frames / 2;
-  const usize inner_max = max_frames - outer_max;
-  u64 fp = saved.fp;
+std::vector<ProcessParts::Call> ProcessParts::calls(const Process& process, usize most) {
+  std::vector<Call> inner;
+  std::vector<Call> outer;  // a ring of the last ones
+  if (process.state == Process::State::idle || process.stack_.capacity() == 0) return inner;
+  const Instance* instance = process.current_;
+  const Slot* stack = process.stack_.get();
+  usize waiting = process.extra_ == nullptr ? 0 : process.extra_->aside.size();
+  const usize outer_max = most / 2;
+  const usize inner_max = most - outer_max;
+  u64 fp = process.saved.fp;
   // A parked call's address is the one after it, like a caller's.
-  u32 pc = saved.pc - (parked == Parked::no ? 0 : 1);
+  u32 pc = process.saved.pc - (process.parked == Process::Parked::no ? 0 : 1);
   usize count = 0;
   while (true) {
-    TraceFrame frame;
-    frame.depth = count;
-    frame.instance = instance->index;
-    frame.pc = pc;
-    frame.function = instance->program->function_at(pc);
+    const Call call{count, instance, pc};
     if (inner.size() < inner_max) {
-      inner.push_back(frame);
+      inner.push_back(call);
     } else if (outer.size() < outer_max) {
-      outer.push_back(frame);
+      outer.push_back(call);
     } else if (outer_max != 0) {
-      outer[(count - inner_max) % outer_max] = frame;
+      outer[(count - inner_max) % outer_max] = call;
     }
     ++count;
     Slot header = stack[fp - 1];
     if (header_kind(header) == FrameKind::instance) {
       fp -= marker_slots;
-      instance = &this->instance(static_cast<u32>(stack[fp]));
+      instance = &process.instance(static_cast<u32>(stack[fp]));
       header = stack[fp - 1];
     }
     if (header_kind(header) == FrameKind::entry) {
       // The host function that called it was called by a guest.
       if (waiting == 0) break;
-      const Aside& call = extra_->aside[--waiting];
-      instance = call.instance;
-      stack = call.stack.get();
-      fp = call.saved.fp;
-      pc = call.saved.pc;
+      const Process::Aside& aside = process.extra_->aside[--waiting];
+      instance = aside.instance;
+      stack = aside.stack.get();
+      fp = aside.saved.fp;
+      pc = aside.saved.pc;
       continue;
     }
     pc = header_pc(header) - 1;
@@ -511,10 +498,19 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
     std::rotate(outer.begin(), outer.begin() + static_cast<std::ptrdiff_t>(oldest), outer.end());
   }
   inner.insert(inner.end(), outer.begin(), outer.end());
-  for (TraceFrame& frame : inner) {
-    const Program& code = *this->instance(frame.instance).program;
+  return inner;
+}
+
+std::vector<TraceFrame> Process::trace(usize max_frames) const {
+  std::vector<TraceFrame> frames;
+  for (const ProcessParts::Call& call : ProcessParts::calls(*this, max_frames)) {
+    const Program& code = *call.instance->program;
+    TraceFrame& frame = frames.emplace_back();
+    frame.depth = call.depth;
+    frame.instance = call.instance->index;
+    frame.function = code.function_at(call.pc);
     // The word before the next instruction may be an extension word.
-    frame.pc = code.instruction_at(frame.pc);
+    frame.pc = code.instruction_at(call.pc);
     frame.name = code.function_name(frame.function);
     const mod::Line* line = code.module().line_at(frame.pc);
     const mod::Function& function =
@@ -523,22 +519,14 @@ std::vector<TraceFrame> Process::trace(usize max_frames) const {
     frame.location = code.module().files[line->file] + ":" + std::to_string(line->line);
     if (line->column != 0) frame.location += ":" + std::to_string(line->column);
   }
-  return inner;
+  return frames;
 }
 
 cap::HandleTable& HostContext::handles() const { return process_.handles(); }
 
-std::optional<std::span<u8>> HostContext::memory(u32 address, u32 length) const {
-  const Instance& instance = *process_.host_caller;
-  if (instance.memories.empty()) return std::nullopt;
-  Memory& memory = *instance.memories.front();
-  if (u64{address} + length > memory.size()) return std::nullopt;
-  return std::span<u8>(memory.base() + address, length);
-}
-
-Completion HostContext::suspend(std::function<void()> cancel) const {
+Completion HostContext::suspend(std::function<void()> cancel, bool is_job) const {
   process_.suspended_ = true;
-  return process_.port().open(std::move(cancel));
+  return process_.port().open(std::move(cancel), is_job);
 }
 
 }  // namespace atollvm::runtime

@@ -31,6 +31,7 @@
 #include "vm/runtime/host.hpp"
 #include "vm/runtime/memory.hpp"
 #include "vm/runtime/program.hpp"
+#include "vm/runtime/slots.hpp"
 
 namespace atollvm::runtime {
 
@@ -44,6 +45,8 @@ inline constexpr u16 marker_slots = 2;
 // What a process charges its account at the least: its record, and the first part of its stack and
 // of its mailbox.
 inline constexpr u64 process_bytes = 1024;
+// And for the globals of an instance, beyond the first 16.
+constexpr u64 globals_bytes(usize count) { return count <= 16 ? 0 : u64{count - 16} * 16; }
 // How many calls of one process may wait for another one's end.
 inline constexpr usize most_aside = 64;
 
@@ -115,6 +118,7 @@ struct GlobalCell {
   Slot low = 0;
   Slot high = 0;  // upper half of a v128
 };
+static_assert(globals_bytes(17) == sizeof(GlobalCell));
 
 // Elements are function references ((instance + 1) << 32 | function) or host references; 0 null.
 struct Table {
@@ -176,6 +180,47 @@ struct Instance {
 // The value of a verified constant expression.
 Slot evaluate(const mod::ConstExpr& expression, const Instance& instance);
 
+// What compiled code and what enters it leave for each other. The thread that runs the process.
+struct Native {
+  // Host stack to leave to; null: no compiled code runs.
+  void* stack = nullptr;
+  // Of the current instance's functions, by their index; null: it has none.
+  const void* const* entries = nullptr;
+  // So many slots of the guest's stack may be in use before the host's must be begun anew.
+  u64 ceiling = 0;
+  Slot* fp = nullptr;
+  u8* memory = nullptr;  // of memory 0, and its bytes
+  u64 memory_size = 0;
+  i64 fuel = 0;                  // where it is counted
+  const void* target = nullptr;  // code to go on with
+  u64 arguments[4] = {};         // the first ones of a call, while registers are used otherwise
+  Outcome outcome;               // that it was left with
+  i32 turns = 0;                 // that the interpreter may still make; see interp::run_counted
+  i32 turns_unasked = 0;         // until it is asked again what to compile, over all processes
+  u64 spent = 0;                 // ns, on the last turns that the interpreter made
+  u32 warm_up = 0;               // what a function must have been met with before it is compiled
+  bool hardened = false;         // the code that is entered
+  // Code that all functions use, by number; see vm/jit.
+  const void* const* routines = nullptr;
+};
+
+// How much compiled code there may be, and what is compiled when; vm/jit has it.
+class NativePool {
+ public:
+  NativePool() = default;
+  NativePool(const NativePool&) = delete;
+  NativePool& operator=(const NativePool&) = delete;
+  virtual ~NativePool() = default;
+};
+// What vm/jit knows of a worker that has run compiled code.
+class NativeResident {
+ public:
+  NativeResident() = default;
+  NativeResident(const NativeResident&) = delete;
+  NativeResident& operator=(const NativeResident&) = delete;
+  virtual ~NativeResident() = default;
+};
+
 // What the code that runs a process needs at hand: one for each thread that runs processes. Its
 // address is stable, and it outlives the processes that ran on it. Only `limit` and `preempt` may
 // be touched by other threads.
@@ -186,8 +231,16 @@ struct Worker {
   Instance* instance = nullptr;
   Process* process = nullptr;
   std::atomic<bool> preempt{false};
+  Native native;
+  NativePool* pool = nullptr;                // null: the usual one; outlives the worker
+  std::unique_ptr<NativeResident> resident;  // null: no compiled code has run
+  // What other threads do for the process that runs, to be added to its CPU time; ns.
+  u64 owed = 0;
   void* loop = nullptr;  // for scheduler/loop
   void* core = nullptr;  // for scheduler/core; null on an embedder's own thread
+
+  // Goes over to an instance of its process.
+  void enter(Instance& of_process);
 };
 
 class Process {
@@ -281,6 +334,9 @@ class Process {
   void preempt();
   // Whether a parked call can go on. Thread-safe.
   [[nodiscard]] bool ready() const;
+  // Whether a parked call is being carried out by the host, or its result is there. Thread-safe
+  // while the process does not run.
+  [[nodiscard]] bool is_in_job() const;
   // Called, on any thread, when a parked call has become ready. Set before running.
   void on_ready(std::function<void()> wake);
 
@@ -331,16 +387,30 @@ class Process {
   // What ends a parked call: its completion; being made anew; or at once, the error `canceled`.
   enum class Ends : u8 { completion, again, canceled };
   Ends ends = Ends::completion;
+  // Whether it stopped last by its own wish, or to wait. For the tier that runs it.
+  bool has_rested = false;
+
+ private:  // (Here, so that they take no room.)
+  bool counts_fuel_;
+  MemoryStrategy strategy_;
+  std::atomic<bool> preempt_{false};
+  bool uses_floats_ = false;
+  bool suspended_ = false;  // the host call under way asked for a ticket
+
+ public:
   // Of a parked call: the function.
   const HostFunction* parked_in = nullptr;
   // The instance whose import the last host call was: its memory 0 is what the host function sees.
   Instance* host_caller = nullptr;
 
   [[nodiscard]] Slot* stack() { return stack_.get(); }
+  [[nodiscard]] u64 stack_slots() const { return stack_.capacity(); }
   // Makes room up to `needed` slots (counted from the stack's start); false at the limit. The
   // stack may move. Sets the worker's limit.
   [[gnu::cold, gnu::noinline]] bool ensure_stack(u64 needed);
-  // Puts the worker's limit back after a preemption was taken.
+  // Sets the worker's limit.
+  void arm();
+  // The same after a preemption was taken.
   void rearm();
   void set_fuel(i64 fuel) { fuel_ = fuel; }  // may go below zero
   // The call ends with its results, which stay in the stack.
@@ -371,21 +441,21 @@ class Process {
   HostResult cancel(Slot* window) const;
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
-  void arm();
+  [[gnu::cold]] HostResult mismatch(HostResult result);
+  void arm(Worker& worker);
   void drop_spare();
   bool move_stack(u64 capacity);
-  bool release_some(u64 bytes);
   [[nodiscard]] cap::Meter* memory_meter() const {
     return account_ == nullptr ? nullptr : &account_->memory;
   }
   [[nodiscard]] u64 charged_stack(u64 capacity) const;
-  [[nodiscard]] Slot* stack_end() const { return stack_.get() + stack_capacity_; }
   base::Result<u32> add(std::shared_ptr<const Program> program, const Instance* like, bool fills);
   // The parts of add: what can be undone, and what can't.
   base::Status allocate(Instance& instance, const Instance* like);
   base::Status link(Instance& instance);
   base::Status fill(Instance& instance);
   [[nodiscard]] CompletionPort& port();
+  [[nodiscard]] static bool is_ready(const CompletionPort& port);
 
   // What those processes have that can reach something: without a handle there is no I/O.
   struct Holdings {
@@ -400,16 +470,14 @@ class Process {
     Parked parked = Parked::no;
     Instance* instance = nullptr;
     Instance* host_caller = nullptr;
-    std::unique_ptr<Slot[]> stack;
-    u32 stack_capacity = 0;
+    Slots stack;
   };
   // What few processes have, so that the others are small.
   struct Extra {
     std::shared_ptr<CompletionPort> port;  // null: none yet
     std::span<const HostFunction> more_host;
     std::vector<Aside> aside;
-    std::unique_ptr<Slot[]> spare;  // of the call that ended for another one to be taken up
-    u32 spare_capacity = 0;
+    Slots spare;  // of the call that ended for another one to be taken up
     std::vector<std::unique_ptr<Instance>> instances;  // after the first
     std::unordered_map<std::string, u32> names;        // of instances
     std::vector<std::unique_ptr<Table>> tables;
@@ -427,7 +495,7 @@ class Process {
 
   std::atomic<Worker*> worker_{nullptr};
   Instance* current_ = nullptr;
-  std::unique_ptr<Slot[]> stack_;
+  Slots stack_;
   i64 fuel_ = 0;
   const Slot* results_ = nullptr;
   u64 memory_limit_;
@@ -436,19 +504,62 @@ class Process {
   std::unique_ptr<Holdings> holdings_;  // null: none yet
   std::unique_ptr<Extra> extra_;        // null: none yet
   base::Few<std::unique_ptr<Memory>> memories_;
-  u32 stack_capacity_ = 0;  // slots
-  u32 stack_max_ = 0;       // slots
-  u32 table_limit_;         // elements
+  u32 stack_max_ = 0;  // slots
+  u32 table_limit_;    // elements
   u32 host_count_;
   u32 result_count_ = 0;
   u32 handle_limit_;
   u32 instance_count_ = 0;
-  bool counts_fuel_;
-  MemoryStrategy strategy_;
-  std::atomic<bool> preempt_{false};
-  bool uses_floats_ = false;
-  bool suspended_ = false;  // the host call under way asked for a ticket
   Instance first_;
 };
+
+// --- Short and often called ---
+
+inline void Worker::enter(Instance& of_process) {
+  code = of_process.program->code();
+  functions = of_process.program->functions().data();
+  instance = &of_process;
+}
+
+inline void Process::enter(Instance& instance) {
+  current_ = &instance;
+  if (Worker* const at = worker()) at->enter(instance);
+}
+
+inline void Process::attach(Worker& worker) {
+  worker.process = this;
+  worker_.store(&worker, std::memory_order_release);
+  if (current_ != nullptr) worker.enter(*current_);
+  arm(worker);
+}
+
+inline void Process::detach() { worker_.store(nullptr, std::memory_order_release); }
+
+inline void Process::arm(Worker& worker) {
+  worker.limit.store(stack_.end());
+  if (worker.native.stack != nullptr && worker.native.ceiling < stack_.capacity()) {
+    worker.limit.store(stack_.get() + worker.native.ceiling);
+  }
+  if (preempt_.load() || worker.preempt.load()) [[unlikely]]
+    worker.limit.store(nullptr);
+}
+
+inline void Process::arm() {
+  if (Worker* const at = worker()) arm(*at);
+}
+
+inline bool Process::ready() const {
+  if (ends != Ends::completion) return true;
+  const CompletionPort* const port = open_port();
+  return port != nullptr && is_ready(*port);
+}
+
+inline std::optional<std::span<u8>> HostContext::memory(u32 address, u32 length) const {
+  Instance& instance = *process_.host_caller;
+  if (instance.memories.empty()) return std::nullopt;
+  Memory& memory = *instance.memories.front();
+  if (u64{address} + length > memory.size()) return std::nullopt;
+  return std::span<u8>(memory.base() + address, length);
+}
 
 }  // namespace atollvm::runtime

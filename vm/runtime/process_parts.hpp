@@ -1,9 +1,8 @@
-// What a stopped process is made of, for who writes it out and for who makes one of what was
-// written. A process belongs to one thread at a time, here as everywhere.
+// What a stopped process is made of, for who writes it out, for who makes one of what was written,
+// and for who looks at its calls. A process belongs to one thread at a time, here as everywhere.
 #pragma once
 
 #include <algorithm>
-#include <new>
 
 #include "vm/runtime/process.hpp"
 
@@ -13,11 +12,20 @@ class ProcessParts {
  public:
   explicit ProcessParts(Process& process) : process_(process) {}
 
+  // A call under way.
+  struct Call {
+    u64 depth = 0;  // 0: the innermost; a gap in the numbers is a gap in the calls
+    const Instance* instance = nullptr;
+    u32 pc = 0;  // a word of its instruction, the last one for calls of others
+  };
+  // The calls under way, innermost first, at most `most` (then the outermost follow after a gap).
+  static std::vector<Call> calls(const Process& process, usize most);
+
   // How many calls wait for the end of one that a host function made.
   [[nodiscard]] usize aside() const {
     return process_.extra_ == nullptr ? 0 : process_.extra_->aside.size();
   }
-  [[nodiscard]] u64 stack_slots() const { return process_.stack_capacity_; }
+  [[nodiscard]] u64 stack_slots() const { return process_.stack_.capacity(); }
   // The most that its limits allow.
   [[nodiscard]] u64 most_stack_slots() const { return process_.stack_max_; }
   [[nodiscard]] cap::HandleTable* handles() const {
@@ -29,14 +37,16 @@ class ProcessParts {
                                       const Instance* like) {
     return process_.add(std::move(program), like, false);
   }
+  // Resolves the imports of an instance that need not be one of this process: only functions of the
+  // host, if the process has no instances with names. Errors: as add_instance.
+  base::Status link(Instance& instance) { return process_.link(instance); }
   // Gives a process that has no stack one of `capacity` slots, within its limits, that begins with
   // `slots`; the rest is zero. False: the host has no memory.
   bool set_stack(std::span<const Slot> slots, u64 capacity) {
-    std::unique_ptr<Slot[]> stack(new (std::nothrow) Slot[capacity]);
-    if (stack == nullptr) return false;
-    std::fill(std::copy(slots.begin(), slots.end(), stack.get()), stack.get() + capacity, Slot{0});
+    Slots stack(capacity);
+    if (stack.capacity() != capacity) return false;
+    std::fill(std::copy(slots.begin(), slots.end(), stack.get()), stack.end(), Slot{0});
     process_.stack_ = std::move(stack);
-    process_.stack_capacity_ = static_cast<u32>(capacity);
     return true;
   }
 

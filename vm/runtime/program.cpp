@@ -1,6 +1,7 @@
 #include "vm/runtime/program.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <unordered_map>
 
@@ -24,10 +25,73 @@ std::vector<u32> first_equal(const std::vector<mod::FuncType>& types) {
   return result;
 }
 
+// Larger ones would be in memory twice for little gain.
+constexpr u64 largest_image = 64 << 10;
+
+Program::Image image_of(const mod::Module& module) {
+  u64 begin = ~u64{0};
+  u64 end = 0;
+  u64 bytes = 0;
+  for (const mod::DataSegment& segment : module.datas) {
+    if (segment.mode != mod::SegmentMode::active || segment.memory != 0 ||
+        segment.offset.size() != 1 || segment.offset[0].kind != mod::ConstOp::Kind::i32_const) {
+      return {};
+    }
+    const u64 offset = static_cast<u32>(segment.offset[0].value);
+    begin = std::min(begin, offset);
+    end = std::max(end, offset + segment.bytes.size());
+    bytes += segment.bytes.size();
+  }
+  // What is between them is copied as well.
+  if (bytes == 0 || end - begin > largest_image || end - begin > 2 * bytes + 256) return {};
+  Program::Image image{begin, std::vector<u8>(end - begin)};
+  for (const mod::DataSegment& segment : module.datas) {
+    if (segment.bytes.empty()) continue;
+    const u64 offset = static_cast<u32>(segment.offset[0].value);
+    std::memcpy(image.bytes.data() + (offset - begin), segment.bytes.data(), segment.bytes.size());
+  }
+  return image;
+}
+
 }  // namespace
 
-std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified) {
-  std::shared_ptr<Program> program(new Program(std::move(verified)));
+u64 footprint(const mod::Module& module) {
+  constexpr u64 block = 16;  // that the allocator adds
+  const auto list = [](const auto& items) { return block + items.size() * sizeof(items[0]); };
+  u64 bytes = sizeof(Program) + sizeof(mod::Module) + list(module.types) + list(module.imports) +
+              list(module.functions) + list(module.tables) + list(module.memories) +
+              list(module.globals) + list(module.exports) + list(module.elems) +
+              list(module.datas) + list(module.code) + list(module.labels) + list(module.names) +
+              list(module.files) + list(module.lines) + list(module.customs);
+  for (const mod::FuncType& type : module.types) bytes += list(type.params) + list(type.results);
+  for (const mod::Import& import : module.imports) {
+    bytes += list(import.module) + list(import.name) + 4 * sizeof(u64);
+  }
+  // What vm/jit keeps of a function that is not compiled; for a program in one way of compiling.
+  constexpr u64 native = 3 * sizeof(u64);
+  bytes +=
+      (module.imports.size() + module.functions.size()) * (sizeof(FuncInfo) + sizeof(u32) + native);
+  for (const mod::Table& table : module.tables) bytes += list(table.init);
+  for (const mod::Global& global : module.globals) bytes += list(global.init);
+  for (const mod::Export& item : module.exports) bytes += list(item.name);
+  for (const mod::ElemSegment& segment : module.elems) {
+    bytes += list(segment.offset) + list(segment.items);
+    for (const mod::ConstExpr& item : segment.items) bytes += list(item);
+  }
+  for (const mod::DataSegment& segment : module.datas) {
+    bytes += list(segment.offset) + list(segment.bytes);
+  }
+  for (const mod::Name& name : module.names) bytes += list(name.text);
+  for (const std::string& file : module.files) bytes += list(file);
+  for (const mod::CustomSection& custom : module.customs) {
+    bytes += list(custom.name) + list(custom.bytes);
+  }
+  return bytes;
+}
+
+std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified,
+                                             std::optional<cap::LastingCharge> charge) {
+  std::shared_ptr<Program> program(new Program(std::move(verified), std::move(charge)));
   const mod::Module& module = program->module();
   program->canonical_types_ = first_equal(module.types);
   const auto add = [&](u32 type_index) -> FuncInfo& {
@@ -47,6 +111,10 @@ std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified) {
     }
   }
   program->imported_functions_ = static_cast<u32>(program->functions_.size());
+  const bool imports_memory =
+      std::any_of(module.imports.begin(), module.imports.end(),
+                  [](const mod::Import& import) { return import.kind == mod::ExternKind::memory; });
+  if (!imports_memory && !module.memories.empty()) program->image_ = image_of(module);
   for (const mod::Function& function : module.functions) {
     FuncInfo& info = add(function.type);
     info.code = module.code.data() + function.code_begin;
@@ -59,6 +127,14 @@ std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified) {
     program->initializer_ = index;
   }
   return program;
+}
+
+NativeCode& Program::set_native(std::unique_ptr<NativeCode> code) const {
+  NativeCode* there = nullptr;
+  if (native_.compare_exchange_strong(there, code.get(), std::memory_order_acq_rel)) {
+    return *code.release();
+  }
+  return *there;
 }
 
 u32 Program::function_at(u32 pc) const {

@@ -1,9 +1,12 @@
 // A verified module made ready to run: derived tables that all its processes share.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "vm/cap/account.hpp"
 #include "vm/verify/verify.hpp"
 
 namespace atollvm::runtime {
@@ -21,11 +24,37 @@ struct FuncInfo {
 // Every frame has at least this many slots of the stack to itself (for host calls).
 inline constexpr u32 min_window = 16;
 
-// Immutable, any thread.
+// Bytes that a program of this module takes, about.
+u64 footprint(const mod::Module& module);
+
+// Compiled code of a program; vm/jit has it.
+class NativeCode {
+ public:
+  NativeCode() = default;
+  NativeCode(const NativeCode&) = delete;
+  NativeCode& operator=(const NativeCode&) = delete;
+  virtual ~NativeCode() = default;
+};
+
+// Immutable but for its compiled code; any thread.
 class Program {
  public:
-  static std::shared_ptr<const Program> make(verify::VerifiedModule module);
+  // `charge`: of the machine one of whose guests has loaded it; goes with it.
+  static std::shared_ptr<const Program> make(verify::VerifiedModule module,
+                                             std::optional<cap::LastingCharge> charge = {});
 
+  // Its compiled code; null: none yet. The first one that is given stays, as long as the program.
+  [[nodiscard]] NativeCode* native() const { return native_.load(std::memory_order_acquire); }
+  NativeCode& set_native(std::unique_ptr<NativeCode> code) const;
+  ~Program() { delete native(); }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  [[nodiscard]] bool is_charged() const { return charge_.has_value(); }
+  // Null: it is charged to nobody.
+  [[nodiscard]] const cap::Account* charged_to() const {
+    return charge_ ? charge_->account() : nullptr;
+  }
   [[nodiscard]] const mod::Module& module() const { return *module_; }
   [[nodiscard]] bool uses_floats() const { return module_.uses_floats(); }
   [[nodiscard]] const isa::Word* code() const { return module_->code.data(); }
@@ -51,19 +80,30 @@ class Program {
   [[nodiscard]] std::optional<u32> initializer() const { return initializer_; }
   // The exported thing, or nothing.
   [[nodiscard]] std::optional<u32> find_export(std::string_view name, mod::ExternKind kind) const;
+  // What the active segments put into memory 0, in one piece, where that is all that they do.
+  // Empty: they are to be applied one by one.
+  struct Image {
+    u64 offset = 0;
+    std::vector<u8> bytes;
+  };
+  [[nodiscard]] const Image& memory_image() const { return image_; }
   // "name" or "func[12]", for traces and messages.
   [[nodiscard]] std::string function_name(u32 function) const;
 
  private:
-  explicit Program(verify::VerifiedModule module) : module_(std::move(module)) {}
+  Program(verify::VerifiedModule module, std::optional<cap::LastingCharge> charge)
+      : module_(std::move(module)), charge_(std::move(charge)) {}
 
   verify::VerifiedModule module_;
+  std::optional<cap::LastingCharge> charge_;
   std::vector<FuncInfo> functions_;
   std::vector<u32> function_types_;
   std::vector<u32> canonical_types_;
+  Image image_;
   u32 imported_functions_ = 0;
   std::optional<u32> initializer_;
   std::vector<mod::GlobalType> imported_global_types_;
+  mutable std::atomic<NativeCode*> native_{nullptr};
 };
 
 }  // namespace atollvm::runtime

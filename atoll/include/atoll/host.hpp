@@ -140,7 +140,8 @@ class Caller {
   // An exported function of the calling process's module, to be called before the host function
   // returns: to allocate guest memory, for example. Process::function gives such functions too.
   // A call is within the limits of the one that waits for it, and at most 64 may wait, else it is
-  // refused (usage), as after defer(). Where it parks, the thread waits. A trap in it comes back as
+  // refused (usage), as after defer(). Where it parks, the thread waits; in a machine the call ends
+  // there, with an error of usage, and keeps the worker until it ends. A trap in it comes back as
   // an error, and the guest that waits goes on; but what a time limit, interrupt() or lack of fuel
   // stops is both of them, and where it ended itself, so does the process once the host function
   // has returned. Views of guest memory taken before are not valid after it. Errors: as
@@ -151,6 +152,9 @@ class Caller {
     if (!index) return std::move(index).error();
     return Function<Signature>(process(), *index);
   }
+
+  // Its number in its machine (machine.hpp); 0: it is in none.
+  [[nodiscard]] std::uint64_t pid() const;
 
   // Traps with host_error. The message is for who runs the guest (Outcome::message).
   HostResult fail(std::string message) const;

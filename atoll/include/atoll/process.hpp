@@ -33,6 +33,27 @@ struct DirectoryGrant {
   bool writable = false;  // else the guest can only read
 };
 
+// A file system in the guest's name space. A new one of the type "memory" or "overlay" is made for
+// each process (or machine) that is created with it, and ends with that and its last open file.
+struct Mount {
+  std::string type;  // "dir": as a DirectoryGrant; "memory"; "overlay": a directory of the host,
+                     // all changes to which are kept apart. See docs/file-systems.md
+  std::string source{};  // path on the host, of "dir" and "overlay"
+  std::string guest;     // path by which the guest names it
+  bool writable = true;  // else the guest can only read
+  // Of "memory", and of what "overlay" keeps in memory: limits of all that it holds, with some
+  // bytes for each name and file, and of files, directories and links. Without them: 64 MiB, and no
+  // limit but that.
+  std::optional<std::uint64_t> bytes{};
+  std::optional<std::uint64_t> inodes{};
+  // Of "overlay": a directory of the host that keeps the changes, in place of memory. One overlay
+  // uses it at a time.
+  std::string upper{};
+};
+// A mount as the command line has it: "memory::/tmp:size=16M", "overlay:src:/src",
+// "dir:data:/d:ro". Errors: usage.
+Result<Mount> parse_mount(std::string_view text);
+
 // Limits of one process. Reaching one is the guest's error, never the host's.
 struct Limits {
   std::uint64_t memory_bytes = std::uint64_t{1} << 32;  // linear memories together
@@ -86,6 +107,7 @@ struct Scheduling {
   std::string policy;                     // "fair" (also if empty), "rr", "fcfs", "sjf", "priority"
   std::chrono::microseconds slice{1000};  // how long a process runs while others are ready
   std::uint32_t max_processes = 1 << 20;  // at once
+  std::uint32_t max_messages = 100'000;   // that lie in one mailbox
   // Not 0: a seed. For tests: run() stops processes at random safepoints, very often, moves them
   // between the threads, and lets them sleep for moments. A guest that does not depend on timing
   // ends as it does without.
@@ -99,6 +121,7 @@ struct ProcessOptions {
   std::vector<std::string> arguments;  // the first is the program's name, by custom
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<DirectoryGrant> directories;
+  std::vector<Mount> mounts;  // WASI's programs find them behind the directories
   // File descriptors of the host for the guest's standard streams; -1: the guest has none. They
   // stay the caller's, and must stay open while the process lives.
   int input = -1;
@@ -111,6 +134,17 @@ struct ProcessOptions {
   bool trap_unknown_imports = false;
   Limits limits;
   Scheduling scheduling;
+  // Not 0: how much CPU time a sample of Process::profile() stands for. It costs some speed, and
+  // processes of a Scheduling are preempted about so often.
+  std::chrono::microseconds profile{0};
+};
+
+// Calls that were under way in samples of a guest.
+struct StackSamples {
+  // Their functions, the outermost first; "[calls left out]" stands for the middle of a very deep
+  // stack, "[other stacks]" for what differs from the first 100,000.
+  std::vector<std::string> functions;
+  std::uint64_t count = 0;
 };
 
 // What a process has used.
@@ -120,6 +154,12 @@ struct Stats {
   std::uint64_t stack_bytes = 0;         // of the VM stack; it grows by halves
   std::uint64_t table_elements = 0;
   std::optional<std::uint64_t> fuel_used;  // when Limits::fuel counts it
+  // What has been compiled of its module, for all its processes, and how long that took.
+  std::uint32_t compiled_functions = 0;
+  std::uint64_t code_bytes = 0;
+  std::chrono::nanoseconds compile_time{0};
+  // Of these functions, those whose code was thrown away to make room (EngineOptions::code_memory).
+  std::uint32_t discarded_functions = 0;
   // What Scheduling::stress did in all processes of the run: stops, and of these, moves and naps.
   std::uint64_t stress_stops = 0;
   std::uint64_t stress_moves = 0;
@@ -205,6 +245,12 @@ class Process {
   void interrupt() noexcept;
 
   [[nodiscard]] Stats stats() const;
+
+  // Where CPU time went, by samples of this process and of those that it started, when
+  // ProcessOptions::profile asks for them; in the order of the functions' names. A sample is taken
+  // where the guest can stop next, at the begin of a function or of a loop's turn: what it takes
+  // until then counts for where it is by then.
+  [[nodiscard]] std::vector<StackSamples> profile() const;
 
  private:
   struct Impl;

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include <atoll/engine.hpp>
 #include <atoll/result.hpp>
 
 #pragma GCC visibility push(default)
@@ -17,8 +18,13 @@ namespace atollvm::serve {
 
 struct Options {
   // Of the scheduler; what is not given here is as the machine file says, or the default.
-  std::string policy;    // "fair", "rr", "fcfs", "sjf", "priority"
-  unsigned workers = 0;  // threads that run processes, 1 to 256
+  std::string policy;           // "fair", "rr", "fcfs", "sjf", "priority"
+  unsigned workers = 0;         // threads that run processes, 1 to 256
+  Tier tier = Tier::automatic;  // how the code of all machines is executed
+  bool hardened = false;        // as EngineOptions has it
+  // As in EngineOptions.
+  std::uint64_t code_memory = EngineOptions{}.code_memory;
+  std::uint32_t warm_up = EngineOptions{}.warm_up;
   // Somebody calls take_lines() again and again: machines wait where they write more than it takes.
   bool is_followed = false;
 

@@ -60,6 +60,12 @@ Result<std::string> translate(std::string_view bytes, const TranslateOptions& op
 // file.
 Result<std::string> disassemble(std::string_view bytes);
 
+// One function of such a module, by its name or its number, with the machine code behind each
+// instruction that the tier `jit` makes of it. For people: the form may change. Errors: those of
+// disassemble(); not_found (no such function, or an imported one); unsupported (the host has no
+// compiled tier).
+Result<std::string> disassemble_native(std::string_view bytes, std::string_view function);
+
 // A source text in the standard layout, comments kept. Formatting a formatted text changes
 // nothing. Only the text is looked at: diagnostics are of lexical mistakes alone.
 struct Formatted {

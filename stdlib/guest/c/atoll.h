@@ -37,6 +37,7 @@
 #define ATOLL_E_NAMETOOLONG 37  // name too long
 #define ATOLL_E_NFILE 41  // too many open files in the system
 #define ATOLL_E_NOENT 44  // no such file or directory
+#define ATOLL_E_NOEXEC 45  // not a module that can run
 #define ATOLL_E_NOMEM 48  // out of memory
 #define ATOLL_E_NOSPC 51  // no space left
 #define ATOLL_E_NOSYS 52  // no such function
@@ -105,10 +106,12 @@
 #define ATOLL_SPAWN_MONITOR 2  // monitor it; the references of a process count 1, 2, 3
 #define ATOLL_SPAWN_STDIO 4  // it shares handles 0 to 3; those that are passed come after
 #define ATOLL_SPAWN_MORE 8  // the fields of SpawnOptions from io_bytes on count
+#define ATOLL_SPAWN_MODULE 16  // entry is a function of the module whose handle SpawnOptions has
 #define ATOLL_OVERFLOW_REFUSE 0  // the sender gets -E_AGAIN
 #define ATOLL_OVERFLOW_NEWEST 1  // what has no room is dropped
 #define ATOLL_OVERFLOW_OLDEST 2  // the oldest messages are dropped
 #define ATOLL_OVERFLOW_KILL 3  // the receiver ends
+#define ATOLL_OVERFLOW_WAIT 4  // the sender waits until there is room
 #define ATOLL_STATE_READY 0  // could run
 #define ATOLL_STATE_RUNNING 1  // runs
 #define ATOLL_STATE_WAITING 2  // waits in a host call
@@ -152,7 +155,7 @@ static_assert(sizeof(AtollDirEntry) == 24, "");
 _Static_assert(sizeof(AtollDirEntry) == 24, "");
 #endif
 
-/// How to start a process, 88 bytes (72 without SPAWN_MORE); all 0: as usual.
+/// How to start a process, 96 bytes (72 without SPAWN_MORE or SPAWN_MODULE); all 0: as usual.
 typedef struct AtollSpawnOptions {
   uint32_t flags;  // SPAWN_
   int32_t weight;  // its share beside others of the machine; 0: 100
@@ -169,16 +172,18 @@ typedef struct AtollSpawnOptions {
   uint64_t time;  // CPU time in nanoseconds; 0: as the parent
   uint64_t io_bytes;  // limit of what it reads and writes; 0: as the parent
   uint64_t io_operations;  // limit of its calls on streams, files, directories; 0: likewise
+  uint32_t module;  // SPAWN_MODULE: a handle, which stays
+  uint32_t unused;
 } AtollSpawnOptions;
 #ifdef __cplusplus
-static_assert(sizeof(AtollSpawnOptions) == 88, "");
+static_assert(sizeof(AtollSpawnOptions) == 96, "");
 #else
-_Static_assert(sizeof(AtollSpawnOptions) == 88, "");
+_Static_assert(sizeof(AtollSpawnOptions) == 96, "");
 #endif
 
 /// What receive tells of a message, 56 bytes.
 typedef struct AtollMessageInfo {
-  int64_t sender;  // pid; of a timer's message the receiver's own
+  int64_t sender;  // pid; of a timer's message the receiver's own; of an ExitInfo 0
   int32_t tag;
   uint32_t size;  // bytes
   uint32_t handle_count;
@@ -200,7 +205,7 @@ _Static_assert(sizeof(AtollMessageInfo) == 56, "");
 /// How a process ended, 24 bytes.
 typedef struct AtollExitInfo {
   int64_t pid;  // which process
-  int64_t reference;  // process_monitor's; 0: a link
+  int64_t reference;  // what monitoring gave; 0: a link
   int32_t reason;  // EXIT_
   int32_t code;  // exit code or trap
 } AtollExitInfo;
@@ -372,15 +377,29 @@ int64_t atoll_process_parent(void);
 /// is none of the module's own.
 ATOLL_IMPORT(entry_find)
 int32_t atoll_entry_find(void* p, uint32_t n);
-/// Starts an exported function of this module in a new process, and gives its pid. Its arguments
-/// are the count i64 at args, one for each parameter: of an i32 or f32 the lower half. options: 0,
-/// or the address of SpawnOptions. -E_INVAL: no such function, another number of arguments, or
-/// options that mean nothing, -E_BADF: a handle to pass, -E_AGAIN: the machine may have no more
+/// Starts an exported function of this module, or of a loaded one (SPAWN_MODULE), in a new process,
+/// and gives its pid. Its arguments are the count i64 at args, one for each parameter: of an i32 or
+/// f32 the lower half. options: 0, or the address of SpawnOptions. -E_INVAL: no such function,
+/// another number of arguments, options that mean nothing, or segments that do not fit, -E_BADF,
+/// -E_NOTCAPABLE: the module, or a handle to pass, -E_AGAIN: the machine may have no more
 /// processes, -E_NOMEM, -E_MFILE, -E_NFILE.
 ATOLL_IMPORT(spawn)
 int64_t atoll_spawn(int32_t entry, int32_t args, int32_t count, int32_t options);
-/// Sends the n bytes at p to a process. -E_SRCH, -E_AGAIN: its mailbox is full, -E_INVAL: tag is
-/// negative, -E_TOOBIG: n is above 16 MiB, -E_NOMEM.
+/// Makes a module of the n bytes at p, which are a module file or a WebAssembly module, and gives a
+/// handle to it, with RIGHT_READ, for module_entry and spawn. It is read, checked and linked with
+/// what this machine may import, while others run. -E_NOEXEC: it is no module, has a mistake, or
+/// imports what is not there; words for that go to the to_n bytes at to, with a zero byte behind
+/// them unless they fill these. -E_FBIG: n is above 16 MiB, -E_NOMEM: 64 times n is more than the
+/// machine's memory has room for, -E_MFILE, -E_NFILE, -E_NOSYS.
+ATOLL_IMPORT(module_load)
+int32_t atoll_module_load(void* p, uint32_t n, void* to, uint32_t to_n);
+/// As entry_find, of a module that was loaded. h is a module with read.
+ATOLL_IMPORT(module_entry)
+int32_t atoll_module_entry(int32_t h, void* p, uint32_t n);
+/// Sends the n bytes at p to a process. Where its mailbox is full and has the rule OVERFLOW_WAIT,
+/// waits until there is room. -E_SRCH, -E_AGAIN: its mailbox is full, and it has another rule or is
+/// this process, -E_INVAL: tag is negative, -E_TOOBIG: n is above 16 MiB, or more than the mailbox
+/// could ever wait for, -E_NOMEM.
 ATOLL_IMPORT(process_send)
 int32_t atoll_process_send(int64_t pid, int32_t tag, void* p, uint32_t n);
 /// As process_send, with the count handles (at most 8) whose numbers are at handles, each an i32:
@@ -409,7 +428,12 @@ int32_t atoll_process_unlink(int64_t pid);
 /// monitors, -E_NOMEM.
 ATOLL_IMPORT(process_monitor)
 int64_t atoll_process_monitor(int64_t pid);
-/// Undoes process_monitor, and drops its message if that has come.
+/// As process_monitor, but the message comes with this tag in place of TAG_DOWN: so one receive
+/// waits for an answer with the tag, or the end of who was to give it. What tells of an end has the
+/// sender 0, which no process has. -E_INVAL: tag is negative.
+ATOLL_IMPORT(process_monitor_as)
+int64_t atoll_process_monitor_as(int64_t pid, int32_t tag);
+/// Undoes process_monitor and process_monitor_as, and drops its message if that has come.
 ATOLL_IMPORT(process_demonitor)
 int32_t atoll_process_demonitor(int64_t reference);
 /// Whether exit signals come as messages with the tag TAG_EXIT (1); else (0) a signal other than

@@ -50,11 +50,6 @@ int64_t atoll_process_start(const char* entry, const int64_t* arguments, int32_t
   return atoll_spawn(number, address(arguments), count, address(options));
 }
 
-static int alive(int64_t pid) {
-  AtollProcessInfo info;
-  return atoll_process_info(pid, &info) == 0;
-}
-
 // Room for at least n bytes, in place of what was there. 0 or -E_NOMEM.
 static int32_t make_room(unsigned char** p, uint32_t* room, uint32_t n) {
   if (n <= *room) return 0;
@@ -65,6 +60,39 @@ static int32_t make_room(unsigned char** p, uint32_t* room, uint32_t n) {
   *p = (unsigned char*)(old * 65536);
   *room = more * 65536;
   return 0;
+}
+
+int32_t atoll_process_load(const char* path, char* why, uint32_t room) {
+  static unsigned char* bytes;
+  static uint32_t space;
+  const int32_t file =
+      atoll_open(ATOLL_ROOT, path, length_of(path), 0, ATOLL_RIGHT_READ | ATOLL_RIGHT_STAT);
+  if (file < 0) return file;
+  AtollStat stat;
+  int32_t result = atoll_stat(file, &stat);
+  if (result == 0 && stat.size > UINT32_MAX / 2) result = -ATOLL_E_FBIG;
+  if (result == 0) result = make_room(&bytes, &space, (uint32_t)stat.size);
+  uint32_t n = 0;
+  while (result == 0 && n < stat.size) {
+    const int32_t got = atoll_read(file, bytes + n, (uint32_t)stat.size - n);
+    if (got == 0) break;
+    if (got < 0) result = got;
+    if (got > 0) n += (uint32_t)got;
+  }
+  atoll_close(file);
+  return result < 0 ? result : atoll_module_load(bytes, n, why, room);
+}
+
+int64_t atoll_process_start_module(int32_t module, const char* entry, const int64_t* arguments,
+                                   int32_t count, const AtollSpawnOptions* options) {
+  const int32_t number = atoll_module_entry(module, (void*)entry, length_of(entry));
+  if (number < 0) return number;
+  AtollSpawnOptions how;
+  clear(&how, sizeof how);
+  if (options != 0) copy(&how, options, sizeof how);
+  how.flags |= ATOLL_SPAWN_MODULE;
+  how.module = (uint32_t)module;
+  return atoll_spawn(number, address(arguments), count, address(&how));
 }
 
 int32_t atoll_inbox_receive(AtollInbox* inbox, int32_t tag, int64_t timeout) {
@@ -80,22 +108,21 @@ int32_t atoll_inbox_receive(AtollInbox* inbox, int32_t tag, int64_t timeout) {
   }
 }
 
+// Whether the message is the one by which the monitor tells of the end of `pid`. No process can
+// make such a one up.
+static int is_end(const AtollInbox* inbox, int64_t pid, int64_t watch) {
+  const AtollExitInfo* info = (const AtollExitInfo*)inbox->p;
+  return inbox->info.sender == 0 && inbox->n == sizeof *info && info->pid == pid &&
+         info->reference == watch;
+}
+
 int32_t atoll_inbox_await(AtollInbox* inbox, int64_t pid, int32_t tag, int64_t timeout) {
-  const int64_t deadline = deadline_of(timeout);
-  int64_t slice = MILLISECOND;
-  for (;;) {
-    int64_t wait = left_until(deadline);
-    if (wait < 0 || wait > slice) wait = slice;
-    int32_t error = atoll_inbox_receive(inbox, tag, wait);
-    if (error != -ATOLL_E_TIMEDOUT) return error;
-    if (!alive(pid)) {
-      error = atoll_inbox_receive(inbox, tag, 0);
-      return error == -ATOLL_E_TIMEDOUT ? -ATOLL_E_SRCH : error;
-    }
-    if (left_until(deadline) == 0) return -ATOLL_E_TIMEDOUT;
-    // A process that takes its time is looked at less often.
-    if (slice < 20 * MILLISECOND) slice *= 2;
-  }
+  const int64_t watch = atoll_process_monitor_as(pid, tag);
+  if (watch < 0) return (int32_t)watch;
+  const int32_t error = atoll_inbox_receive(inbox, tag, timeout);
+  if (error == 0 && is_end(inbox, pid, watch)) return -ATOLL_E_SRCH;
+  atoll_process_demonitor(watch);
+  return error;
 }
 
 int32_t atoll_process_wait(int64_t pid, int64_t timeout) {
@@ -144,12 +171,18 @@ static int32_t request(int64_t pid, int32_t tag, const void* p, uint32_t n, cons
   const int64_t deadline = deadline_of(timeout);
   int32_t error = send(pid, tag, reference, p, n);
   if (error < 0) return error;
+  // The answer, or the end of the server before it has answered, whatever comes first.
+  const int64_t watch = atoll_process_monitor_as(pid, TAG_REPLY);
+  if (watch < 0) return (int32_t)watch;
   do {
-    error = atoll_inbox_await(&answers, pid, TAG_REPLY, left_until(deadline));
-    if (error < 0) return error;
+    error = atoll_inbox_receive(&answers, TAG_REPLY, left_until(deadline));
+    if (error < 0) break;
+    if (is_end(&answers, pid, watch)) return -ATOLL_E_SRCH;
     atoll_process_close_handles(&answers.info);
     // Others answer a call that was given up.
   } while (answers.n < 8 || reference_of(&answers) != reference);
+  atoll_process_demonitor(watch);
+  if (error < 0) return error;
   if (answer != 0) *answer = answers.p + 8;
   return (int32_t)answers.n - 8;
 }
@@ -256,12 +289,20 @@ static int64_t start_linked(const char* entry, const int64_t* arguments, int32_t
   return atoll_process_start(entry, arguments, count, &linked);
 }
 
+// Who has the name may be just ending: a child of a supervisor before this one, which was killed.
+static int32_t register_child(const char* name, int64_t pid) {
+  const uint32_t n = length_of(name);
+  const int32_t error = atoll_name_register((void*)name, n, pid);
+  if (error != -ATOLL_E_EXIST) return error;
+  atoll_process_wait(atoll_name_find((void*)name, n), 1000 * MILLISECOND);
+  return atoll_name_register((void*)name, n, pid);
+}
+
 static int32_t start_child(AtollChild* child) {
   const int64_t pid = start_linked(child->entry, child->arguments, child->count, child->options);
   int32_t error = pid < 0 ? (int32_t)pid : 0;
   if (error == 0) {
-    if (child->name != 0)
-      error = atoll_name_register((void*)child->name, length_of(child->name), pid);
+    if (child->name != 0) error = register_child(child->name, pid);
     if (error == 0 && child->ready != 0) error = atoll_server_ready(pid, child->ready);
     if (error < 0) give_up_child(pid);
   }

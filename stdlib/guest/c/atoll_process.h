@@ -30,6 +30,14 @@ extern "C" {
 // process, or an error: -E_NOENT: no such export, else those of atoll_spawn.
 int64_t atoll_process_start(const char* entry, const int64_t* arguments, int32_t count,
                             const AtollSpawnOptions* options);
+// Loads the module file or WebAssembly module at a path. A handle to it, or an error of atoll_open,
+// atoll_read or atoll_module_load; where that is -E_NOEXEC, `why` (room for `room` bytes; may be
+// NULL with 0) says what is wrong.
+int32_t atoll_process_load(const char* path, char* why, uint32_t room);
+// As atoll_process_start, of a function that such a module exports. The options have no
+// ATOLL_SPAWN_MODULE.
+int64_t atoll_process_start_module(int32_t module, const char* entry, const int64_t* arguments,
+                                   int32_t count, const AtollSpawnOptions* options);
 // Where messages go: `n` bytes at `p` of the last one, until the next, and what is known of it. All
 // zero is an empty one.
 typedef struct AtollInbox {
@@ -78,6 +86,7 @@ int32_t atoll_server_reply(const AtollServerFrom* from, const void* p, uint32_t 
 // Sends a request of n bytes and waits for the answer. Its length, and its place in *answer (unless
 // that is NULL), where it stays until the next call; or an error: -E_TIMEDOUT, -E_SRCH: the server
 // has ended, -E_AGAIN: its mailbox is full, -E_TOOBIG, -E_NOMEM, -E_INVAL: it is the caller itself.
+// Where that mailbox has the rule OVERFLOW_WAIT the time until there is room comes on top.
 int32_t atoll_server_call(int64_t pid, const void* p, uint32_t n, const void** answer,
                           int64_t timeout);
 // Sends n bytes and does not wait. 0 or an error of atoll_process_send.

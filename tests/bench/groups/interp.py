@@ -23,7 +23,8 @@ def programs(bench):
     method = f"minimum of {bench.rounds}, user CPU, interleaved"
     ratios = {name: [] for name in peers}
     for program in PROGRAMS:
-        commands = {"atoll": [bench.atoll(), "run", bench.assemble(f"tests/bench/atoll/{program}.atoll")]}
+        commands = {"atoll": [bench.atoll(), "run", "--tier", "interp",
+                              bench.assemble(f"tests/bench/atoll/{program}.atoll")]}
         for name, command in peers.items():
             commands[name] = command + [str(HERE / "lua" / f"{program}.lua")]
         best = bench.interleave(commands)
@@ -45,7 +46,7 @@ def start(bench):
     costs = [line.split() for line in lines.splitlines()]
     bench.figure("hello, whole process", median([float(ms) for ms, _ in costs]), "ms",
                  f"median of {STARTS}, wall time", target=3)
-    bench.figure("hello, resident", median([int(kib) / 1024 for _, kib in costs]), "MiB",
+    bench.figure("hello, resident", median([int(kib) * 1024 / 1e6 for _, kib in costs]), "MB",
                  f"median of {STARTS}, peak", target=5)
 
 

@@ -7,14 +7,12 @@ it npm gets it into the build folder.
 
 import math
 import os
-import pathlib
 import shutil
 import subprocess
 
-from bench import HERE, HIGHER, SCRATCH, median
+from bench import HIGHER, SCRATCH, median
+from c_programs import PROGRAMS, can_compile, native, wasi
 
-PROGRAMS = ["fib", "sieve", "sha256", "nbody", "mandelbrot", "hashmap", "quicksort", "minivm",
-            "callind", "strmem", "matmulf32"]
 # Peer: the variable with its path, its command, how to get it, and the most that Atoll's time may
 # be of the peer's (None: for information).
 PEERS = {
@@ -33,11 +31,6 @@ PEERS = {
         0.55),
     "wasmtime": ("ATOLL_WASMTIME", ["wasmtime"], "https://wasmtime.dev", None),
 }
-CLANG = os.environ.get("WASI_CLANG", "clang-16")
-WASI_LIBC = pathlib.Path("/usr/lib/wasm32-wasi")
-WASI_FLAGS = ["--target=wasm32-wasi", "--sysroot=/usr", "-mbulk-memory", "-msign-ext",
-              "-D_WASI_EMULATED_PROCESS_CLOCKS", f"-L{WASI_LIBC}", "-lwasi-emulated-process-clocks",
-              "-Wl,-z,stack-size=1048576"]
 STARTS = 100
 RUBY = "@ruby/4.0-wasm-wasi"
 FIRST_INSTRUCTION_S = 0.4
@@ -46,25 +39,18 @@ MEMORY_OF_INPUT = 3
 MORE_PROCESS_KIB = 64
 
 
-def compile_c(bench, name, flags, suffix):
-    out = SCRATCH / (name + suffix)
-    bench.output([CLANG, "-O2", str(HERE / "wasm" / f"{name}.c"), "-o", str(out), *flags, "-lm"])
-    return str(out)
-
-
 def programs(bench):
     peers = {}
     for name, (variable, command, how, _) in PEERS.items():
-        path = os.environ.get(variable)
-        if found := bench.peer(name, [path] if path else command, how):
+        if found := bench.peer(name, command, how, variable):
             peers[name] = found
     method = f"minimum of {bench.rounds}, user CPU, interleaved"
     ratios = {name: [] for name in [*peers, "native"]}
     for program in PROGRAMS:
-        module = compile_c(bench, program, WASI_FLAGS, ".wasm")
-        commands = {"atoll": [bench.atoll(), "run", module]}
+        module = wasi(bench, program)
+        commands = {"atoll": [bench.atoll(), "run", "--tier", "interp", module]}
         commands |= {name: [*command, module] for name, command in peers.items()}
-        commands["native"] = [compile_c(bench, program, [], ".native")]
+        commands["native"] = [native(bench, program)]
         best = bench.interleave(commands)
         own = best.pop("atoll")
         bench.figure(program, own, "s", method, best)
@@ -80,7 +66,7 @@ def programs(bench):
 
 
 def start(bench):
-    module = compile_c(bench, "hello", WASI_FLAGS, ".wasm")
+    module = wasi(bench, "hello")
     lines = bench.output([bench.program("start_cost"), str(STARTS), bench.atoll(), "run", module])
     costs = [line.split() for line in lines.splitlines()]
     bench.figure("hello.wasm, whole process", median([float(ms) for ms, _ in costs]), "ms",
@@ -89,8 +75,8 @@ def start(bench):
                  f"median of {STARTS}, peak", target=5)
 
 
-def ruby_module():
-    """Path of ruby.wasm, or None."""
+def ruby_module(bench):
+    """Path of ruby.wasm, or None: the end says how to get it."""
     if given := os.environ.get("ATOLL_RUBY_WASM"):
         return given
     folder = SCRATCH / "ruby"
@@ -104,13 +90,15 @@ def ruby_module():
             subprocess.run(["tar", "-xzf", str(archive), "-C", str(folder),
                             "package/dist/ruby.wasm"], check=True)
             archive.unlink()
-    return str(module) if module.exists() else None
+    if module.exists():
+        return str(module)
+    bench.missing["ruby.wasm"] = f"npm pack {RUBY}; then ATOLL_RUBY_WASM=package/dist/ruby.wasm"
+    return None
 
 
 def load(bench):
-    ruby = ruby_module()
+    ruby = ruby_module(bench)
     if ruby is None:
-        bench.missing["ruby.wasm"] = f"npm pack {RUBY}; then ATOLL_RUBY_WASM=package/dist/ruby.wasm"
         bench.figure("ruby.wasm", None, "", "", note="module missing")
         return
     runs = []
@@ -139,11 +127,7 @@ def load(bench):
 
 
 def run(bench):
-    if shutil.which(CLANG) and (WASI_LIBC / "libc.a").exists():
+    if can_compile(bench):
         programs(bench)
         start(bench)
-    else:
-        bench.missing[CLANG] = ("apt-get install clang-16 lld-16 wasi-libc "
-                                "libclang-rt-16-dev-wasm32")
-        bench.figure("C programs", None, "", "", note="no compiler for WASI")
     load(bench)

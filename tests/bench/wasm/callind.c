@@ -16,7 +16,10 @@ OPERATION(f6, a | (b & 7))
 OPERATION(f7, 1 + a * b)
 
 static operation table[8] = {f0, f1, f2, f3, f4, f5, f6, f7};
-static volatile int N = 25000000;
+#ifndef SIZE
+#define SIZE 25000000
+#endif
+static volatile int N = SIZE;
 
 int main(void) {
   uint32_t acc = 1;

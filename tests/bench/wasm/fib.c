@@ -1,7 +1,10 @@
 // Recursive calls.
 #include <stdio.h>
 
-static volatile int N = 38;
+#ifndef SIZE
+#define SIZE 38
+#endif
+static volatile int N = SIZE;
 __attribute__((noinline)) static int fib(int n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
 
 int main(void) {

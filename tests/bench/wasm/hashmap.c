@@ -4,8 +4,13 @@
 #include <stdlib.h>
 
 #define CAP (1u << 18)
-#define NK 150000
+#ifndef SIZE
+#define SIZE 150000
+#endif
+#define NK SIZE
+#ifndef REP
 #define REP 8
+#endif
 static uint64_t* keys;
 static uint32_t* vals;
 static uint64_t mix(uint64_t x) {

@@ -1,7 +1,10 @@
 // Floating-point arithmetic in a loop.
 #include <stdio.h>
 
-#define W 700
+#ifndef SIZE
+#define SIZE 700
+#endif
+#define W SIZE
 #define MAXI 200
 
 int main(void) {

@@ -3,7 +3,10 @@
 #include <stdio.h>
 
 enum { PUSH, ADD, SUB, MUL, XOR, SHR, LOAD, STORE, JNZ, JMP, LT, JZ, DUP, AND, HALT };
-static volatile int LIM = 2500000;
+#ifndef SIZE
+#define SIZE 2500000
+#endif
+static volatile int LIM = SIZE;
 
 // Two assignments, then a loop from word 8 on. main sets word 14 to HALT's place.
 // clang-format off

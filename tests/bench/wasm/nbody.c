@@ -2,7 +2,10 @@
 #include <math.h>
 #include <stdio.h>
 
-#define STEPS 1500000
+#ifndef SIZE
+#define SIZE 1500000
+#endif
+#define STEPS SIZE
 #define PI 3.141592653589793
 #define SM (4 * PI * PI)
 #define DP 365.24

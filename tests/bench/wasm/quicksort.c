@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define N 5000000
+#ifndef SIZE
+#define SIZE 5000000
+#endif
+#define N SIZE
 static void qs(int32_t* a, int lo, int hi) {
   while (lo < hi) {
     int32_t p = a[(lo + hi) >> 1];

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef SIZE
+#define SIZE (1 << 20)
+#endif
+#ifndef REP
 #define REP 32
+#endif
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -48,7 +53,7 @@ static void block(uint32_t* h, const unsigned char* p) {
 }
 
 int main(void) {
-  size_t n = 1 << 20;
+  size_t n = SIZE;
   unsigned char* b = malloc(n);
   for (size_t i = 0; i < n; i++) b[i] = (unsigned char)(i * 7 + (i >> 8));
   uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,

@@ -3,8 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N 2000000
+#ifndef SIZE
+#define SIZE 2000000
+#endif
+#define N SIZE
+#ifndef REP
 #define REP 20
+#endif
 
 int main(void) {
   unsigned char* s = malloc(N + 1);

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REP 1200
+#ifndef SIZE
+#define SIZE 1200
+#endif
+#define REP SIZE
 static char text[65536], out[131072], tmp[131072];
 
 int main(void) {

@@ -191,6 +191,7 @@ static void supervisors(void) {
   pid = start_top(ATOLL_ONE_FOR_ALL, 5);
   check("crash", ask(child("one", 3), TRAP, 0, -1), -ATOLL_E_SRCH);
   expect("one for all", (const int32_t[]){112000, 121143, 101143, 0, 10000, 20000, -1});
+  // Its children end with it, a moment later; the next one's wait for their names.
   atoll_process_kill(pid);
   atoll_process_wait(pid, -1);
 
@@ -259,9 +260,27 @@ static void pools(void) {
   check("gives up", atoll_process_wait(pid, 5 * SECOND), 0);
 }
 
+// --- Other modules ------------------------------------------------------------------------------
+
+// This program, loaded once more.
+static void modules(void) {
+  static char why[100];
+  const int32_t module = atoll_process_load("processes.wasm", why, sizeof why);
+  check("load", module > 0, 1);
+  const int64_t first = 40;
+  const int64_t pid = atoll_process_start_module(module, "counter", &first, 1, &plain);
+  check("its process", ask(pid, ADD, 2, -1), 42);
+  check("its end", atoll_server_stop(pid, -1), 0);
+  check("no such entry", atoll_process_start_module(module, "nobody", 0, 0, 0), -ATOLL_E_NOENT);
+  check("no such file", atoll_process_load("nothing", 0, 0), -ATOLL_E_NOENT);
+  check("no module", atoll_process_load("text", why, sizeof why), -ATOLL_E_NOEXEC);
+  check("why", why[0] == 'o' && why[sizeof why - 1] == 0, 1);
+}
+
 EXPORT(main) int32_t run(void) {
   servers();
   supervisors();
   pools();
+  modules();
   return failures > 0;
 }

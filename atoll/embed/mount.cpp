@@ -1,0 +1,39 @@
+#include "stdlib/vfs/mount.hpp"
+
+#include <atoll/process.hpp>
+
+#include "atoll/embed/impl.hpp"
+#include "atoll/embed/start_up.hpp"
+
+namespace atollvm {
+
+Result<Mount> parse_mount(std::string_view text) {
+  auto parsed = vfs::parse_mount(text);
+  if (!parsed) return to_public(std::move(parsed).error());
+  Mount mount;
+  mount.type = std::move(parsed->type);
+  mount.source = std::move(parsed->source);
+  mount.guest = std::move(parsed->guest);
+  mount.writable = parsed->writable;
+  mount.upper = std::move(parsed->upper);
+  if (parsed->has_memory) {
+    mount.bytes = parsed->memory.bytes;
+    mount.inodes = parsed->memory.inodes;
+  }
+  return mount;
+}
+
+vfs::Mount to_internal(const Mount& mount) {
+  vfs::Mount result;
+  result.type = mount.type;
+  result.source = mount.source;
+  result.guest = mount.guest;
+  result.writable = mount.writable;
+  result.upper = mount.upper;
+  result.has_memory = mount.bytes || mount.inodes;
+  result.memory.bytes = mount.bytes.value_or(result.memory.bytes);
+  result.memory.inodes = mount.inodes.value_or(result.memory.inodes);
+  return result;
+}
+
+}  // namespace atollvm

@@ -1,0 +1,123 @@
+// Files in memory: their bytes have one lock, and each open file's position another one.
+#include <algorithm>
+
+#include "stdlib/vfs/memory_tree.hpp"
+
+namespace atollvm::vfs {
+namespace {
+
+constexpr u64 most_offset = static_cast<u64>(INT64_MAX);
+
+class MemoryFile final : public File {
+ public:
+  MemoryFile(std::shared_ptr<MemoryStore> store, std::shared_ptr<MemoryBytes> bytes, Access access,
+             bool append)
+      : store_(std::move(store)), bytes_(std::move(bytes)), access_(access), append_(append) {}
+
+  Outcome<u32> read(std::span<u8> to, std::optional<u64> at, Wait wait) override;
+  Outcome<u32> write(std::span<const u8> from, std::optional<u64> at, WriteMode mode,
+                     Wait wait) override;
+  Outcome<u64> seek(i64 offset, u32 whence) override;
+  Outcome<Stat> stat(Wait) override { return stat_of(*bytes_); }
+  Errno truncate(u64 size, Wait wait) override;
+  Errno allocate(u64 at, u64 size, Wait wait) override;
+  Errno advise(u64 at, u64 size, Advice advice, Wait wait) override;
+  Errno sync(Durability, Wait) override { return Errno::success; }
+  Errno set_times(const Times& times, Wait) override {
+    set_times_of(*bytes_, times);
+    return Errno::success;
+  }
+
+ private:
+  u32 read_at(std::span<u8> to, u64 at);
+
+  std::shared_ptr<MemoryStore> store_;  // outlives the bytes
+  std::shared_ptr<MemoryBytes> bytes_;
+  Access access_;
+  bool append_;
+  std::mutex position_mutex_;  // taken before that of the bytes
+  u64 position_ = 0;
+};
+
+// The time of reading is set when it tells something: that it was read since it was written.
+u32 MemoryFile::read_at(std::span<u8> to, u64 at) {
+  const std::lock_guard lock(bytes_->mutex);
+  const u32 size = bytes_->pages.read(to, at);
+  if (bytes_->accessed_ns <= bytes_->modified_ns) bytes_->touch_accessed();
+  return size;
+}
+
+Outcome<u32> MemoryFile::read(std::span<u8> to, std::optional<u64> at, Wait) {
+  if (!access_.read) return Errno::badf;
+  if (at) {
+    if (*at > most_offset) return Errno::inval;
+    return read_at(to, *at);
+  }
+  const std::lock_guard lock(position_mutex_);
+  const u32 size = read_at(to, position_);
+  position_ += size;
+  return size;
+}
+
+Outcome<u32> MemoryFile::write(std::span<const u8> from, std::optional<u64> at, WriteMode mode,
+                               Wait) {
+  if (!access_.write) return Errno::badf;
+  if (at && *at > most_offset) return Errno::inval;
+  std::unique_lock<std::mutex> position;
+  if (!at) position = std::unique_lock(position_mutex_);
+  const std::lock_guard lock(bytes_->mutex);
+  Pages& pages = bytes_->pages;
+  const u64 start = at ? *at : mode.append || append_ ? pages.size() : position_;
+  const Outcome<u32> written = pages.write(from, start);
+  const u32* const size = std::get_if<u32>(&written);
+  if (size == nullptr) return written;
+  if (*size != 0) bytes_->touch_modified();
+  if (!at) position_ = start + *size;
+  return written;
+}
+
+Outcome<u64> MemoryFile::seek(i64 offset, u32 whence) {
+  if (whence > 2) return Errno::inval;
+  const std::lock_guard lock(position_mutex_);
+  u64 from = whence == 1 ? position_ : 0;
+  if (whence == 2) {
+    const std::lock_guard bytes_lock(bytes_->mutex);
+    from = bytes_->pages.size();
+  }
+  // Both are below 2^63, so this can't wrap.
+  const u64 position = from + static_cast<u64>(offset);
+  if (position > most_offset) return Errno::inval;
+  position_ = position;
+  return position;
+}
+
+Errno MemoryFile::truncate(u64 size, Wait) {
+  if (!access_.write) return Errno::badf;
+  const std::lock_guard lock(bytes_->mutex);
+  const Errno error = bytes_->pages.resize(size);
+  if (error == Errno::success) bytes_->touch_modified();
+  return error;
+}
+
+Errno MemoryFile::allocate(u64 at, u64 size, Wait) {
+  if (!access_.write) return Errno::badf;
+  if (size == 0) return Errno::inval;
+  const std::lock_guard lock(bytes_->mutex);
+  const Errno error = bytes_->pages.reserve(at, size);
+  if (error == Errno::success) bytes_->touch_modified();
+  return error;
+}
+
+Errno MemoryFile::advise(u64 at, u64 size, Advice, Wait) {
+  return at > most_offset || size > most_offset - at ? Errno::inval : Errno::success;
+}
+
+}  // namespace
+
+std::shared_ptr<File> make_memory_file(std::shared_ptr<MemoryStore> store,
+                                       std::shared_ptr<MemoryBytes> bytes, Access access,
+                                       bool append) {
+  return std::make_shared<MemoryFile>(std::move(store), std::move(bytes), access, append);
+}
+
+}  // namespace atollvm::vfs

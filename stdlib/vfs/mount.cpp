@@ -1,0 +1,165 @@
+#include "stdlib/vfs/mount.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "stdlib/vfs/host_directory.hpp"
+#include "stdlib/vfs/overlay.hpp"
+
+namespace atollvm::vfs {
+namespace {
+
+using Opening = base::Result<std::shared_ptr<Directory>>;
+
+bool is_within(std::string_view folder, std::string_view path) {
+  if (folder == "/") return true;
+  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+Opening open_layers(const Mount& mount) {
+  auto lower = open_host_directory(mount.source);
+  if (!lower) return lower;
+  if (mount.upper.empty()) return make_overlay(*std::move(lower), make_memory(mount.memory));
+  auto upper = open_host_directory(mount.upper);
+  if (!upper) return upper;
+  const auto below = (*lower)->origin();
+  const auto above = (*upper)->origin();
+  if (below && above &&
+      (is_within(below->path, above->path) || is_within(above->path, below->path))) {
+    return base::Error{base::ErrorCode::usage, mount.upper,
+                       "an overlay's changes can't lie in the directory that it covers, nor around "
+                       "it: give another `upper`"};
+  }
+  return make_overlay(*std::move(lower), *std::move(upper));
+}
+
+constexpr MountType types[] = {
+    {"dir", true, false, false,
+     [](const Mount& mount) { return open_host_directory(mount.source); }},
+    {"memory", false, true, false,
+     [](const Mount& mount) -> Opening { return make_memory(mount.memory); }},
+    {"overlay", true, true, true, open_layers},
+};
+
+const MountType* find_type(std::string_view name) {
+  const auto* const found = std::ranges::find(types, name, &MountType::name);
+  return found == std::end(types) ? nullptr : found;
+}
+
+std::string type_names() {
+  std::string text;
+  for (const MountType& each : types) {
+    if (!text.empty()) text += ", ";
+    text += each.name;
+  }
+  return text;
+}
+
+// What is wrong with a mount's parts; "": nothing.
+std::string mistake_in(const Mount& mount) {
+  const MountType* const type = find_type(mount.type);
+  if (type == nullptr) {
+    return fmt::format("there is no type of mount `{}`; there are {}", mount.type, type_names());
+  }
+  if (type->has_source && mount.source.empty()) {
+    return fmt::format("a mount of the type {} needs a directory of the host", mount.type);
+  }
+  const auto refuse = [&mount](const char* what) {
+    return fmt::format("a mount of the type {} has no {}", mount.type, what);
+  };
+  if (!type->has_source && !mount.source.empty()) return refuse("directory of the host");
+  if (!type->has_memory && mount.has_memory) return refuse("size or inodes");
+  if (!type->has_upper && !mount.upper.empty()) return refuse("upper");
+  if (!mount.upper.empty() && mount.has_memory) {
+    return "an overlay has an upper directory, or size and inodes of its memory, not both";
+  }
+  if (mount.guest.empty()) return "a mount needs a path for the guest";
+  return {};
+}
+
+std::optional<u64> number_in(std::string_view text, bool is_size) {
+  u64 number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit(rest, static_cast<usize>(end - rest));
+  if (unit.empty()) return number;
+  const usize power =
+      unit.size() == 1 && is_size ? std::string_view("kMG").find(unit[0]) : std::string_view::npos;
+  if (power == std::string_view::npos) return std::nullopt;
+  const u64 shift = 10 * (power + 1);
+  if (number > UINT64_MAX >> shift) return std::nullopt;
+  return number << shift;
+}
+
+// Takes one option in; "": well, else what is wrong.
+std::string take_option(std::string_view option, Mount& mount) {
+  const usize equals = std::min(option.find('='), option.size());
+  const std::string_view key = option.substr(0, equals);
+  const std::string_view value = option.substr(std::min(equals + 1, option.size()));
+  if (option == "ro" || option == "rw") {
+    mount.writable = option == "rw";
+  } else if (key == "upper" && !value.empty()) {
+    mount.upper = value;
+  } else if (key == "size" || key == "inodes") {
+    const std::optional<u64> number = number_in(value, key == "size");
+    if (!number) {
+      return fmt::format("`{}` is not a {}", value,
+                         key == "size" ? "size (bytes, or like 64k, 16M, 2G)" : "number");
+    }
+    (key == "size" ? mount.memory.bytes : mount.memory.inodes) = *number;
+    mount.has_memory = true;
+  } else {
+    return fmt::format("there is no option `{}`; there are ro, size=SIZE, inodes=N, upper=DIR",
+                       option);
+  }
+  return {};
+}
+
+std::vector<std::string_view> cut(std::string_view text, char at) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const usize end = text.find(at);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+std::span<const MountType> mount_types() { return types; }
+
+base::Result<Mount> parse_mount(std::string_view text) {
+  const auto refuse = [text](std::string why) {
+    return base::Error{base::ErrorCode::usage, std::string(text), std::move(why)};
+  };
+  const std::vector<std::string_view> parts = cut(text, ':');
+  if (parts.size() < 3 || parts.size() > 4) {
+    return refuse("a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS");
+  }
+  Mount mount;
+  mount.type = parts[0];
+  mount.source = parts[1];
+  mount.guest = parts[2];
+  if (parts.size() == 4) {
+    for (const std::string_view option : cut(parts[3], ',')) {
+      std::string why = take_option(option, mount);
+      if (!why.empty()) return refuse(std::move(why));
+    }
+  }
+  if (std::string why = mistake_in(mount); !why.empty()) return refuse(std::move(why));
+  return mount;
+}
+
+Opening open_mount(const Mount& mount) {
+  if (std::string why = mistake_in(mount); !why.empty()) {
+    return base::Error{base::ErrorCode::usage, mount.guest, std::move(why)};
+  }
+  return find_type(mount.type)->open(mount);
+}
+
+}  // namespace atollvm::vfs
