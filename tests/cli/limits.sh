@@ -117,6 +117,13 @@ for strategy in checked guarded; do
   check_contains "its message, $strategy" "out of bounds memory access" "$(cat stderr)"
 done
 
+# The sanitizers' own address space is more than any limit of it.
+if [[ ${ATOLL_PRESET:-release} == release ]]; then
+  run_expect "no address space for a guarded memory" 126 "" \
+    bash -c 'ulimit -v 2000000; exec "$@"' - "$ATOLL" run --memory-strategy guarded outside.atoll
+  check "its message" "atoll: memory 0: the host has no room for it" "$(cat stderr)"
+fi
+
 # How many messages lie in a mailbox before there is no room.
 cat >messages.atoll <<'ATOLL'
 module m

@@ -341,6 +341,8 @@ TEST_CASE("processes: the main process ends while others run, sleep, wait and st
       Pipe input;
       ProcessOptions options = on_workers(workers);
       options.input = input.ends[0];
+      // All want the CPU, and main may have to wait for a turn of each.
+      options.scheduling.max_processes = 1000;
       const Engine engine(test::engine_options());
       Process process = process_of(engine, R"(
 data spins_name = "spins"
