@@ -226,8 +226,9 @@ in_tier interp tsan shell "$PWD/build/tsan/atoll" cli/interrupt
 doctest_suites gcc "$every_suite"
 
 # -R: qemu-user keeps a record of each page of address space ever used, 24 MiB for each memory of
-# 4 GiB; inside a fixed range it uses addresses again. Such a memory still takes 50 ms to make.
-emulator="qemu-aarch64 -R 32G -L /usr/aarch64-linux-gnu"
+# 4 GiB; inside a fixed range it uses addresses again. Such a memory still takes 50 ms to make. It
+# looks for them downward from where it found the last, and at the range's lower end qemu 7.2 gives up.
+emulator="qemu-aarch64 -R 128G -L /usr/aarch64-linux-gnu"
 # The verifier and the assembler are the same code for all CPUs, and slow to emulate.
 ATOLL_EMULATED=1 doctest_suites aarch64 "unit isa link diff" $emulator
 if [[ -e build/aarch64/atoll ]]; then

@@ -209,6 +209,7 @@ inline Comparison compare_runs(const ModuleBuilder& module, u64 seed) {
     const char* name;
     MemoryStrategy memory;
     std::function<runtime::Outcome(Process&)> advance;
+    bool is_compiled = true;
   };
   u64 random = seed;
   const auto dice = [&random] {
@@ -219,18 +220,20 @@ inline Comparison compare_runs(const ModuleBuilder& module, u64 seed) {
   constexpr const char* compiled_stopped = "machine code, stopped at every safepoint";
   const Way ways[] = {
       {"single steps", MemoryStrategy::guarded,
-       [](Process& process) { return interp::step(process, 1); }},
+       [](Process& process) { return interp::step(process, 1); }, false},
       {stopped, MemoryStrategy::checked,
        [](Process& process) {
          process.preempt();
          return interp::run(process);
-       }},
+       },
+       false},
       {"steps and runs in turn", MemoryStrategy::checked,
        [&dice](Process& process) {
          const u64 at_random = dice();
          if (at_random % 4 == 0) process.preempt();
          return at_random % 2 == 0 ? interp::step(process, at_random % 50) : interp::run(process);
-       }},
+       },
+       false},
       {"machine code", MemoryStrategy::checked, jit::run},
       {"machine code, guarded memory", MemoryStrategy::guarded, jit::run},
       {"hardened machine code", MemoryStrategy::checked, jit::run_hardened},
@@ -247,6 +250,7 @@ inline Comparison compare_runs(const ModuleBuilder& module, u64 seed) {
        }}};
   std::vector<std::vector<u64>> stops;
   for (const Way& way : ways) {
+    if (way.is_compiled && !jit::is_available()) continue;
     const Ending other = run_generated(program, seed, way.memory, way.advance);
     std::string difference = result.ending.difference(other);
     if (way.name == stopped) stops = other.stops;
