@@ -436,13 +436,7 @@ void Emitter::stubs() {
     a_.movq(each.value, x86::rax);
     a_.jmp(each.after);
   }
-  for (const TrapStub& each : traps_) {
-    a_.bind(each.label);
-    a_.mov(x86::esi, function_.code_begin + each.pc);
-    a_.mov(x86::ecx, static_cast<u32>(each.trap));
-    a_.mov(x86::rax, at::worker(at::routines));
-    a_.jmp(x86::ptr(x86::rax, static_cast<i32>(Routine::trap) * 8));
-  }
+  trap_stubs();
   for (const SlowPath& each : slow_paths_) slow_path(each);
   if (copy_helper_.isValid()) {
     a_.bind(copy_helper_);
@@ -483,6 +477,24 @@ void Emitter::stubs() {
       if ((label.at.valid & bit(home)) != 0) load_home(home);
     }
     a_.jmp(label.header);
+  }
+}
+
+// Those of one reason share all but their address.
+void Emitter::trap_stubs() {
+  std::vector<std::pair<Trap, Label>> shared;
+  for (const TrapStub& each : traps_) {
+    a_.bind(each.label);
+    a_.mov(x86::esi, function_.code_begin + each.pc);
+    const auto same = std::ranges::find(shared, each.trap, &std::pair<Trap, Label>::first);
+    if (same != shared.end()) {
+      a_.jmp(same->second);
+      continue;
+    }
+    a_.bind(shared.emplace_back(each.trap, a_.newLabel()).second);
+    a_.mov(x86::ecx, static_cast<u32>(each.trap));
+    a_.mov(x86::rax, at::worker(at::routines));
+    a_.jmp(x86::ptr(x86::rax, static_cast<i32>(Routine::trap) * 8));
   }
 }
 

@@ -148,6 +148,7 @@ class Emitter {
   void arrive(LabelState& label);
   void enter_zone(u32 zone);
   void stubs();
+  void trap_stubs();
   void resume_at(u32 pc);
   LabelState& label_at(u32 pc);
   // What an edge from here to a label must do first; notes the arrival.
