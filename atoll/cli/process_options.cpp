@@ -98,6 +98,16 @@ void take_stress(const std::string& text, ProcessOptions& process) {
 
 }  // namespace
 
+void add_memory_strategy(CLI::App& app, MemoryStrategy& memory) {
+  add_value(app, "--memory-strategy", "checked|guarded", "How memory accesses are kept inside",
+            [&memory](const std::string& text) {
+              if (text != "checked" && text != "guarded") {
+                throw CLI::ValidationError("--memory-strategy", "checked or guarded");
+              }
+              memory = text == "guarded" ? MemoryStrategy::guarded : MemoryStrategy::checked;
+            });
+}
+
 void add_tier(CLI::App& app, Tier& tier) {
   const auto parse = [&tier](const std::string& text) {
     if (text == "auto") {
@@ -175,14 +185,7 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
             [&process](std::uint64_t number) { process.limits.fuel = number; });
   add_tier(app, engine.tier);
   add_compiling(app, engine.code_memory, engine.warm_up);
-  add_value(app, "--memory-strategy", "checked|guarded", "How memory accesses are kept inside",
-            [&engine](const std::string& text) {
-              if (text == "guarded") {
-                engine.memory = MemoryStrategy::guarded;
-              } else if (text != "checked") {
-                throw CLI::ValidationError("--memory-strategy", "checked or guarded");
-              }
-            });
+  add_memory_strategy(app, engine.memory);
   app.add_option_function<std::string>(
          "--stress", [&process](const std::string& text) { take_stress(text, process); },
          "Stop, move and delay its processes at random")

@@ -25,6 +25,8 @@ void add_count(CLI::App& app, const std::string& name, const std::string& help,
 // --tier, or the variable ATOLL_TIER.
 void add_tier(CLI::App& app, Tier& tier);
 
+void add_memory_strategy(CLI::App& app, MemoryStrategy& memory);
+
 // --code-memory and --warm-up.
 void add_compiling(CLI::App& app, std::uint64_t& memory, std::uint32_t& warm_up);
 

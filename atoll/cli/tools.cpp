@@ -101,6 +101,7 @@ int dis_command(int argc, char** argv) {
                  "  atoll dis prog.wasm\n"
                  "  atoll dis hello.atb -o hello.atoll\n"
                  "  atoll dis --native main hello.atb\n"
+                 "  atoll dis --native main --memory-strategy guarded hello.atb\n"
                  "  atoll asm hello.atoll -o - | atoll dis -"});
   std::string path;
   std::string output = "-";
@@ -109,13 +110,20 @@ int dis_command(int argc, char** argv) {
   app.add_option("-o,--output", output, "File to write (standard output)")->type_name("OUT");
   add_value(app, "--native", "FUNCTION", "One function, beside its machine code",
             [&native](const std::string& text) { native = text; });
+  tools::NativeOptions options;
+  add_memory_strategy(app, options.memory);
+  app.add_flag("--fuel", options.fuel, "As it is where fuel is counted");
+  app.add_flag("--harden", options.hardened, "As it is with this option of `run`");
+  for (const char* each : {"--memory-strategy", "--fuel", "--harden"}) {
+    app.get_option(each)->needs(app.get_option("--native"));
+  }
   if (const auto code = parse(app, argc, argv)) return *code;
   std::optional<std::string> input = read_or_complain(path);
   if (!input) return exit_failure;
   const Result<std::string> bytes = to_binary(*std::move(input));
   if (!bytes) return fail(display_name(path), bytes.error());
   const Result<std::string> text =
-      native ? tools::disassemble_native(*bytes, *native) : tools::disassemble(*bytes);
+      native ? tools::disassemble_native(*bytes, *native, options) : tools::disassemble(*bytes);
   return text ? write_output(output, *text) : fail(display_name(path), text.error());
 }
 

@@ -59,7 +59,8 @@ Result<std::string> disassemble(std::string_view bytes) {
   return text::disassemble(**verified);
 }
 
-Result<std::string> disassemble_native(std::string_view bytes, std::string_view name) {
+Result<std::string> disassemble_native(std::string_view bytes, std::string_view name,
+                                       const NativeOptions& native) {
   auto verified = read_verified(bytes);
   if (!verified) return to_public(std::move(verified).error());
   const auto program = runtime::Program::make(*std::move(verified));
@@ -76,7 +77,10 @@ Result<std::string> disassemble_native(std::string_view bytes, std::string_view 
       return Error{ErrorCode::not_found, std::string(name), "is no function of the module's own"};
     }
   }
-  const auto listing = jit::list(*program, index);
+  const auto listing = jit::list(*program, index,
+                                 {.guarded = native.memory == MemoryStrategy::guarded,
+                                  .counts_fuel = native.fuel,
+                                  .hardened = native.hardened});
   if (!listing) return to_public(listing.error());
   std::map<u32, std::string> behind;
   for (const jit::Listed& each : *listing) {

@@ -86,6 +86,19 @@ if [[ $(uname -m) == x86_64 ]]; then
     "$(grep -v '^            ' native.txt | sed 's| *// [0-9].*||' | sed '/^$/d')"
   check_contains "dis --native: machine code" "            ret  " "$(cat native.txt)"
   check "dis --native: by number" "$(cat native.txt)" "$("$ATOLL" dis --native 1 alone.atb)"
+  cat >memory.atoll <<'ATOLL'
+module m
+memory 1 pages
+export func main(at: i32) -> i32 { ret (i32.load [at]) }
+ATOLL
+  "$ATOLL" asm memory.atoll -o memory.atb
+  for options in "" "--memory-strategy guarded" --fuel --harden; do
+    # shellcheck disable=SC2086
+    "$ATOLL" dis --native main $options memory.atb >"native$options.txt"
+    check "dis --native $options" 0 $?
+  done
+  check "dis --native: each is another" 4 "$(sha256sum native{,--*}.txt | cut -c 1-64 | sort -u | wc -l)"
+  refused "dis: --harden without --native" 2 "--native" "$ATOLL" dis --harden memory.atb
   run_expect "dis --native: no such function" 1 "" "$ATOLL" dis --native nobody alone.atb
   check_contains "dis --native: and says so" "nobody" "$(cat stderr)"
   run_expect "dis --native: an import" 1 "" "$ATOLL" dis --native write alone.atb

@@ -85,7 +85,7 @@ Seen look_for_marker(const runtime::Program& program, bool hardened) {
     return found;
   };
   for (u32 i = program.imported_functions(); i < program.functions().size(); ++i) {
-    const auto listing = jit::list(program, i, hardened);
+    const auto listing = jit::list(program, i, {.hardened = hardened});
     REQUIRE(listing.ok());
     const std::vector<u8> bytes = listed_bytes(*listing);
     seen.bytes += bytes.size();
@@ -125,7 +125,9 @@ TEST_CASE("hardened code is other code each time that it is made") {
   m.type({}, {ValType::i64});
   m.add(f);
   const auto program = program_of(m);
-  const auto bytes = [&](bool hardened) { return listed_bytes(*jit::list(*program, 0, hardened)); };
+  const auto bytes = [&](bool hardened) {
+    return listed_bytes(*jit::list(*program, 0, {.hardened = hardened}));
+  };
   CHECK(bytes(false) == bytes(false));
   CHECK(bytes(true) != bytes(true));
 }
@@ -138,7 +140,7 @@ TEST_CASE("hardened code begins with a landing pad") {
   const std::vector<u8> landing = {0xf3, 0x0f, 0x1e, 0xfa};
   for (u32 i = program->imported_functions(); i < program->functions().size(); ++i) {
     for (const bool hardened : {false, true}) {
-      std::vector<u8> bytes = listed_bytes(*jit::list(*program, i, hardened));
+      std::vector<u8> bytes = listed_bytes(*jit::list(*program, i, {.hardened = hardened}));
       REQUIRE(bytes.size() > 4);
       bytes.resize(4);
       CHECK((bytes == landing) == hardened);
@@ -157,7 +159,7 @@ TEST_CASE("hardened code has a landing pad at each target of a jump table") {
   m.add(f);
   const auto program = program_of(m);
   const auto pads = [&](bool hardened) {
-    const auto listing = jit::list(*program, 0, hardened);
+    const auto listing = jit::list(*program, 0, {.hardened = hardened});
     usize found = 0;
     for (const jit::Listed& each : *listing)
       found += each.text.find("endbr64") != std::string::npos;

@@ -71,6 +71,16 @@ struct Codes final : runtime::NativeCode {
 
 }  // namespace
 
+base::Result<std::vector<Listed>> list(const runtime::Program& program, u32 function,
+                                       Variant variant) {
+  std::vector<Listed> listing;
+  variant.guarded &= has_whole_pages(program.module());
+  Emitter emitter(program, function, variant);
+  emitter.list(listing);
+  if (const auto emitted = emitter.emit(); !emitted) return emitted.error();
+  return listing;
+}
+
 std::shared_ptr<runtime::NativePool> make_pool(const PoolOptions& options) {
   return std::make_shared<Pool>(options);
 }

@@ -11,13 +11,6 @@
 
 namespace atollvm::jit {
 
-// What code is made for, as it differs from process to process.
-struct Variant {
-  bool guarded = false;  // accesses that memory 0's guard catches are not compared with its size
-  bool counts_fuel = false;  // exactly; and NaN bits are canonical
-  bool hardened = false;     // see x64_hardening.cpp
-};
-
 // Functions are compiled one by one, when they are called or have been met with often enough. What
 // function() and resume() give holds as long as the worker is marked (see Resident). Any thread.
 class Code {

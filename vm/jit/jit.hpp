@@ -66,6 +66,13 @@ void register_with_gdb();
 // is behind the end of a file: SIGBUS. Errors: io, the host refuses. Any thread.
 base::Status fix_executable_memory();
 
+// What code is made for, as it differs from process to process.
+struct Variant {
+  bool guarded = false;  // accesses that memory 0's guard catches are not compared with its size
+  bool counts_fuel = false;  // exactly; and NaN bits are canonical
+  bool hardened = false;     // see x64_hardening.cpp
+};
+
 // The machine code of one of a program's own functions, in its order, for people to read.
 struct Listed {
   // The word of Module::code that it is of. At the function's begin also the entry; at its end (the
@@ -73,9 +80,9 @@ struct Listed {
   u32 pc = 0;
   std::string text;  // lines: the instruction as Intel writes it, its bytes in hexadecimal
 };
-// `function` counts the index space. Errors: `unsupported`, there is no compiled tier; `limit`, the
-// function is too large.
+// `function` counts the index space; memories that can't be guarded are compared with. Errors:
+// `unsupported`, there is no compiled tier; `limit`, the function is too large.
 base::Result<std::vector<Listed>> list(const runtime::Program& program, u32 function,
-                                       bool hardened = false);
+                                       Variant variant);
 
 }  // namespace atollvm::jit

@@ -16,7 +16,7 @@ base::Result<std::string> write_jitdump(const std::string&) {
 }
 void register_with_gdb() {}
 base::Status fix_executable_memory() { return {}; }
-base::Result<std::vector<Listed>> list(const runtime::Program&, u32, bool) {
+base::Result<std::vector<Listed>> list(const runtime::Program&, u32, Variant) {
   return base::Error{base::ErrorCode::unsupported, "", "machine code is made for x86-64 only"};
 }
 

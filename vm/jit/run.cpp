@@ -394,15 +394,6 @@ u32 returned(Worker* worker, u32, Slot* fp) noexcept {
 
 }  // namespace calls
 
-base::Result<std::vector<Listed>> list(const runtime::Program& program, u32 function,
-                                       bool hardened) {
-  std::vector<Listed> listing;
-  Emitter emitter(program, function, {.hardened = hardened});
-  emitter.list(listing);
-  if (const auto emitted = emitter.emit(); !emitted) return emitted.error();
-  return listing;
-}
-
 base::Status fix_executable_memory() {
   const Host* const host = Host::get();
   return host == nullptr ? base::Status() : host->memory().open_all();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <atoll/diagnostic.hpp>
+#include <atoll/engine.hpp>
 #include <atoll/result.hpp>
 
 #pragma GCC visibility push(default)
@@ -60,11 +61,19 @@ Result<std::string> translate(std::string_view bytes, const TranslateOptions& op
 // file.
 Result<std::string> disassemble(std::string_view bytes);
 
+// For which processes machine code is made: as in ProcessOptions and EngineOptions.
+struct NativeOptions {
+  MemoryStrategy memory = MemoryStrategy::checked;
+  bool fuel = false;  // with a limit of it
+  bool hardened = false;
+};
+
 // One function of such a module, by its name or its number, with the machine code behind each
 // instruction that the tier `jit` makes of it. For people: the form may change. Errors: those of
 // disassemble(); not_found (no such function, or an imported one); unsupported (the host has no
 // compiled tier).
-Result<std::string> disassemble_native(std::string_view bytes, std::string_view function);
+Result<std::string> disassemble_native(std::string_view bytes, std::string_view function,
+                                       const NativeOptions& options = {});
 
 // A source text in the standard layout, comments kept. Formatting a formatted text changes
 // nothing. Only the text is looked at: diagnostics are of lexical mistakes alone.
