@@ -203,10 +203,9 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
     auto memory = Memory::create(type, memory_left, strategy_);
     if (memory == nullptr) {
       return Error{ErrorCode::limit, "memory " + std::to_string(instance.memories.size()),
-                   least <= memory_left
-                       ? "the host has no room for it"
-                       : "its minimum is more than the memory limit of " +
-                             std::to_string(memory_limit_) + " bytes allows"};
+                   least <= memory_left ? "the host has no room for it"
+                                        : "its minimum is more than the memory limit of " +
+                                              std::to_string(memory_limit_) + " bytes allows"};
     }
     memory_left -= memory->size();
     instance.memories.push_back(memory.get());
