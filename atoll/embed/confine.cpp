@@ -20,6 +20,7 @@
 #include <initializer_list>
 
 #include "atoll/embed/impl.hpp"
+#include "stdlib/vfs/archive.hpp"
 #include "stdlib/vfs/posix.hpp"
 #include "vm/jit/jit.hpp"
 
@@ -158,8 +159,10 @@ bool filter_calls(bool opens_files) {
 
 // --- Files ---
 
-// Those below the directories alone, by Landlock; nothing where the kernel has none that can.
-std::optional<Error> limit_files(const std::vector<DirectoryGrant>& directories) {
+// Those below the directories, and the archives alone, by Landlock; nothing where the kernel has
+// none that can.
+std::optional<Error> limit_files(const std::vector<DirectoryGrant>& directories,
+                                 const std::vector<std::string>& archives) {
   const long version =
       syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 2) return std::nullopt;  // renames between directories come with 2
@@ -171,15 +174,24 @@ std::optional<Error> limit_files(const std::vector<DirectoryGrant>& directories)
   const vfs::Descriptor set(static_cast<int>(
       syscall(SYS_landlock_create_ruleset, &rules, sizeof rules.handled_access_fs, 0)));
   if (set.get() < 0) return failed("Landlock");
-  for (const DirectoryGrant& each : directories) {
-    const vfs::Descriptor directory(open(each.host.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (directory.get() < 0) return Error{ErrorCode::io, each.host, std::strerror(errno)};
+  const auto allow = [&set](const std::string& path, int flags,
+                            u64 access) -> std::optional<Error> {
+    const vfs::Descriptor opened(open(path.c_str(), O_PATH | O_CLOEXEC | flags));
+    if (opened.get() < 0) return Error{ErrorCode::io, path, std::strerror(errno)};
     landlock_path_beneath_attr below{};
-    below.allowed_access = each.writable ? all & ~u64{LANDLOCK_ACCESS_FS_EXECUTE} : reading;
-    below.parent_fd = directory.get();
+    below.allowed_access = access;
+    below.parent_fd = opened.get();
     if (syscall(SYS_landlock_add_rule, set.get(), LANDLOCK_RULE_PATH_BENEATH, &below, 0) != 0) {
       return failed("Landlock");
     }
+    return std::nullopt;
+  };
+  for (const DirectoryGrant& each : directories) {
+    const u64 access = each.writable ? all & ~u64{LANDLOCK_ACCESS_FS_EXECUTE} : reading;
+    if (auto error = allow(each.host, O_DIRECTORY, access)) return error;
+  }
+  for (const std::string& each : archives) {
+    if (auto error = allow(each, 0, LANDLOCK_ACCESS_FS_READ_FILE)) return error;
   }
   if (syscall(SYS_landlock_restrict_self, set.get(), 0) != 0) return failed("Landlock");
   return std::nullopt;
@@ -189,10 +201,17 @@ std::optional<Error> limit_files(const std::vector<DirectoryGrant>& directories)
 
 std::optional<Error> confine(std::vector<DirectoryGrant> directories,
                              const std::vector<Mount>& mounts) {
+  std::vector<std::string> archives;
   for (const Mount& mount : mounts) {
     if (mount.type == "memory") continue;
-    // What is changed of an overlay is elsewhere.
-    directories.push_back({mount.source, mount.guest, mount.writable && mount.type == "dir"});
+    if (mount.type == "archive" || (mount.type == "overlay" && vfs::is_file(mount.source))) {
+      // No library can be loaded later on.
+      if (auto loaded = vfs::load_archives(); !loaded) return to_public(loaded.error());
+      archives.push_back(mount.source);
+    } else {
+      // What is changed of an overlay is elsewhere.
+      directories.push_back({mount.source, mount.guest, mount.writable && mount.type == "dir"});
+    }
     if (!mount.upper.empty()) directories.push_back({mount.upper, mount.guest, true});
   }
   if (architecture == 0) {
@@ -204,10 +223,11 @@ std::optional<Error> confine(std::vector<DirectoryGrant> directories,
   }
   if (auto done = jit::fix_executable_memory(); !done) return to_public(done.error());
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("no_new_privs");
-  if (!directories.empty()) {
-    if (auto error = limit_files(directories)) return error;
+  const bool has_files = !directories.empty() || !archives.empty();
+  if (has_files) {
+    if (auto error = limit_files(directories, archives)) return error;
   }
-  if (!filter_calls(!directories.empty())) return failed("the filter of system calls");
+  if (!filter_calls(has_files)) return failed("the filter of system calls");
   return std::nullopt;
 }
 

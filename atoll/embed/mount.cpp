@@ -16,10 +16,8 @@ Result<Mount> parse_mount(std::string_view text) {
   mount.guest = std::move(parsed->guest);
   mount.writable = parsed->writable;
   mount.upper = std::move(parsed->upper);
-  if (parsed->has_memory) {
-    mount.bytes = parsed->memory.bytes;
-    mount.inodes = parsed->memory.inodes;
-  }
+  mount.bytes = parsed->bytes;
+  mount.inodes = parsed->inodes;
   return mount;
 }
 
@@ -30,9 +28,8 @@ vfs::Mount to_internal(const Mount& mount) {
   result.guest = mount.guest;
   result.writable = mount.writable;
   result.upper = mount.upper;
-  result.has_memory = mount.bytes || mount.inodes;
-  result.memory.bytes = mount.bytes.value_or(result.memory.bytes);
-  result.memory.inodes = mount.inodes.value_or(result.memory.inodes);
+  result.bytes = mount.bytes;
+  result.inodes = mount.inodes;
   return result;
 }
 

@@ -113,10 +113,11 @@ base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant
   for (const vfs::Mount& mount : all) {
     auto directory = vfs::open_mount(mount);
     if (!directory) return std::move(directory).error();
+    const bool writable = vfs::is_writable(mount);
     base::Status status = grants.name_space->mount(
-        mount.guest, *directory, mount.writable ? vfs::rights_read_write : vfs::rights_read_only);
+        mount.guest, *directory, writable ? vfs::rights_read_write : vfs::rights_read_only);
     if (!status) return std::move(status).error();
-    grants.directories.push_back({mount.guest, mount.writable, *std::move(directory)});
+    grants.directories.push_back({mount.guest, writable, *std::move(directory)});
   }
   return grants;
 }

@@ -60,7 +60,7 @@ constexpr Row<ProcessLimits> process_rows[] = {
 
 constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "kill", "wait"};
 constexpr std::string_view access_words[] = {"ro", "rw"};
-constexpr std::string_view mount_words[] = {"dir", "memory", "overlay"};
+constexpr std::string_view mount_words[] = {"dir", "memory", "overlay", "archive"};
 constexpr std::string_view restart_words[] = {"never", "on-failure", "always"};
 
 class SpecReader {
@@ -214,10 +214,13 @@ class SpecReader {
       refuse("size");
       refuse("inodes");
     }
+    const bool is_archive = mount.type == "archive";
     if (!is_memory && mount.source.empty()) {
-      reader_.fail(node,
-                   fmt::format("a mount of the type {} needs `source`: a directory of the host",
-                               mount.type));
+      reader_.fail(node, fmt::format("a mount of the type {} needs `source`: {} of the host",
+                                     mount.type, is_archive ? "an archive" : "a directory"));
+    }
+    if (is_archive && mount.writable && node.find("access") != nullptr) {
+      reader_.fail(*node.find("access"), "a mount of the type archive can only be read");
     }
   }
 

@@ -10,9 +10,6 @@
 namespace atollvm::vfs {
 namespace {
 
-// Of the file systems in memory; those of the host are smaller.
-std::atomic<u64> next_memory_device{u64{1} << 63};
-
 // The kernel's own file systems take this clock for their times, too.
 i64 coarse_now() {
   timespec now{};
@@ -24,6 +21,11 @@ i64 coarse_now() {
 void give_back(MemoryNode& node, u64 amount) { node.store.bytes.give(amount); }
 
 }  // namespace
+
+u64 next_device() {
+  static std::atomic<u64> next{u64{1} << 63};
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
 
 MemoryNode::MemoryNode(MemoryStore& owner, FileType kind)
     : store(owner),
@@ -84,9 +86,7 @@ u64 MemoryFolder::remove(std::string_view name) {
 }
 
 MemoryStore::MemoryStore(const MemoryLimits& limits)
-    : bytes(limits.bytes),
-      inodes(limits.inodes),
-      device(next_memory_device.fetch_add(1, std::memory_order_relaxed)) {}
+    : bytes(limits.bytes), inodes(limits.inodes), device(next_device()) {}
 
 // Trees can be deep: no destructor goes down in them.
 MemoryStore::~MemoryStore() {

@@ -17,6 +17,9 @@ namespace atollvm::vfs {
 
 class MemoryStore;
 
+// Which file system it is, for those that are not of the host: its own devices are smaller.
+u64 next_device();
+
 struct MemoryNode : std::enable_shared_from_this<MemoryNode> {
   MemoryNode(MemoryStore& owner, FileType kind);
   virtual ~MemoryNode();

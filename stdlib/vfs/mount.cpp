@@ -6,8 +6,11 @@
 #include <charconv>
 #include <vector>
 
+#include "stdlib/vfs/archive.hpp"
 #include "stdlib/vfs/host_directory.hpp"
+#include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/overlay.hpp"
+#include "stdlib/vfs/posix.hpp"
 
 namespace atollvm::vfs {
 namespace {
@@ -19,10 +22,29 @@ bool is_within(std::string_view folder, std::string_view path) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
+std::shared_ptr<Directory> new_memory(const Mount& mount) {
+  MemoryLimits limits;
+  limits.bytes = mount.bytes.value_or(limits.bytes);
+  limits.inodes = mount.inodes.value_or(limits.inodes);
+  return make_memory(limits);
+}
+
+Opening open_whole_archive(const Mount& mount) {
+  ArchiveLimits limits;
+  limits.bytes = mount.bytes.value_or(limits.bytes);
+  limits.entries = mount.inodes.value_or(limits.entries);
+  return open_archive(mount.source, limits);
+}
+
+// A file can only be an archive.
+Opening open_lower(const Mount& mount) {
+  return is_file(mount.source) ? open_archive(mount.source, {}) : open_host_directory(mount.source);
+}
+
 Opening open_layers(const Mount& mount) {
-  auto lower = open_host_directory(mount.source);
+  auto lower = open_lower(mount);
   if (!lower) return lower;
-  if (mount.upper.empty()) return make_overlay(*std::move(lower), make_memory(mount.memory));
+  if (mount.upper.empty()) return make_overlay(*std::move(lower), new_memory(mount));
   auto upper = open_host_directory(mount.upper);
   if (!upper) return upper;
   const auto below = (*lower)->origin();
@@ -37,11 +59,22 @@ Opening open_layers(const Mount& mount) {
 }
 
 constexpr MountType types[] = {
-    {"dir", true, false, false,
-     [](const Mount& mount) { return open_host_directory(mount.source); }},
-    {"memory", false, true, false,
-     [](const Mount& mount) -> Opening { return make_memory(mount.memory); }},
-    {"overlay", true, true, true, open_layers},
+    {.name = "dir",
+     .has_source = true,
+     .open = [](const Mount& mount) { return open_host_directory(mount.source); }},
+    {.name = "memory",
+     .has_limits = true,
+     .open = [](const Mount& mount) -> Opening { return new_memory(mount); }},
+    {.name = "overlay",
+     .has_source = true,
+     .has_limits = true,
+     .has_upper = true,
+     .open = open_layers},
+    {.name = "archive",
+     .has_source = true,
+     .has_limits = true,
+     .is_read_only = true,
+     .open = open_whole_archive},
 };
 
 const MountType* find_type(std::string_view name) {
@@ -65,15 +98,17 @@ std::string mistake_in(const Mount& mount) {
     return fmt::format("there is no type of mount `{}`; there are {}", mount.type, type_names());
   }
   if (type->has_source && mount.source.empty()) {
-    return fmt::format("a mount of the type {} needs a directory of the host", mount.type);
+    return fmt::format("a mount of the type {} needs {} of the host", mount.type,
+                       type->is_read_only ? "an archive" : "a directory");
   }
+  const bool has_limits = mount.bytes || mount.inodes;
   const auto refuse = [&mount](const char* what) {
     return fmt::format("a mount of the type {} has no {}", mount.type, what);
   };
   if (!type->has_source && !mount.source.empty()) return refuse("directory of the host");
-  if (!type->has_memory && mount.has_memory) return refuse("size or inodes");
+  if (!type->has_limits && has_limits) return refuse("size or inodes");
   if (!type->has_upper && !mount.upper.empty()) return refuse("upper");
-  if (!mount.upper.empty() && mount.has_memory) {
+  if (!mount.upper.empty() && has_limits) {
     return "an overlay has an upper directory, or size and inodes of its memory, not both";
   }
   if (mount.guest.empty()) return "a mount needs a path for the guest";
@@ -110,8 +145,7 @@ std::string take_option(std::string_view option, Mount& mount) {
       return fmt::format("`{}` is not a {}", value,
                          key == "size" ? "size (bytes, or like 64k, 16M, 2G)" : "number");
     }
-    (key == "size" ? mount.memory.bytes : mount.memory.inodes) = *number;
-    mount.has_memory = true;
+    (key == "size" ? mount.bytes : mount.inodes) = *number;
   } else {
     return fmt::format("there is no option `{}`; there are ro, size=SIZE, inodes=N, upper=DIR",
                        option);
@@ -133,6 +167,11 @@ std::vector<std::string_view> cut(std::string_view text, char at) {
 
 std::span<const MountType> mount_types() { return types; }
 
+bool is_writable(const Mount& mount) {
+  const MountType* const type = find_type(mount.type);
+  return mount.writable && type != nullptr && !type->is_read_only;
+}
+
 base::Result<Mount> parse_mount(std::string_view text) {
   const auto refuse = [text](std::string why) {
     return base::Error{base::ErrorCode::usage, std::string(text), std::move(why)};
@@ -148,6 +187,10 @@ base::Result<Mount> parse_mount(std::string_view text) {
   if (parts.size() == 4) {
     for (const std::string_view option : cut(parts[3], ',')) {
       std::string why = take_option(option, mount);
+      if (option == "rw" && why.empty() && !is_writable(mount) &&
+          find_type(mount.type) != nullptr) {
+        why = fmt::format("a mount of the type {} can only be read", mount.type);
+      }
       if (!why.empty()) return refuse(std::move(why));
     }
   }

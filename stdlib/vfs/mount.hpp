@@ -3,41 +3,48 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "stdlib/vfs/memory.hpp"
+#include "stdlib/vfs/vfs.hpp"
 #include "vm/base/result.hpp"
 
 namespace atollvm::vfs {
 
 struct Mount {
   std::string type;    // the name of a row of mount_types()
-  std::string source;  // a directory of the host; empty where the type has none
+  std::string source;  // a directory or an archive of the host; empty where the type has none
   std::string guest;   // as in NameSpace::mount
   bool writable = true;
-  MemoryLimits memory{};    // of a memory file system, also an overlay's upper layer
-  bool has_memory = false;  // these limits were given
-  std::string upper{};      // of an overlay: a directory of the host for the changes; empty: memory
+  // Of a memory file system, also an overlay's upper layer, or of what an archive takes; without
+  // them MemoryLimits' and ArchiveLimits' own.
+  std::optional<u64> bytes{};
+  std::optional<u64> inodes{};
+  std::string upper{};  // of an overlay: a directory of the host for the changes; empty: memory
 };
 
 struct MountType {
   std::string_view name;
   bool has_source = false;  // it needs one; else it can have none
-  bool has_memory = false;  // limits of memory mean something
+  bool has_limits = false;  // bytes and inodes mean something
   bool has_upper = false;
+  bool is_read_only = false;
   base::Result<std::shared_ptr<Directory>> (*open)(const Mount&) = nullptr;
 };
 std::span<const MountType> mount_types();
+// Whether a guest may write to it: that was not refused, and the type can be written to.
+bool is_writable(const Mount& mount);
 
-// "TYPE:SOURCE:GUEST", or "TYPE:SOURCE:GUEST:OPTION,...": ro, size=SIZE, inodes=N, upper=DIRECTORY.
+// "TYPE:SOURCE:GUEST", or "TYPE:SOURCE:GUEST:OPTION,...": ro, rw, size=SIZE, inodes=N,
+// upper=DIRECTORY.
 // SIZE is bytes, or a number with k, M or G. A path with a colon can't be said so. Errors: usage,
 // with the text as place and what to write.
 base::Result<Mount> parse_mount(std::string_view text);
 
-// A new file system, or what a directory of the host holds. Errors: usage (no such type, or what
-// the type can't have), not_found, io.
+// A new file system, or what a directory or an archive of the host holds. Errors: usage (no such
+// type, or what the type can't have), not_found, io, and open_archive's.
 base::Result<std::shared_ptr<Directory>> open_mount(const Mount& mount);
 
 }  // namespace atollvm::vfs

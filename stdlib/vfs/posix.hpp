@@ -17,6 +17,9 @@ Stat from_stat(const struct ::stat& status);
 // Where the host has what a descriptor is open for; nothing: nowhere any more, or it does not say.
 std::optional<std::string> path_of(int fd);
 
+// Whether there is a regular file of that name.
+bool is_file(const std::string& path);
+
 // An open file descriptor, closed at the end.
 class Descriptor {
  public:

@@ -35,7 +35,16 @@ mkdir -p granted/below
 echo "a line" >granted/below/file
 run_expect "granted files" 0 "a line" \
   "$ATOLL" run --harden --dir-ro granted "$samples/grep/grep.atoll" line granted/below/file
-for mount in dir:granted:granted:ro overlay:granted:granted; do
+mounts=(dir:granted:granted:ro overlay:granted:granted)
+tar -C granted -czf granted.tar.gz .
+python3 -c "
+import zipfile
+with zipfile.ZipFile('granted.zip', 'w') as to:
+    to.write('granted/below/file', 'below/file', zipfile.ZIP_DEFLATED)"
+if "$ATOLL" run --mount archive:granted.zip:/a hello.atoll >/dev/null 2>&1; then
+  mounts+=({archive,overlay}:granted.{tar.gz,zip}:granted)
+fi
+for mount in "${mounts[@]}"; do
   run_expect "files of a mount: $mount" 0 "a line" \
     "$ATOLL" run --harden --mount $mount "$samples/grep/grep.atoll" line granted/below/file
 done

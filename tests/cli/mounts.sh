@@ -57,6 +57,76 @@ run_expect "several: the longest name counts" 0 new \
 run_expect "several: the others stay" 0 inside \
   "$ATOLL" run --dir-ro data::/ --mount memory::/tmp show.atoll /file
 
+# Archives, made by others. `tar` packs by the end of the name.
+if "$ATOLL" run --mount archive:none:/a show.atoll /a/x 2>&1 | grep -q libarchive; then
+  skip "archives" "there is no libarchive here"
+else
+  ln -s sub/file data/link
+  ln data/file data/hard
+  for format in ustar gnu pax; do tar --format=$format -C data -cf $format.tar .; done
+  for pack in gz xz zst bz2; do tar -C data -caf packed.tar.$pack .; done
+  python3 - <<'PYTHON'
+import zipfile
+with zipfile.ZipFile("a.zip", "w") as to:
+    to.write("data/file", "file")
+    to.write("data/sub/file", "sub/file", zipfile.ZIP_DEFLATED)
+    to.writestr("bzip2", "below\n" * 1, zipfile.ZIP_BZIP2)
+    to.writestr("lzma", "below\n" * 1, zipfile.ZIP_LZMA)
+    to.writestr("caf\u00e9", "accent\n")
+    to.writestr("bomb", b"0" * 10_000_000, zipfile.ZIP_DEFLATED)
+with zipfile.ZipFile("out.zip", "w") as to:
+    to.writestr("../out", "out")
+PYTHON
+  for archive in {ustar,gnu,pax}.tar packed.tar.{gz,xz,zst,bz2} a.zip; do
+    run_expect "$archive" 0 inside "$ATOLL" run --mount archive:$archive:/a show.atoll /a/file
+    run_expect "$archive: in a directory" 0 below "$ATOLL" run --mount archive:$archive:/a show.atoll /a/sub/file
+    run_expect "$archive: only to read" $notcapable "" "$ATOLL" run --mount archive:$archive:/a keep.atoll /a/file
+    run_expect "$archive below an overlay" 0 new "$ATOLL" run --mount overlay:$archive:/a keep.atoll /a/sub/file
+  done
+  for archive in {ustar,gnu,pax}.tar packed.tar.{gz,xz,zst,bz2}; do
+    run_expect "$archive: a link" 0 below "$ATOLL" run --mount archive:$archive:/a show.atoll /a/link
+    run_expect "$archive: a second name" 0 inside "$ATOLL" run --mount archive:$archive:/a show.atoll /a/hard
+  done
+  rm data/link data/hard
+  for name in bzip2 lzma; do
+    run_expect "zip: $name" 0 below "$ATOLL" run --mount archive:a.zip:/a show.atoll /a/$name
+  done
+  run_expect "zip: a name in UTF-8" 0 accent "$ATOLL" run --mount archive:a.zip:/a show.atoll /a/café
+  run_expect "zip: a limit for what is opened" $nospc "" \
+    "$ATOLL" run --mount archive:a.zip:/a:size=1M show.atoll /a/bomb
+  run_expect "zip: others with that limit" 0 below \
+    "$ATOLL" run --mount archive:a.zip:/a:size=1M show.atoll /a/sub/file
+  run_expect "no way out" $notcapable "" "$ATOLL" run --mount archive:a.zip:/a show.atoll /a/../../etc/passwd
+  cat >archive.toml <<'TOML'
+[[machine]]
+name = "one"
+module = "show.atoll"
+arguments = ["/a/sub/file"]
+stdout = "read.txt"
+mounts = [{ type = "archive", source = "packed.tar.gz", guest = "/a", size = "1 MiB", inodes = 100 }]
+TOML
+  run_expect "an archive of a machine" 0 "" "$ATOLL" up archive.toml
+  check "an archive of a machine: what it read" below "$(cat read.txt)"
+  sed -i 's/inodes = 100/access = "rw"/' archive.toml
+  text=$("$ATOLL" up archive.toml 2>&1)
+  check_contains "an archive of a machine: to write" "a mount of the type archive can only be read" "$text"
+  bad() { # NAME MESSAGE MOUNT
+    run_expect "$1" 126 "" "$ATOLL" run --mount "$3" show.atoll /x
+    check_contains "$1: message" "$2" "$(cat stderr)"
+  }
+  bad "an archive that is not there" "none.tar: No such file or directory" archive:none.tar:/a
+  bad "an archive that is a directory" "data: it is no regular file" archive:data:/a
+  bad "what is no archive" "show.atoll: it is neither a tar archive" archive:show.atoll:/a
+  bad "a name that leads out" "out.zip: the entry \`../out\`: its name has \`..\` in it" archive:out.zip:/a
+  head -c 1000 pax.tar >cut.tar
+  bad "an archive that is cut off" "cut.tar: the first entry: " archive:cut.tar:/a
+  head -c 60 packed.tar.gz >cut.tar.gz
+  bad "a packed one that is cut off" "cut.tar.gz: it can't be unpacked: " archive:cut.tar.gz:/a
+  bad "too many bytes" "packed.tar.xz: the archive has more than 1024 bytes when it is unpacked: \`size\`" \
+    archive:packed.tar.xz:/a:size=1k
+  bad "too many entries" "a.zip: the archive has more than 3 entries: \`inodes\`" archive:a.zip:/a:inodes=3
+fi
+
 # Of machines: each has its own, and a restart begins with a new one.
 cat >machines.toml <<'TOML'
 [[machine]]
@@ -88,7 +158,8 @@ wrong() { # NAME STATUS MESSAGE ARGUMENTS...
   run_expect "$name" "$status" "" "$ATOLL" run "$@" show.atoll /x
   check_contains "$name: message" "$message" "$(cat stderr)"
 }
-wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay" --mount disk:a:/b
+wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay, archive" --mount disk:a:/b
+wrong "an archive to write" 2 "a mount of the type archive can only be read" --mount archive:a.tar:/a:rw
 wrong "too few parts" 2 "memory:/tmp: a mount is written TYPE:SOURCE:GUEST" --mount memory:/tmp
 wrong "a wrong size" 2 "\`x\` is not a size" --mount memory::/tmp:size=x
 wrong "a directory that is not there" 126 "not/there" --mount overlay:not/there:/o

@@ -1,12 +1,14 @@
-// The writable file systems that there are, for tests of what each of them promises.
+// The file systems that there are, for tests of what each of them promises.
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "stdlib/vfs/archive.hpp"
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/overlay.hpp"
 #include "tests/support/files.hpp"
@@ -188,6 +190,22 @@ inline std::shared_ptr<Directory> in_folder(const ScratchDirectory& scratch, con
   return granted(scratch / name, resolver);
 }
 
+// A tar archive of what is in a folder, as `options` of tar say.
+inline void make_tar(const std::string& folder, const std::string& archive,
+                     const std::string& options = "--format=pax") {
+  const std::string command = "tar " + options + " -C " + folder + " -cf " + archive + " .";
+  REQUIRE(std::system(command.c_str()) == 0);
+}
+// What is in the folder "lower", from a new archive of it.
+inline std::shared_ptr<Directory> in_archive(const ScratchDirectory& scratch,
+                                             const std::string& options) {
+  in_folder(scratch, "lower");
+  make_tar(scratch / "lower", scratch / "archive", options);
+  auto opened = vfs::open_archive(scratch / "archive", {});
+  REQUIRE_MESSAGE(opened.ok(), (opened.ok() ? "" : opened.error().text()));
+  return *opened;
+}
+
 inline const FileSystem file_systems[] = {
     {"host directory", [](const ScratchDirectory& at) { return in_folder(at, "data"); }},
     {"host directory, by walking",
@@ -209,9 +227,24 @@ inline const FileSystem file_systems[] = {
      [](const ScratchDirectory& at) { return in_folder(at, "lower"); }},
 };
 
-// Runs a test on each of them.
-inline void on_each(const Setup& setup, const std::function<void(const Root&)>& test) {
-  for (const FileSystem& each : file_systems) {
+// Where there is a libarchive.
+inline const FileSystem file_systems_of_archives[] = {
+    {"overlay of the first files in an archive",
+     [](const ScratchDirectory& at) {
+       return vfs::make_overlay(in_archive(at, "--format=pax"), vfs::make_memory({}));
+     },
+     [](const ScratchDirectory& at) { return in_folder(at, "lower"); }},
+};
+inline const FileSystem file_systems_to_read[] = {
+    {"archive", [](const ScratchDirectory& at) { return in_archive(at, "--format=pax"); },
+     [](const ScratchDirectory& at) { return in_folder(at, "lower"); }},
+    {"packed archive", [](const ScratchDirectory& at) { return in_archive(at, "--format=gnu -z"); },
+     [](const ScratchDirectory& at) { return in_folder(at, "lower"); }},
+};
+
+inline void on_all(std::span<const FileSystem> all, const Setup& setup,
+                   const std::function<void(const Root&)>& test) {
+  for (const FileSystem& each : all) {
     CAPTURE(std::string(each.name));
     const ScratchDirectory scratch;
     if (each.lower != nullptr) {
@@ -223,6 +256,16 @@ inline void on_each(const Setup& setup, const std::function<void(const Root&)>& 
       test(root);
     }
   }
+}
+// Runs a test on each that can be written to.
+inline void on_each(const Setup& setup, const std::function<void(const Root&)>& test) {
+  on_all(file_systems, setup, test);
+  if (vfs::load_archives().ok()) on_all(file_systems_of_archives, setup, test);
+}
+// A test that only reads: on all.
+inline void on_each_to_read(const Setup& setup, const std::function<void(const Root&)>& test) {
+  on_each(setup, test);
+  if (vfs::load_archives().ok()) on_all(file_systems_to_read, setup, test);
 }
 inline void on_each(const std::function<void(const Root&)>& test) {
   on_each([](const Root&) {}, test);

@@ -32,10 +32,23 @@ void make_tree(const Root& root) {
   REQUIRE(root.make_link("../to_e/../../..", "d/up_by_link") == Errno::success);
 }
 
+// 41 links after each other.
+void make_chain(const Root& root) {
+  make_tree(root);
+  root.put("chain0", "end");
+  for (int i = 1; i <= 41; ++i) {
+    REQUIRE(root.make_link("chain" + std::to_string(i - 1), "chain" + std::to_string(i)) ==
+            Errno::success);
+  }
+}
+
+const Strings strange_names = {
+    "\xff\xfe", "\x01", "a b\n", "ü", "\\", "...", "-", ".hidden", std::string(255, 'n')};
+
 }  // namespace
 
 TEST_CASE("file systems: paths") {
-  on_each(make_tree, [](const Root& root) {
+  on_each_to_read(make_chain, [](const Root& root) {
     struct Row {
       std::string path;
       Errno error;
@@ -101,11 +114,6 @@ TEST_CASE("file systems: paths") {
     CHECK(error_of(inner.stat("../e/f")) == Errno::notcapable);
     CHECK(error_of(root.directory("d").stat("up_a")) == Errno::notcapable);
     // 40 links lead somewhere, 41 do not.
-    root.put("chain0", "end");
-    for (int i = 1; i <= 41; ++i) {
-      REQUIRE(root.make_link("chain" + std::to_string(i - 1), "chain" + std::to_string(i)) ==
-              Errno::success);
-    }
     CHECK(root.text("chain40") == "end");
     CHECK(error_of(root.stat("chain41")) == Errno::loop);
   });
@@ -113,8 +121,7 @@ TEST_CASE("file systems: paths") {
 
 TEST_CASE("file systems: names are bytes") {
   on_each([](const Root& root) {
-    const Strings names = {"\xff\xfe",           "\x01", "a b\n", "ü", "\\", "...", "-", ".hidden",
-                           std::string(255, 'n')};
+    const Strings& names = strange_names;
     for (const std::string& each : names) root.put(each, each);
     for (const std::string& each : names) CHECK(root.text(each) == each);
     Strings want = names;
@@ -128,6 +135,70 @@ TEST_CASE("file systems: names are bytes") {
     CHECK(root.rename("-", too_long) == Errno::nametoolong);
     CHECK(root.text("-") == "-");
   });
+}
+
+TEST_CASE("file systems: what is there is listed and read") {
+  on_each_to_read(
+      [](const Root& root) {
+        for (const std::string& each : strange_names) root.put(each, each);
+        REQUIRE(root.mkdir("d") == Errno::success);
+        REQUIRE(root.mkdir("d/empty") == Errno::success);
+        for (int i = 0; i < 700; ++i) root.put("d/file" + std::to_string(i), std::to_string(i));
+        root.put("d/one", "text");
+        REQUIRE(root.link("d/one", "d/two") == Errno::success);
+        REQUIRE(root.make_link("d/one", "link") == Errno::success);
+        REQUIRE(root.times("d/one", true, {.modified_ns = 1'234'000'000'000}) == Errno::success);
+      },
+      [](const Root& root) {
+        Strings want = strange_names;
+        want.insert(want.end(), {"d", "link"});
+        std::sort(want.begin(), want.end());
+        CHECK((sorted_names(root) == want));
+        for (const std::string& each : strange_names) CHECK(root.text(each) == each);
+        const Root d = root.directory("d");
+        for (const u32 bytes : {0u, 4096u, 100'000u}) {
+          const Strings names = d.names(bytes);
+          CHECK(names.size() == 703);
+          CHECK(std::set<std::string>(names.begin(), names.end()).size() == 703);
+        }
+        CHECK(d.directory("empty").names().empty());
+        for (int i = 0; i < 700; ++i)
+          CHECK(d.text("file" + std::to_string(i)) == std::to_string(i));
+        CHECK(d.text("two") == "text");
+        CHECK(root.text("link") == "text");
+        CHECK(root.text("link/") == "error 54");
+        const auto target = root.read_link("link");
+        REQUIRE(error_of(target) == Errno::success);
+        CHECK(std::get<std::string>(target) == "d/one");
+        CHECK(error_of(root.read_link("d")) == Errno::inval);
+        const auto entries = root.list(0);
+        REQUIRE(error_of(entries) == Errno::success);
+        for (const vfs::Entry& each : std::get<std::vector<vfs::Entry>>(entries)) {
+          const vfs::Stat stat = root.status(each.name, false);
+          CHECK(each.type == stat.type);
+          CHECK(each.inode == stat.inode);
+        }
+        CHECK(root.status("link", false).size == 5);
+        CHECK(root.status("d").links == 3);
+        const vfs::Stat one = root.status("d/one");
+        CHECK(one.modified_ns == 1'234'000'000'000);
+        CHECK(one.size == 4);
+        CHECK(one.links == 2);
+        CHECK(one.inode == root.status("d/two").inode);
+        CHECK(one.inode != root.status("d/file0").inode);
+        CHECK(error_of(d.list(~u64{0})) != Errno::again);
+        const auto file = d.file("one", 0, reading);
+        CHECK(read_text(*file, std::nullopt, 3) == "tex");
+        CHECK(read_text(*file, 1, 2) == "ex");
+        CHECK(read_text(*file, std::nullopt) == "t");
+        CHECK(read_text(*file, std::nullopt).empty());
+        CHECK(error_of(file->seek(-1, 0)) == Errno::inval);
+        CHECK(error_of(file->seek(0, 3)) == Errno::inval);
+        REQUIRE(error_of(file->seek(-2, 2)) == Errno::success);
+        CHECK(read_text(*file, std::nullopt) == "xt");
+        CHECK(write_error(*file, "x", 0) == Errno::badf);
+        CHECK(attempt([&](Wait wait) { return file->truncate(0, wait); }) == Errno::badf);
+      });
 }
 
 TEST_CASE("file systems: making and removing") {

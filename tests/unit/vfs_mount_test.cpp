@@ -15,8 +15,8 @@ TEST_CASE("mounts: as text") {
   CHECK(memory->source.empty());
   CHECK(memory->guest == "/tmp");
   CHECK(memory->writable);
-  CHECK(memory->memory.bytes == u64{16} << 20);
-  CHECK(memory->memory.inodes == 100);
+  CHECK(memory->bytes == u64{16} << 20);
+  CHECK(memory->inodes == 100);
   const auto directory = vfs::parse_mount("dir:data dir:.:ro");
   REQUIRE(directory.ok());
   CHECK(directory->source == "data dir");
@@ -33,9 +33,11 @@ TEST_CASE("mounts: mistakes in the text, with what to write") {
       {"", "a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS"},
       {"memory", "a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS"},
       {"dir:a:b:c:d", "a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS"},
-      {"disk:a:/b", "there is no type of mount `disk`; there are dir, memory, overlay"},
+      {"disk:a:/b", "there is no type of mount `disk`; there are dir, memory, overlay, archive"},
       {"dir::/b", "a mount of the type dir needs a directory of the host"},
       {"overlay::/b", "a mount of the type overlay needs a directory of the host"},
+      {"archive::/b", "a mount of the type archive needs an archive of the host"},
+      {"archive:a:/b:upper=x", "a mount of the type archive has no upper"},
       {"memory:a:/b", "a mount of the type memory has no directory of the host"},
       {"memory::", "a mount needs a path for the guest"},
       {"memory::/b:", "there is no option ``; there are ro, size=SIZE, inodes=N, upper=DIR"},
