@@ -151,7 +151,7 @@ class Reader {
   bool is_open_ = false;
   bool has_failed_ = false;
   bool has_warned_ = false;
-  std::vector<u8> buffer_ = std::vector<u8>(usize{1} << 16);
+  std::vector<u8> buffer_;
 };
 
 Reader::Reader(std::shared_ptr<const ArchiveBytes> bytes, u64 begin, Format format)
@@ -159,7 +159,9 @@ Reader::Reader(std::shared_ptr<const ArchiveBytes> bytes, u64 begin, Format form
       at_(begin),
       outer_(uselocale(format == Format::tar ? lib_.bytes_locale : lib_.utf8_locale)),
       archive_(lib_.read_new()),
-      has_raw_names_(format == Format::tar) {
+      has_raw_names_(format == Format::tar),
+      // Each entry of a zip archive is sought by itself.
+      buffer_(format == Format::zip ? usize{1} << 12 : usize{1} << 16) {
   if (archive_ == nullptr) {
     has_failed_ = true;
     return;

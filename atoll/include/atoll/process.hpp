@@ -33,17 +33,19 @@ struct DirectoryGrant {
   bool writable = false;  // else the guest can only read
 };
 
-// A file system in the guest's name space. A new one of the type "memory" or "overlay" is made for
+// A file system in the guest's name space. A new one of any type but "dir" is made for
 // each process (or machine) that is created with it, and ends with that and its last open file.
 struct Mount {
-  std::string type;  // "dir": as a DirectoryGrant; "memory"; "overlay": a directory of the host,
-                     // all changes to which are kept apart. See docs/file-systems.md
-  std::string source{};  // path on the host, of "dir" and "overlay"
+  std::string type;  // "dir": as a DirectoryGrant; "memory"; "overlay": a directory (or an archive)
+                     // of the host, all changes to which are kept apart; "archive": a tar or zip
+                     // archive, which can only be read. See docs/file-systems.md
+  std::string source{};  // path on the host, but of "memory"
   std::string guest;     // path by which the guest names it
   bool writable = true;  // else the guest can only read
   // Of "memory", and of what "overlay" keeps in memory: limits of all that it holds, with some
   // bytes for each name and file, and of files, directories and links. Without them: 64 MiB, and no
-  // limit but that.
+  // limit but that. Of "archive": of what it holds unpacked, and of its entries; 512 MiB and
+  // 1,048,576.
   std::optional<std::uint64_t> bytes{};
   std::optional<std::uint64_t> inodes{};
   // Of "overlay": a directory of the host that keeps the changes, in place of memory. One overlay
