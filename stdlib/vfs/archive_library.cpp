@@ -124,7 +124,7 @@ class Reader {
     return has_failed_ && error() == "Unrecognized archive format";
   }
   [[nodiscard]] std::string error() const {
-    const char* const text = lib_.error_string(archive_);
+    const char* const text = archive_ == nullptr ? nullptr : lib_.error_string(archive_);
     return text == nullptr ? "libarchive can't read it" : base::printable(text, 300);
   }
   // What was taken of the bytes up to here, after filters.

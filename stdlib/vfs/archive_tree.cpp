@@ -16,6 +16,7 @@ namespace {
 using base::Error;
 using base::ErrorCode;
 
+constexpr u64 most_entries = u64{1} << 31;  // nodes have a 32-bit number
 constexpr usize shown_name = 200;  // bytes of an entry's name in a message
 
 // The names of a path of the archive; nothing is said by "." and by slashes at the end. Gives what
@@ -46,6 +47,7 @@ ArchiveTree::ArchiveTree(std::shared_ptr<const ArchiveBytes> bytes, std::string 
       limits_(limits),
       device_(next_device()),
       left_(limits.bytes) {
+  limits_.entries = std::min(limits_.entries, most_entries);
   nodes_.push_back({.type = FileType::directory});
 }
 

@@ -103,7 +103,7 @@ class ArchiveTree {
 
   const std::shared_ptr<const ArchiveBytes> bytes_;
   const std::string place_;
-  const ArchiveLimits limits_;
+  ArchiveLimits limits_;
   const u64 device_;
   u64 counted_ = 0;
   std::vector<ArchiveNode> nodes_;

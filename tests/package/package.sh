@@ -61,6 +61,7 @@ dpkg-deb -x "$package" "$scratch/deb"
 run_expect "the Debian package's command" 0 6 "$scratch/deb/usr/bin/atoll" run --invoke f - \
   <<<'export func f() -> i32 { ret 6 }'
 check_contains "its dependencies" "libuv1" "$(dpkg-deb -f "$package" Depends)"
+check_contains "what it loads where it is there" "libarchive13" "$(dpkg-deb -f "$package" Suggests)"
 check_contains "its files" "./usr/include/atoll.h" "$(dpkg-deb -c "$package")"
 check_contains "its files for guests" "./usr/share/atoll/c/atoll.h" "$(dpkg-deb -c "$package")"
 dpkg-deb -f "$package" Depends | sed 's/^/# /'
