@@ -150,7 +150,8 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
   add_list(app, "--dir-ro", "HOST[::GUEST]", "Grant a directory, to read",
            grant("--dir-ro", false));
   add_list(app, "--mount", "TYPE:SRC:GUEST[:OPTIONS]",
-           "Give it a file system: dir, memory, overlay or archive", [&process](const std::string& text) {
+           "Give it a file system: dir, memory, overlay or archive",
+           [&process](const std::string& text) {
              auto mount = parse_mount(text);
              if (!mount) throw CLI::ValidationError("--mount", mount.error().text());
              process.mounts.push_back(*std::move(mount));

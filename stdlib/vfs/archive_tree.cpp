@@ -17,7 +17,7 @@ using base::Error;
 using base::ErrorCode;
 
 constexpr u64 most_entries = u64{1} << 31;  // nodes have a 32-bit number
-constexpr usize shown_name = 200;  // bytes of an entry's name in a message
+constexpr usize shown_name = 200;           // bytes of an entry's name in a message
 
 // The names of a path of the archive; nothing is said by "." and by slashes at the end. Gives what
 // is wrong with it; "": nothing.
