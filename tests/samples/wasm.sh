@@ -2,29 +2,8 @@
 # The samples in C, C++, Rust, Go, AssemblyScript and WebAssembly text do what the system's own
 # tools do. Built by the commands of their README.md, into build/wasm, when they have changed.
 source "$(dirname "$0")/../lib.sh"
-built=$root/build/wasm
-mkdir -p "$built"
+source "$root/tests/build_wasm.sh"
 cd "$root" || exit 1
-
-# build NAME SOURCE NEEDED COMMAND...: builds $built/NAME.wasm. NEEDED is a program or file; without
-# it, or after a failure, the checks of NAME are left out.
-build() {
-  local name=$1 source=$2 needed=$3 out=$built/$1.wasm
-  shift 3
-  if [[ $needed == /* ]]; then [[ -e $needed ]]; else command -v "$needed" >/dev/null; fi || {
-    skip "wasm/$name" "no $needed (see ${source%/*}/README.md)"
-    return 1
-  }
-  [[ $out -nt $source && $out -nt $0 ]] && return
-  # Under another name first: another suite may use the old one.
-  if "$@" "$built/$name.$$.wasm" >"$scratch/log" 2>&1; then
-    mv "$built/$name.$$.wasm" "$out"
-  else
-    not_ok "wasm/$name" "does not build: $*"
-    tail -20 "$scratch/log" | sed 's/^/    /'
-    return 1
-  fi
-}
 
 # same NAME INPUT THEIRS COMMAND...: the command prints what the shell command THEIRS prints, with
 # the file INPUT as standard input.
@@ -34,8 +13,6 @@ same() {
 # run NAME ARGS...
 run() { "$ATOLL" run --dir-ro . "$built/$1.wasm" "${@:2}"; }
 
-clang=clang-16
-wasi=(--target=wasm32-wasi --sysroot=/usr -O2)
 head -c 100000 "$BASH" >"$scratch/binary"
 : >"$scratch/empty"
 
