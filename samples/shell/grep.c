@@ -78,8 +78,9 @@ static int search_path(Search* search, const char* path) {
   return status;
 }
 
-// Extended regular expressions, for lines of UTF-8. -c: how many lines; -h: without names; -i: letters of either case;
-// -l: names only; -n: with numbers; -r: directories; -v: those that don't match.
+// Extended regular expressions, for lines of UTF-8. -c: how many lines; -h: without names;
+// -i: letters of either case; -l: names only; -n: with numbers; -r: directories; -v: those that
+// don't match.
 int grep_command(int count, char** words, Streams* streams) {
   Options options;
   if (!take_options(&options, "chilnrvE", count, words)) return 2;
