@@ -4,7 +4,7 @@ source "$(dirname "$0")/../lib.sh"
 source "$root/tests/build_wasm.sh"
 cd "$root" || exit 1
 build shell samples/shell /usr/lib/wasm32-wasi/libc.a \
-  "$clang" "${wasi[@]}" -D_GNU_SOURCE samples/shell/{shell,files,grep,tar}.c -o || exit 0
+  "$clang" "${wasi[@]}" -D_GNU_SOURCE -Wl,-z,stack-size=33554432 samples/shell/{shell,files,grep,tar}.c -o || exit 0
 cd "$scratch" || exit 1
 export LC_ALL=C
 
@@ -127,6 +127,8 @@ refused "no end of a quote" 2 "a quote ' has no end" "echo 'x"
 refused "no command between bars" 2 "a command is missing" "echo x | | cat"
 refused "no file behind >" 2 "need the name of a file" "echo x >"
 refused "an unknown option" 2 "rm: there is no option -q" "rm -q x"
+deep=$(printf 'd/%.0s' {1..1500})
+run_expect "a deep tree" 0 "$(printf '1500\n1501')" shell -c "mkdir -p $deep ; echo x > ${deep}f ; cp -r d e ; find e -type d | grep -c . > n ; find e | grep -c . >> n ; rm -r d e ; ls | grep -v n ; cat n"
 refused "a directory into itself" 1 "into itself" "mkdir d ; cp -r d d/e"
 refused "a file to itself" 1 "to itself" "echo x > f ; cp f f"
 refused "no such file" 1 "cat: x: No such file" "cat x"
