@@ -13,7 +13,7 @@ import time
 
 import snapshots
 from bench import BenchError, HERE, HIGHER, SCRATCH
-from groups.wasm import CLANG, WASI_LIBC
+from c_programs import CLANG, WASI_LIBC
 
 SOURCES = HERE / "processes"
 ATOLL = "atoll"
