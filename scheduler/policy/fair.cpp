@@ -4,10 +4,11 @@
 //
 // The queue's own virtual time V is the greatest that was picked in order. Who wakes within a slice
 // of V runs before all that wait in order; if it is below V it first gets V: what was not used
-// while it slept is gone, nothing can be hoarded. Who wakes further above V has had more than its
-// share and waits in order. So nobody can jump the queue for more than two slices before V has
-// moved on, and V moves on only when the others have run. Who starts is put one slice above V, and
-// in order: starting ever new processes gains nothing.
+// while it slept is gone, nothing can be hoarded. Among those, who had used less than its share
+// runs first: who mostly sleeps before who is woken again and again. Who wakes further above V has
+// had more than its share and waits in order. So nobody can jump the queue for more than two slices
+// before V has moved on, and V moves on only when the others have run. Who starts is put one slice
+// above V, and in order: starting ever new processes gains nothing.
 //
 // A machine's share is of all workers: its virtual time is one for all of them, in its Group. Each
 // worker adds what it ran there now and then, and takes over what others added. A worker whose next
@@ -32,9 +33,15 @@ constexpr u64 mix_every = 4;
 // One step: the ready nodes of a machine, or the machines that have ready nodes.
 class ShareQueue {
  public:
-  [[nodiscard]] bool empty() const noexcept { return owed_.empty() && wheel_.empty(); }
+  [[nodiscard]] bool empty() const noexcept {
+    return fresh_.empty() && owed_.empty() && wheel_.empty();
+  }
   [[nodiscard]] u64 virtual_now() const noexcept { return now_; }
-  [[nodiscard]] const Node* first_owed() const noexcept { return owed_.front(); }
+  // Whether somebody is to run before this node, which was picked, has used its slice.
+  [[nodiscard]] bool outranks(const Node& picked) const noexcept {
+    if (picked.level == fresh_level) return false;
+    return !fresh_.empty() || (picked.level != owed_level && !owed_.empty());
+  }
 
   void start(Node& node, u64 slice) noexcept {
     node.key = now_ + ticks(slice, node);
@@ -49,17 +56,20 @@ class ShareQueue {
     }
     owe(node);
   }
-  // Queues a node before those in order.
+  // Queues a node, of a key that is not below V, before those in order.
   void owe(Node& node) noexcept {
-    node.level = owed_level;
-    owed_.push_back(node);
+    const bool is_fresh = node.key == now_;
+    node.level = is_fresh ? fresh_level : owed_level;
+    (is_fresh ? fresh_ : owed_).push_back(node);
   }
   void queue(Node& node) noexcept {
     if (node.key > now_ + max_debt) node.key = now_ + max_debt;
     wheel_.push(node, now_);
   }
   void remove(Node& node) noexcept {
-    if (node.level == owed_level) {
+    if (node.level == fresh_level) {
+      fresh_.remove(node);
+    } else if (node.level == owed_level) {
       owed_.remove(node);
     } else {
       wheel_.remove(node);
@@ -68,15 +78,23 @@ class ShareQueue {
   // Queues a node that could have gone on. One that ran as owed goes on as owed until its slice
   // above V is used: it lost the CPU to others that are owed.
   void resume(Node& node, u64 slice) noexcept {
-    if (node.level != owed_level || node.key >= now_ + ticks(slice, node)) return queue(node);
+    if (!is_owed(node) || node.key >= now_ + ticks(slice, node)) return queue(node);
+    node.level = owed_level;
     owed_.push_front(node);
   }
   // Charges a node that is queued here.
   void charge_queued(Node& node, u64 ran, u64 slice) noexcept {
     const u64 before = node.key;
     charge(node, ran, node.inverse);
-    if (node.level == owed_level) {
-      if (node.key < now_ + ticks(slice, node)) return;
+    if (is_owed(node)) {
+      if (node.key < now_ + ticks(slice, node)) {
+        if (node.level == fresh_level && node.key > now_) {
+          fresh_.remove(node);
+          node.level = owed_level;
+          owed_.push_front(node);
+        }
+        return;
+      }
     } else if (node.key == before && node.next == &node) {  // in one tick, each gets its turn
       return;
     }
@@ -85,6 +103,7 @@ class ShareQueue {
   }
   // The next to run; it stays queued. Moves V.
   Node* front() noexcept {
+    if (Node* const fresh = fresh_.front()) return fresh;
     if (Node* const owed = owed_.front()) return owed;
     Node* const node = wheel_.front();
     if (node != nullptr && node->key > now_) now_ = node->key;
@@ -98,14 +117,16 @@ class ShareQueue {
     return std::max<u64>(virtual_time(slice, node.inverse) >> fraction_bits, 1);
   }
 
-  // Whether this node, which was picked, ran before those that wait in order.
-  static bool ran_as_owed(const Node& node) noexcept { return node.level == owed_level; }
-
  private:
+  // In place of a wheel's level.
   static constexpr u8 owed_level = 255;
+  static constexpr u8 fresh_level = 254;
+
+  static bool is_owed(const Node& node) noexcept { return node.level >= fresh_level; }
 
   u64 now_ = 0;
-  Ring owed_;
+  Ring fresh_;  // who are owed at V
+  Ring owed_;   // who are owed, and have used some of their slice above V
   Wheel wheel_;
 };
 
@@ -195,9 +216,7 @@ class Fair final : public Policy {
 
   [[nodiscard]] bool urgent(const Entry& running) const noexcept override {
     const Machine& own = machine_of(running);
-    const Node* const machine = machines_ready_.first_owed();
-    if (machine != nullptr && machine != &own && !ShareQueue::ran_as_owed(own)) return true;
-    return own.entries.first_owed() != nullptr && !ShareQueue::ran_as_owed(running);
+    return own.entries.outranks(running) || machines_ready_.outranks(own);
   }
 
   void remove(Entry& entry) noexcept override { taken(entry, machine_of(entry)); }

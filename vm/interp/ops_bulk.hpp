@@ -115,12 +115,12 @@ struct Body<Op::memory_grow> {
   }
 };
 
-inline constexpr u64 bytes_a_piece = u64{1} << 20;
-inline constexpr u64 elements_a_piece = u64{1} << 17;
+inline constexpr u64 bytes_a_piece = u64{1} << 18;
+inline constexpr u64 elements_a_piece = u64{1} << 15;
 inline constexpr u64 bytes_a_fuel = 64;
 inline constexpr u64 elements_a_fuel = 8;
 // A small piece is this part of a whole one.
-inline constexpr u64 small_part = 4096;
+inline constexpr u64 small_part = 1024;
 // Work on so many bytes never stops on its way.
 inline constexpr u64 least_bytes_a_piece = bytes_a_piece / small_part;
 
