@@ -230,7 +230,8 @@ doctest_suites gcc "$every_suite"
 # looks for them downward from where it found the last, and at the range's lower end qemu 7.2 gives up.
 emulator="qemu-aarch64 -R 128G -L /usr/aarch64-linux-gnu"
 # The verifier and the assembler are the same code for all CPUs, and slow to emulate.
-ATOLL_EMULATED=1 doctest_suites aarch64 "unit isa link diff" $emulator
+ATOLL_EMULATED=1 ATOLL_GENERATED_COUNT=100 ATOLL_WASM_COUNT=10 \
+  doctest_suites aarch64 "unit isa link diff" $emulator
 if [[ -e build/aarch64/atoll ]]; then
   # A program of its own, as suites call $ATOLL by name.
   printf '#!/bin/sh\nexec %s %q "$@"\n' "$emulator" "$PWD/build/aarch64/atoll" \
