@@ -150,6 +150,12 @@ bool Scheduler::is_empty() const {
                      [](const auto& machine) { return machine->is_empty(); });
 }
 
+bool Scheduler::is_alone(const Machine& machine) const {
+  if (machine.processes() > 1) return false;
+  const std::lock_guard guard(machines_mutex_);
+  return machines_.size() == 1;
+}
+
 Worker& Scheduler::some_worker() {
   return *workers_[next_worker_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
 }

@@ -279,6 +279,9 @@ class Scheduler {
   [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
   // Whether no machine has anything left of a process.
   [[nodiscard]] bool is_empty() const;
+  // Whether the running process of this machine is the only one of all machines: then it keeps
+  // nobody waiting.
+  [[nodiscard]] bool is_alone(const Machine& machine) const;
   void wake_alarm();
 
  private:

@@ -39,13 +39,28 @@ inline void settle_io(const HostContext& context, u32 taken, const vfs::Outcome<
   context.process().give_io_bytes(taken - (moved == nullptr ? 0 : *moved));
 }
 
-// Makes `attempt(wait)` at once if it need not block, else in the pool, and gives what came of it
-// to `done(context, outcome)` on the process's thread. Both are copied and must own what they use;
-// `attempt` must not touch what belongs to the process's thread.
+// Whether nobody else waits for the thread: the process is the only one that a scheduler has, or
+// none runs it.
+bool is_alone(const HostContext& context);
+
+// How long an attempt may block.
+enum class Blocks : u8 {
+  long_time,
+  briefly,  // for a few names of a file system
+};
+
+// Makes `attempt(wait)` at once if it need not block, or blocks briefly and the process is alone:
+// going through the pool takes several times as long as most calls on names. Else in the pool.
+// Gives what came of it to `done(context, outcome)` on the process's thread. Both are copied and
+// must own what they use; `attempt` must not touch what belongs to the process's thread.
 template <class Attempt, class Done>
-HostResult attempt_or_work(HostContext& context, Attempt attempt, Done done) {
+HostResult attempt_or_work(HostContext& context, Attempt attempt, Done done,
+                           Blocks blocks = Blocks::long_time) {
   auto outcome = attempt(vfs::Wait::never);
   if (!must_wait(outcome)) return done(context, std::move(outcome));
+  if (blocks == Blocks::briefly && is_alone(context)) {
+    return done(context, attempt(vfs::Wait::allowed));
+  }
   return loop::of(context).work(
       context, [attempt = std::move(attempt), done = std::move(done)]() -> runtime::Finish {
         return [done, late = attempt(vfs::Wait::allowed)](HostContext& later) {

@@ -56,9 +56,12 @@ template <class Attempt>
 HostResult path_call(HostContext& context, cap::Rights needed, Attempt attempt) {
   Outcome<Place> found = find(context, needed);
   if (const Errno* error = error_of(found)) return context.error32(*error);
-  return attempt_errno(context, [place = std::get<Place>(std::move(found)), attempt](Wait wait) {
-    return attempt(*place.directory, place.path, wait);
-  });
+  return attempt_errno(
+      context,
+      [place = std::get<Place>(std::move(found)), attempt](Wait wait) {
+        return attempt(*place.directory, place.path, wait);
+      },
+      Blocks::briefly);
 }
 
 // Entries as guests read them (see DirEntry in constants.cpp), as many as fit.
@@ -113,7 +116,7 @@ HostResult call_open(Environment&, HostContext& context) {
     if (const Errno* error = error_of(made)) return later.error32(*error);
     return later.result_i32(static_cast<i32>(std::get<cap::Handle>(made)));
   };
-  return attempt_or_work(context, attempt, done);
+  return attempt_or_work(context, attempt, done, Blocks::briefly);
 }
 
 HostResult call_stat_at(Environment&, HostContext& context) {
@@ -130,7 +133,8 @@ HostResult call_stat_at(Environment&, HostContext& context) {
       },
       [address](HostContext& later, const Outcome<vfs::Stat>& outcome) {
         return put_stat(later, address, outcome);
-      });
+      },
+      Blocks::briefly);
 }
 
 HostResult call_set_times_at(Environment&, HostContext& context) {
@@ -201,9 +205,11 @@ HostResult call_rename_at(Environment&, HostContext& context) {
   // Else a file could be moved to where more may be done with it.
   if ((target.rights & ~source.rights) != 0) return context.error32(Errno::notcapable);
   return attempt_errno(
-      context, [source = std::move(source), target = std::move(target)](Wait wait) {
+      context,
+      [source = std::move(source), target = std::move(target)](Wait wait) {
         return source.directory->rename(source.path, *target.directory, target.path, wait);
-      });
+      },
+      Blocks::briefly);
 }
 
 }  // namespace atollvm::host

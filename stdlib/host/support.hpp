@@ -25,9 +25,10 @@ inline constexpr u32 max_transfer = 1 << 20;
 
 // For attempts that give only an error: the call's result is 0 or -error.
 template <class Attempt>
-HostResult attempt_errno(HostContext& context, Attempt attempt) {
-  return attempt_or_work(context, std::move(attempt),
-                         [](HostContext& later, Errno error) { return later.error32(error); });
+HostResult attempt_errno(HostContext& context, Attempt attempt, Blocks blocks = Blocks::long_time) {
+  return attempt_or_work(
+      context, std::move(attempt),
+      [](HostContext& later, Errno error) { return later.error32(error); }, blocks);
 }
 
 // The number of the function of its own that a program exports by the name at `address`, or an

@@ -319,6 +319,12 @@ u64 deadline_after(i64 ns) {
 
 bool is_scheduled(const HostContext& context) { return worker_of(context) != nullptr; }
 
+bool is_alone(const HostContext& context) {
+  if (!is_scheduled(context)) return true;
+  const Caller caller(context);
+  return caller.scheduler.is_alone(caller.machine());
+}
+
 HostResult sleep_until(HostContext& context, u64 deadline) {
   Task& task = task_of(context);
   if (task.deadline == Task::never) {

@@ -20,9 +20,11 @@ template <class Attempt>
 HostResult path_call(Call& call, u32 path_index, Attempt attempt) {
   Outcome<std::string> path = path_at(call, path_index);
   if (const Errno* error = error_of(path)) return give(call, *error);
-  return attempt_errno(call.context, [directory = call.object<vfs::Directory>(),
-                                      path = std::get<std::string>(std::move(path)), attempt](
-                                         Wait wait) { return attempt(*directory, path, wait); });
+  return attempt_errno(
+      call.context,
+      [directory = call.object<vfs::Directory>(), path = std::get<std::string>(std::move(path)),
+       attempt](Wait wait) { return attempt(*directory, path, wait); },
+      host::Blocks::briefly);
 }
 
 struct Place {
@@ -141,7 +143,7 @@ HostResult call_path_open(Call& call) {
       [opening](Wait wait) {
         return opening.directory->open(opening.path, opening.flags, opening.access, wait);
       },
-      done);
+      done, host::Blocks::briefly);
 }
 
 HostResult call_path_create_directory(Call& call) {
@@ -175,7 +177,8 @@ HostResult call_path_filestat_get(Call& call) {
        follow = *follow](Wait wait) { return directory->stat(path, follow, wait); },
       [address, edition = call.edition](HostContext& later, const Outcome<vfs::Stat>& outcome) {
         return put_filestat(later, edition, address, outcome);
-      });
+      },
+      host::Blocks::briefly);
 }
 
 HostResult call_path_filestat_set_times(Call& call) {
@@ -242,7 +245,8 @@ HostResult call_path_readlink(Call& call) {
         const u32 used = static_cast<u32>(std::min(text.size(), to->size()));
         if (used != 0) memcpy(to->data(), text.data(), used);
         return give_number<u32>(later, count_at, used);
-      });
+      },
+      host::Blocks::briefly);
 }
 
 }  // namespace atollvm::wasi

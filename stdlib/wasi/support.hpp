@@ -94,9 +94,11 @@ Outcome<vfs::Times> times_from(u64 accessed, u64 modified, u32 flags);
 
 // For attempts that give only an error.
 template <class Attempt>
-HostResult attempt_errno(HostContext& context, Attempt attempt) {
-  return host::attempt_or_work(context, std::move(attempt),
-                               [](HostContext& later, Errno error) { return give(later, error); });
+HostResult attempt_errno(HostContext& context, Attempt attempt,
+                         host::Blocks blocks = host::Blocks::long_time) {
+  return host::attempt_or_work(
+      context, std::move(attempt),
+      [](HostContext& later, Errno error) { return give(later, error); }, blocks);
 }
 
 }  // namespace atollvm::wasi
