@@ -39,6 +39,15 @@ inline void settle_io(const HostContext& context, u32 taken, const vfs::Outcome<
   context.process().give_io_bytes(taken - (moved == nullptr ? 0 : *moved));
 }
 
+// A directory as the calling process sees it, for an attempt of this call.
+std::shared_ptr<vfs::Directory> as_seen(const HostContext& context,
+                                        std::shared_ptr<vfs::Directory> directory);
+// Whether opening gave a vfs::OwnHandle.
+inline bool is_own_handle(const cap::Object& opened) { return opened.kind() == cap::Kind{}; }
+// The capability of the calling process that such a one stands for; valid until the next insert or
+// close. Errors: noent (it has none, or that was revoked).
+vfs::Outcome<cap::Capability*> own_handle(const HostContext& context, const cap::Object& opened);
+
 // Makes `attempt(wait)` at once if it need not block, else in the pool, and gives what came of it
 // to `done(context, outcome)` on the process's thread. Both are copied and must own what they use;
 // `attempt` must not touch what belongs to the process's thread.

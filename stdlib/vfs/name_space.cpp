@@ -54,6 +54,19 @@ base::Status NameSpace::mount(std::string_view guest, std::shared_ptr<Directory>
   return {};
 }
 
+std::vector<NameSpace::Shown> NameSpace::mounts() const {
+  std::vector<Shown> all;
+  for (const Mount& each : mounts_) {
+    std::string guest = each.absolute ? "/" : each.names.empty() ? "." : "";
+    for (usize i = 0; i < each.names.size(); ++i) {
+      if (i != 0) guest += '/';
+      guest += each.names[i];
+    }
+    all.push_back({std::move(guest), each.directory, each.rights});
+  }
+  return all;
+}
+
 Outcome<NameSpace::Resolved> NameSpace::resolve(std::string_view path) const {
   if (path.empty()) return Errno::noent;
   if (path.size() > max_path) return Errno::nametoolong;

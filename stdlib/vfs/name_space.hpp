@@ -41,6 +41,14 @@ class NameSpace : public cap::Object {
   // inval (NUL bytes), notcapable (".." leads outside).
   [[nodiscard]] Outcome<Resolved> resolve(std::string_view path) const;
 
+  struct Shown {
+    std::string guest;
+    std::shared_ptr<Directory> directory;
+    cap::Rights rights = cap::rights_none;
+  };
+  // All of them; where two fit a path, the first counts.
+  [[nodiscard]] std::vector<Shown> mounts() const;
+
  private:
   struct Mount {
     bool absolute = true;
