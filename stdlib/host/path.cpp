@@ -149,6 +149,18 @@ HostResult call_open(Environment&, HostContext& context) {
   return attempt_or_work(context, attempt, done);
 }
 
+HostResult call_name_space_hide(Environment&, HostContext& context) {
+  const auto bytes = context.memory(context.arg_u32(1), context.arg_u32(2));
+  if (!bytes) return context.error32(Errno::fault);
+  const cap::Capability& from = context.capability();
+  const auto less = static_cast<const vfs::NameSpace&>(*from.object)
+                        .without({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  if (const Errno* error = error_of(less)) return context.error32(*error);
+  return give_handle(context,
+                     context.handles().insert({std::get<std::shared_ptr<vfs::NameSpace>>(less),
+                                               from.rights, from.revocation}));
+}
+
 HostResult call_stat_at(Environment&, HostContext& context) {
   const u32 address = context.arg_u32(4);
   if (!has_stat_room(context, address)) return context.error32(Errno::fault);

@@ -15,7 +15,7 @@ namespace {
 
 enum class DeviceNumber : u32 { root, null, zero, full, random, urandom, input, output, error };
 
-constexpr FixedNode nodes[] = {
+constexpr FixedNode device_nodes[] = {
     {"", FileType::directory},       {"null", FileType::character},
     {"zero", FileType::character},   {"full", FileType::character},
     {"random", FileType::character}, {"urandom", FileType::character},
@@ -27,7 +27,7 @@ constexpr FixedNode nodes[] = {
 constexpr usize max_random = 64 << 10;
 
 // The process's handle that a device is, by its number.
-std::optional<u32> handle_of(u32 node) {
+std::optional<u32> own_number(u32 node) {
   if (node < static_cast<u32>(DeviceNumber::input)) return std::nullopt;
   return node - static_cast<u32>(DeviceNumber::input);
 }
@@ -73,7 +73,7 @@ class DeviceFile final : public FixedFile {
 class DevDirectory final : public FixedDirectory {
  public:
   explicit DevDirectory(runtime::Process* process)
-      : FixedDirectory(nodes, 0, Device::devices), process_(process) {}
+      : FixedDirectory(device_nodes, 0, Device::devices), process_(process) {}
 
   [[nodiscard]] std::string_view type_name() const override { return "dev"; }
   [[nodiscard]] std::shared_ptr<Directory> seen_by(const Viewer& viewer) override {
@@ -86,11 +86,11 @@ class DevDirectory final : public FixedDirectory {
   }
   [[nodiscard]] Outcome<std::shared_ptr<cap::Object>> file_at(u32 node, u32,
                                                               Access access) override {
-    if (const auto handle = handle_of(node)) return std::make_shared<OwnHandle>(*handle);
+    if (const auto handle = own_number(node)) return std::make_shared<OwnHandle>(*handle);
     return std::make_shared<DeviceFile>(static_cast<DeviceNumber>(node), stat_of(node), access);
   }
   [[nodiscard]] bool exists(u32 node) const override {
-    const auto handle = handle_of(node);
+    const auto handle = own_number(node);
     if (!handle) return true;
     if (process_ == nullptr) return false;
     const auto found = process_->handles().find(*handle, OwnHandle::kinds, cap::rights_none);

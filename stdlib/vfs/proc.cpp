@@ -10,21 +10,21 @@
 namespace atollvm::vfs {
 namespace {
 
-constexpr u32 self = 1;
-constexpr u32 machine = 2;
-constexpr FixedNode nodes[] = {
+constexpr u32 self_node = 1;
+constexpr u32 machine_node = 2;
+constexpr FixedNode proc_nodes[] = {
     {"", FileType::directory},
     {"self", FileType::directory},
     {"machine", FileType::directory},
-    {"status", FileType::regular, self},
-    {"limits", FileType::regular, self},
-    {"mounts", FileType::regular, self},
-    {"children", FileType::regular, self},
-    {"handles", FileType::regular, self},
-    {"status", FileType::regular, machine},
-    {"limits", FileType::regular, machine},
+    {"status", FileType::regular, self_node},
+    {"limits", FileType::regular, self_node},
+    {"mounts", FileType::regular, self_node},
+    {"children", FileType::regular, self_node},
+    {"handles", FileType::regular, self_node},
+    {"status", FileType::regular, machine_node},
+    {"limits", FileType::regular, machine_node},
 };
-constexpr u64 most_offset = static_cast<u64>(INT64_MAX);
+constexpr u64 most_proc_offset = static_cast<u64>(INT64_MAX);
 
 // A text as it was when it was opened.
 class ProcFile final : public FixedFile {
@@ -49,7 +49,7 @@ class ProcFile final : public FixedFile {
     if (whence > 2) return Errno::inval;
     const u64 from = whence == 0 ? 0 : whence == 1 ? position_.load() : text_.size();
     const u64 position = from + static_cast<u64>(offset);
-    if (position > most_offset) return Errno::inval;
+    if (position > most_proc_offset) return Errno::inval;
     return position_ = position;
   }
   Errno sync(Durability, Wait) override { return Errno::success; }
@@ -62,7 +62,7 @@ class ProcFile final : public FixedFile {
 class ProcDirectory final : public FixedDirectory {
  public:
   ProcDirectory(u32 node, std::optional<Viewer> viewer)
-      : FixedDirectory(nodes, node, Device::processes), viewer_(viewer) {}
+      : FixedDirectory(proc_nodes, node, Device::processes), viewer_(viewer) {}
 
   [[nodiscard]] std::string_view type_name() const override { return "proc"; }
   [[nodiscard]] std::shared_ptr<Directory> seen_by(const Viewer& viewer) override {
@@ -85,7 +85,8 @@ class ProcDirectory final : public FixedDirectory {
  private:
   [[nodiscard]] std::string text_of(u32 node) const {
     if (!viewer_ || viewer_->describe == nullptr) return {};
-    return viewer_->describe(viewer_->process, nodes[nodes[node].parent].name, nodes[node].name);
+    return viewer_->describe(viewer_->process, proc_nodes[proc_nodes[node].parent].name,
+                             proc_nodes[node].name);
   }
   const std::optional<Viewer> viewer_;  // nothing: nobody
 };

@@ -46,6 +46,7 @@ std::vector<Row> rows() {
       {"set_times", On::directory, right_times, {0, 0}},
       {"read_dir", On::directory, right_list, {0, data_at, 1000}},
       {"revoke", On::revoker, right_revoke, {}},
+      {"name_space_hide", On::name_space, 0, {path_at, 4}},
   };
   for (const On on : {On::name_space, On::directory}) {
     const auto add = [&](const char* call, Rights needed, std::vector<i64> more) {
@@ -102,6 +103,10 @@ struct RightsGuest : Guest {
     const i64 result = (*this)(row.call, arguments);
     if (std::string_view(row.call) == "open" && result >= 0) {
       CHECK((*this)("handle_rights", {result}) == row.more.back());
+      CHECK((*this)("close", {result}) == 0);
+    }
+    if (std::string_view(row.call) == "name_space_hide" && result >= 0) {
+      CHECK((*this)("handle_rights", {result}) == static_cast<i32>(rights));
       CHECK((*this)("close", {result}) == 0);
     }
     CHECK((*this)("close", {handle}) == 0);
@@ -284,4 +289,80 @@ TEST_CASE("rights: revokers") {
   const i64 last = guest("revoker_make");
   CHECK(guest("handle_revocable", {chain, last, cap::right_stat}) == -Errno::mlink);
   CHECK(guest("stat_at", {chain, path_at, 4, 0, data_at}) == 0);
+}
+
+TEST_CASE("rights: a name space with less in it") {
+  Guest guest;
+  const auto names = std::make_shared<vfs::NameSpace>();
+  const auto root = vfs::make_memory({});
+  REQUIRE(root->make_directory("d", vfs::Wait::never) == Errno::success);
+  REQUIRE(root->make_directory("d/x", vfs::Wait::never) == Errno::success);
+  REQUIRE(names->mount("/", root, cap::rights_all).ok());
+  REQUIRE(names->mount("/tmp", vfs::make_memory({}), cap::rights_all).ok());
+  REQUIRE(names->mount("/tmp/a/b", vfs::make_memory({}), cap::rights_all).ok());
+  REQUIRE(names->mount("data", vfs::make_memory({}), cap::rights_all).ok());
+  const i64 whole = guest.grant(names, cap::right_stat | cap::right_open);
+  const auto call = [&](const char* name, i64 handle, std::string_view path) {
+    guest.put(path_at, path);
+    std::vector<i64> arguments = {handle, path_at, static_cast<i64>(path.size())};
+    if (std::string_view(name) == "stat_at") arguments.insert(arguments.end(), {0, data_at});
+    return guest(name, arguments);
+  };
+  const auto hide = [&](i64 handle, std::string_view path) {
+    return call("name_space_hide", handle, path);
+  };
+  const auto sees = [&](i64 handle, std::string_view path) {
+    const i64 result = call("stat_at", handle, path);
+    CHECK((result == 0 || result == -Errno::noent));
+    return result == 0;
+  };
+  const i64 less = hide(whole, "/tmp");
+  REQUIRE(less >= 0);
+  CHECK(guest("handle_rights", {less}) == (cap::right_stat | cap::right_open));
+  CHECK(sees(whole, "/tmp"));
+  CHECK(sees(whole, "/tmp/a/b"));
+  CHECK(!sees(less, "/tmp"));
+  CHECK(!sees(less, "/tmp/"));
+  CHECK(!sees(less, "/d/../tmp/a/b"));
+  CHECK(sees(less, "/d/x"));
+  CHECK(sees(less, "data"));
+  const i64 none = hide(less, "/");
+  for (const char* const path : {"/", "/d", "/tmp", "/tmp/a/b"}) CHECK(!sees(none, path));
+  CHECK(sees(none, "data/."));
+  const i64 only_root = hide(less, "./data/");
+  CHECK(!sees(only_root, "data"));
+  CHECK(!sees(only_root, "."));
+  CHECK(sees(only_root, "/d"));
+  const i64 part = hide(whole, "/d/x");
+  CHECK(sees(part, "/d"));
+  CHECK(!sees(part, "/d/x"));
+  CHECK(!sees(part, "/d/x/y"));
+  CHECK(sees(part, "/tmp/a/b"));
+
+  // It can only get less: hiding what is hidden brings nothing back, and there is an end to it.
+  const i64 again = hide(hide(whole, "/tmp/a"), "/tmp/a/b");
+  CHECK(!sees(again, "/tmp/a"));
+  CHECK(!sees(again, "/tmp/a/b"));
+  CHECK(sees(again, "/tmp"));
+  CHECK(hide(whole, "") == -Errno::noent);
+  CHECK(hide(whole, "..") == -Errno::notcapable);
+  CHECK(hide(whole, std::string(5000, 'x')) == -Errno::nametoolong);
+  CHECK(hide(whole, std::string_view("a\0b", 3)) == -Errno::inval);
+  CHECK(guest("name_space_hide", {whole, Guest::memory_size, 1}) == -Errno::fault);
+  i64 chain = guest("handle_attenuate", {whole, cap::right_stat});
+  for (int i = 0; i < 64; ++i) {
+    const i64 next = hide(chain, "/n" + std::to_string(i));
+    REQUIRE(next >= 0);
+    CHECK(guest("close", {chain}) == 0);
+    chain = next;
+  }
+  CHECK(hide(chain, "/more") == -Errno::mlink);
+  CHECK(hide(chain, "/") >= 0);
+  // And it is revoked with what it was made from.
+  const i64 by = guest("revoker_make");
+  const i64 lent = guest("handle_revocable", {whole, by, cap::right_stat});
+  const i64 lent_less = hide(lent, "/tmp");
+  CHECK(sees(lent_less, "/d"));
+  CHECK(guest("revoke", {by}) == 0);
+  CHECK(call("stat_at", lent_less, "/d") == -Errno::notcapable);
 }

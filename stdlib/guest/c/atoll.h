@@ -305,6 +305,12 @@ int32_t atoll_handle_revocable(int32_t h, int32_t by, int32_t rights);
 /// its end. h is a revoker with revoke.
 ATOLL_IMPORT(revoke)
 int32_t atoll_revoke(int32_t h);
+/// A new handle, with the rights of h, to a name space like that of h in which the path of n bytes
+/// at p gives -E_NOENT, with all mounts there and below. To pass to others; h stays as it is.
+/// -E_NOENT: the path is empty, -E_MLINK: 64 paths are hidden already, -E_MFILE, -E_NFILE. h is a
+/// name space.
+ATOLL_IMPORT(name_space_hide)
+int32_t atoll_name_space_hide(int32_t h, const char* p, uint32_t n);
 
 // --- Streams and files ---
 /// Reads into the n bytes at p, waits until there is something, and gives the number of bytes: 0 at
