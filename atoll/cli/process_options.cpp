@@ -150,7 +150,7 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
   add_list(app, "--dir-ro", "HOST[::GUEST]", "Grant a directory, to read",
            grant("--dir-ro", false));
   add_list(app, "--mount", "TYPE:SRC:GUEST[:OPTIONS]",
-           "Give it a file system: dir, memory, overlay or archive",
+           "Give it a file system: dir, memory, overlay, archive, dev or proc",
            [&process](const std::string& text) {
              auto mount = parse_mount(text);
              if (!mount) throw CLI::ValidationError("--mount", mount.error().text());

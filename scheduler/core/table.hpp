@@ -4,6 +4,7 @@
 // the lock of its place: it goes away under that lock.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -109,13 +110,19 @@ class Table {
   // Calls `visit` with each process, held. Those that come or go meanwhile may be left out.
   template <class Visit>
   void for_each(const Visit& visit) {
-    const u32 end = used_.load();
-    for (u32 index = 0; index < end; ++index) {
+    for_each_of(max_processes, visit);
+  }
+  // The same in the first so many places only. False: there are more.
+  template <class Visit>
+  bool for_each_of(u32 places, const Visit& visit) {
+    const u32 used = used_.load();
+    for (u32 index = 0; index < std::min(used, places); ++index) {
       Place& at = *place(index);
       at.lock.lock();
       const Held held(&at, at.task());
       if (held) visit(*held);
     }
+    return used <= places;
   }
 
  private:

@@ -60,7 +60,7 @@ constexpr Row<ProcessLimits> process_rows[] = {
 
 constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "kill", "wait"};
 constexpr std::string_view access_words[] = {"ro", "rw"};
-constexpr std::string_view mount_words[] = {"dir", "memory", "overlay", "archive"};
+constexpr std::string_view mount_words[] = {"dir", "memory", "overlay", "archive", "dev", "proc"};
 constexpr std::string_view restart_words[] = {"never", "on-failure", "always"};
 
 class SpecReader {
@@ -202,25 +202,29 @@ class SpecReader {
   // What goes with which type.
   void check_mount(const Node& node, const Mount& mount) {
     const bool is_memory = mount.type == "memory";
+    const bool is_of_processes = mount.type == "proc";
+    const bool has_nothing = mount.type == "dev" || is_of_processes;
     const auto refuse = [&](const char* key) {
       const Node* const own = node.find(key);
       if (own != nullptr) {
         reader_.fail(*own, fmt::format("a mount of the type {} has no `{}`", mount.type, key));
       }
     };
-    if (is_memory) refuse("source");
+    if (is_memory || has_nothing) refuse("source");
     if (mount.type != "overlay") refuse("upper");
-    if (mount.type == "dir" || !mount.upper.empty()) {
+    if (mount.type == "dir" || has_nothing || !mount.upper.empty()) {
       refuse("size");
       refuse("inodes");
     }
     const bool is_archive = mount.type == "archive";
-    if (!is_memory && mount.source.empty()) {
+    if (!is_memory && !has_nothing && mount.source.empty()) {
       reader_.fail(node, fmt::format("a mount of the type {} needs `source`: {} of the host",
                                      mount.type, is_archive ? "an archive" : "a directory"));
     }
-    if (is_archive && mount.writable && node.find("access") != nullptr) {
-      reader_.fail(*node.find("access"), "a mount of the type archive can only be read");
+    const bool only_reads = is_archive || is_of_processes;
+    if (only_reads && mount.writable && node.find("access") != nullptr) {
+      reader_.fail(*node.find("access"),
+                   fmt::format("a mount of the type {} can only be read", mount.type));
     }
   }
 

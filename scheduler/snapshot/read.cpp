@@ -489,7 +489,11 @@ cap::Capability MachineReader::read_capability(u32 number) {
     shared.object = objects_.restore(shared.kind, shared.description, shared.rights);
     if (shared.object == nullptr) shared.object = std::make_shared<LostObject>();
   }
-  if (revoked == 1) capability.revoked = std::make_shared<const bool>(true);
+  if (revoked == 1) {
+    cap::Revoker revoker;
+    revoker.revoke();
+    capability.revocation = revoker.revocation();
+  }
   capability.object = shared.object;
   capability.rights &= shared.rights;
   if (shared.object->kind() == cap::Kind{}) {

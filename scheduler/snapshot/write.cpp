@@ -160,7 +160,7 @@ void MachineWriter::write_handle(const cap::Capability& capability) {
   if (!descriptions_[number]) ++summary_.lost_handles;
   to_.number(number);
   to_.number(capability.rights);
-  to_.number(static_cast<u8>(capability.revoked != nullptr && *capability.revoked));
+  to_.number(static_cast<u8>(capability.is_revoked()));
   std::string facet;
   if (capability.facet != nullptr) facet = objects_.describe(*capability.facet);
   to_.string(facet.size() > max_description ? std::string_view() : facet);

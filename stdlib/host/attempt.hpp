@@ -49,6 +49,15 @@ enum class Blocks : u8 {
   briefly,  // for a few names of a file system
 };
 
+// A directory as the calling process sees it, for an attempt of this call.
+std::shared_ptr<vfs::Directory> as_seen(const HostContext& context,
+                                        std::shared_ptr<vfs::Directory> directory);
+// Whether opening gave a vfs::OwnHandle.
+inline bool is_own_handle(const cap::Object& opened) { return opened.kind() == cap::Kind{}; }
+// The capability of the calling process that such a one stands for; valid until the next insert or
+// close. Errors: noent (it has none, or that was revoked).
+vfs::Outcome<cap::Capability*> own_handle(const HostContext& context, const cap::Object& opened);
+
 // Makes `attempt(wait)` at once if it need not block, or blocks briefly and the process is alone:
 // going through the pool takes several times as long as most calls on names. Else in the pool.
 // Gives what came of it to `done(context, outcome)` on the process's thread. Both are copied and

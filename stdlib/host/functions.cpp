@@ -35,6 +35,7 @@ constexpr Kind file = Kind::file;
 constexpr Kind directory = Kind::directory;
 constexpr Kind name_space = Kind::name_space;
 constexpr Kind module = Kind::module;
+constexpr Kind revoker = Kind::revoker;
 constexpr bool again = true;
 constexpr bool canceled = false;
 struct Needed {
@@ -107,7 +108,7 @@ std::vector<runtime::HostFunction> functions(Environment& environment) {
       return call(environment, context);
     };
     function.takes_handle = row.kind != no_kind;
-    function.is_io = function.takes_handle && row.kind != Kind::module;
+    function.is_io = function.takes_handle && row.kind != Kind::module && row.kind != Kind::revoker;
     function.kind = row.kind;
     function.rights = row.rights;
     function.restartable = row.restartable;
@@ -125,7 +126,8 @@ bool is_process_call(std::string_view name) {
 std::string kind_names(Kind kind) {
   constexpr std::pair<Kind, std::string_view> names[] = {
       {Kind::stream, "stream"},         {Kind::file, "file"},        {Kind::directory, "directory"},
-      {Kind::name_space, "name space"}, {Kind::host, "host object"}, {Kind::module, "module"}};
+      {Kind::name_space, "name space"}, {Kind::host, "host object"}, {Kind::module, "module"},
+      {Kind::revoker, "revoker"}};
   std::string text;
   for (const auto& [each, name] : names) {
     if (!cap::is_one_of(each, kind)) continue;

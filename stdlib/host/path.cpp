@@ -37,6 +37,7 @@ Outcome<Place> find(const HostContext& context, const cap::Capability& capabilit
              capability.rights};
   }
   if ((place.rights & needed) != needed) return Errno::notcapable;
+  place.directory = as_seen(context, std::move(place.directory));
   return place;
 }
 
@@ -62,6 +63,43 @@ HostResult path_call(HostContext& context, cap::Rights needed, Attempt attempt) 
         return attempt(*place.directory, place.path, wait);
       },
       Blocks::briefly);
+}
+
+// A call on two paths: that of parameters 0 to 2, and that of 3 to 5, which may not give more
+// rights: else a file could be brought to where more may be done with it.
+template <class Attempt>
+HostResult call_on_two(HostContext& context, cap::Rights needed, cap::Rights to_needed,
+                       Attempt attempt) {
+  Outcome<Place> from = find(context, needed);
+  if (const Errno* error = error_of(from)) return context.error32(*error);
+  const auto handle =
+      context.handles().find(context.arg_u32(3), Kind::name_space | Kind::directory, to_needed);
+  if (const Errno* error = std::get_if<Errno>(&handle)) return context.error32(*error);
+  Outcome<Place> to = find(context, *std::get<cap::Capability*>(handle), context.arg_u32(4),
+                           context.arg_u32(5), to_needed);
+  if (const Errno* error = error_of(to)) return context.error32(*error);
+  Place source = std::get<Place>(std::move(from));
+  Place target = std::get<Place>(std::move(to));
+  if ((target.rights & ~source.rights) != 0) return context.error32(Errno::notcapable);
+  return attempt_errno(
+      context,
+      [source = std::move(source), target = std::move(target), attempt](Wait wait) {
+        return attempt(source, target, wait);
+      },
+      Blocks::briefly);
+}
+
+// Of a handle that the process has: another one.
+HostResult copy_own_handle(HostContext& context, const cap::Object& opened, cap::Rights rights,
+                           const std::shared_ptr<const cap::Revocation>& through) {
+  const Outcome<cap::Capability*> own = own_handle(context, opened);
+  if (const Errno* error = error_of(own)) return context.error32(*error);
+  const cap::Capability& capability = *std::get<cap::Capability*>(own);
+  if ((rights & ~capability.rights) != 0) return context.error32(Errno::notcapable);
+  auto revocation = cap::Revocation::both(capability.revocation, through);
+  if (!revocation) return context.error32(Errno::mlink);
+  return give_handle(context,
+                     context.handles().insert({capability.object, rights, *std::move(revocation)}));
 }
 
 // Entries as guests read them (see DirEntry in constants.cpp), as many as fit.
@@ -108,15 +146,26 @@ HostResult call_open(Environment&, HostContext& context) {
   const auto attempt = [place = std::get<Place>(std::move(found)), flags, access](Wait wait) {
     return place.directory->open(place.path, flags, access, wait);
   };
-  const auto done = [rights, revoked = context.capability().revoked](HostContext& later,
-                                                                     const Opened& opened) {
+  const auto done = [rights, revocation = context.capability().revocation](HostContext& later,
+                                                                           const Opened& opened) {
     if (const Errno* error = error_of(opened)) return later.error32(*error);
-    const auto made =
-        later.handles().insert({std::get<std::shared_ptr<cap::Object>>(opened), rights, revoked});
-    if (const Errno* error = error_of(made)) return later.error32(*error);
-    return later.result_i32(static_cast<i32>(std::get<cap::Handle>(made)));
+    const auto& object = std::get<std::shared_ptr<cap::Object>>(opened);
+    if (is_own_handle(*object)) return copy_own_handle(later, *object, rights, revocation);
+    return give_handle(later, later.handles().insert({object, rights, revocation}));
   };
   return attempt_or_work(context, attempt, done, Blocks::briefly);
+}
+
+HostResult call_name_space_hide(Environment&, HostContext& context) {
+  const auto bytes = context.memory(context.arg_u32(1), context.arg_u32(2));
+  if (!bytes) return context.error32(Errno::fault);
+  const cap::Capability& from = context.capability();
+  const auto less = static_cast<const vfs::NameSpace&>(*from.object)
+                        .without({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  if (const Errno* error = error_of(less)) return context.error32(*error);
+  return give_handle(context,
+                     context.handles().insert({std::get<std::shared_ptr<vfs::NameSpace>>(less),
+                                               from.rights, from.revocation}));
 }
 
 HostResult call_stat_at(Environment&, HostContext& context) {
@@ -152,7 +201,8 @@ HostResult call_read_dir(Environment&, HostContext& context) {
   const u32 address = context.arg_u32(2);
   const u32 size = context.arg_u32(3);
   if (!context.memory(address, size)) return context.error32(Errno::fault);
-  const auto directory = std::static_pointer_cast<vfs::Directory>(context.capability().object);
+  const auto directory =
+      as_seen(context, std::static_pointer_cast<vfs::Directory>(context.capability().object));
   const u32 taken = take_io_bytes(context, size);
   if (taken == 0 && size != 0) return context.error32(Errno::dquot);
   return attempt_or_work(
@@ -191,23 +241,49 @@ HostResult call_rmdir_at(Environment&, HostContext& context) {
 }
 
 HostResult call_rename_at(Environment&, HostContext& context) {
-  Outcome<Place> from = find(context, cap::right_remove);
-  if (const Errno* error = error_of(from)) return context.error32(*error);
-  constexpr cap::Rights needed = cap::right_create | cap::right_remove;
-  const auto handle =
-      context.handles().find(context.arg_u32(3), Kind::name_space | Kind::directory, needed);
-  if (const Errno* error = std::get_if<Errno>(&handle)) return context.error32(*error);
-  Outcome<Place> to = find(context, *std::get<cap::Capability*>(handle), context.arg_u32(4),
-                           context.arg_u32(5), needed);
-  if (const Errno* error = error_of(to)) return context.error32(*error);
-  Place source = std::get<Place>(std::move(from));
-  Place target = std::get<Place>(std::move(to));
-  // Else a file could be moved to where more may be done with it.
-  if ((target.rights & ~source.rights) != 0) return context.error32(Errno::notcapable);
-  return attempt_errno(
+  return call_on_two(context, cap::right_remove, cap::right_create | cap::right_remove,
+                     [](const Place& from, const Place& to, Wait wait) {
+                       return from.directory->rename(from.path, *to.directory, to.path, wait);
+                     });
+}
+
+HostResult call_link_at(Environment&, HostContext& context) {
+  return call_on_two(context, cap::right_link, cap::right_create | cap::right_link,
+                     [](const Place& from, const Place& to, Wait wait) {
+                       return from.directory->link(from.path, *to.directory, to.path, wait);
+                     });
+}
+
+HostResult call_symlink_at(Environment&, HostContext& context) {
+  const auto bytes = context.memory(context.arg_u32(3), context.arg_u32(4));
+  if (!bytes) return context.error32(Errno::fault);
+  if (bytes->size() > vfs::max_path) return context.error32(Errno::nametoolong);
+  return path_call(context, cap::right_create | cap::right_link,
+                   [target = std::string(bytes->begin(), bytes->end())](
+                       vfs::Directory& directory, std::string_view path, Wait wait) {
+                     return directory.make_link(target, path, wait);
+                   });
+}
+
+HostResult call_read_link_at(Environment&, HostContext& context) {
+  const u32 address = context.arg_u32(3);
+  const u32 size = context.arg_u32(4);
+  if (!context.memory(address, size)) return context.error32(Errno::fault);
+  Outcome<Place> found = find(context, cap::right_stat);
+  if (const Errno* error = error_of(found)) return context.error32(*error);
+  return attempt_or_work(
       context,
-      [source = std::move(source), target = std::move(target)](Wait wait) {
-        return source.directory->rename(source.path, *target.directory, target.path, wait);
+      [place = std::get<Place>(std::move(found))](Wait wait) {
+        return place.directory->read_link(place.path, wait);
+      },
+      [address, size](HostContext& later, const Outcome<std::string>& outcome) {
+        if (const Errno* error = error_of(outcome)) return later.error32(*error);
+        const auto to = later.memory(address, size);
+        if (!to) return later.error32(Errno::fault);
+        const auto& text = std::get<std::string>(outcome);
+        if (text.size() > to->size()) return later.error32(Errno::range);
+        if (!text.empty()) memcpy(to->data(), text.data(), text.size());
+        return later.result_i32(static_cast<i32>(text.size()));
       },
       Blocks::briefly);
 }

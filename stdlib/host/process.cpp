@@ -23,11 +23,6 @@ HostResult text_get(HostContext& context, const std::vector<std::string>& texts)
   return context.result_i32(static_cast<i32>(text.size()));
 }
 
-HostResult new_handle(HostContext& context, const std::variant<cap::Handle, Errno>& made) {
-  if (const Errno* error = error_of(made)) return context.error32(*error);
-  return context.result_i32(static_cast<i32>(std::get<cap::Handle>(made)));
-}
-
 }  // namespace
 
 HostResult call_args_count(Environment& environment, HostContext& context) {
@@ -65,12 +60,34 @@ HostResult call_close(Environment&, HostContext& context) {
 HostResult call_handle_rights(Environment&, HostContext& context) {
   const cap::Capability* const found = context.handles().find(context.arg_u32(0));
   if (found == nullptr) return context.error32(Errno::badf);
-  if (found->revoked != nullptr && *found->revoked) return context.error32(Errno::notcapable);
+  if (found->is_revoked()) return context.error32(Errno::notcapable);
   return context.result_i32(static_cast<i32>(found->rights));
 }
 
 HostResult call_handle_attenuate(Environment&, HostContext& context) {
-  return new_handle(context, context.handles().attenuate(context.arg_u32(0), context.arg_u32(1)));
+  return give_handle(context, context.handles().attenuate(context.arg_u32(0), context.arg_u32(1)));
+}
+
+HostResult call_revoker_make(Environment&, HostContext& context) {
+  return give_handle(
+      context, context.handles().insert({std::make_shared<cap::Revoker>(), cap::right_revoke}));
+}
+
+HostResult call_handle_revocable(Environment&, HostContext& context) {
+  const auto found = context.handles().find(context.arg_u32(1), Kind::revoker, cap::rights_none);
+  if (const Errno* error = std::get_if<Errno>(&found)) return context.error32(*error);
+  // As long as it is revocable itself, what depends on it ends with it.
+  const cap::Capability& by = *std::get<cap::Capability*>(found);
+  const auto revocation = cap::Revocation::both(
+      static_cast<const cap::Revoker&>(*by.object).revocation(), by.revocation);
+  if (!revocation) return context.error32(Errno::mlink);
+  return give_handle(
+      context, context.handles().attenuate(context.arg_u32(0), context.arg_u32(2), *revocation));
+}
+
+HostResult call_revoke(Environment&, HostContext& context) {
+  static_cast<cap::Revoker&>(*context.capability().object).revoke();
+  return context.result_i32(0);
 }
 
 }  // namespace atollvm::host

@@ -31,6 +31,12 @@ HostResult attempt_errno(HostContext& context, Attempt attempt, Blocks blocks = 
       [](HostContext& later, Errno error) { return later.error32(error); }, blocks);
 }
 
+// Ends a call with the number of a new handle, or an error.
+inline HostResult give_handle(HostContext& context, const std::variant<cap::Handle, Errno>& made) {
+  if (const Errno* error = std::get_if<Errno>(&made)) return context.error32(*error);
+  return context.result_i32(static_cast<i32>(std::get<cap::Handle>(made)));
+}
+
 // The number of the function of its own that a program exports by the name at `address`, or an
 // error.
 HostResult find_entry(const HostContext& context, const runtime::Program& program, u32 address,

@@ -143,6 +143,7 @@ class ArchiveDirectory final : public Directory {
   }
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait) override { return Errno::success; }
+  [[nodiscard]] std::string_view type_name() const override { return "archive"; }
   [[nodiscard]] const void* file_system() const override { return tree_.get(); }
 
  private:

@@ -48,6 +48,7 @@ class HostDirectory final : public Directory {
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait wait) override;
   [[nodiscard]] std::optional<Origin> origin() const override;
+  [[nodiscard]] std::string_view type_name() const override { return "dir"; }
   [[nodiscard]] const void* file_system() const override { return &host_file_system; }
 
  private:

@@ -31,6 +31,7 @@ class MemoryDirectory final : public Directory {
   Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait) override { return Errno::success; }
+  [[nodiscard]] std::string_view type_name() const override { return "memory"; }
   [[nodiscard]] const void* file_system() const override { return store_.get(); }
 
  private:

@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "stdlib/vfs/archive.hpp"
+#include "stdlib/vfs/dev.hpp"
 #include "stdlib/vfs/host_directory.hpp"
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/overlay.hpp"
 #include "stdlib/vfs/posix.hpp"
+#include "stdlib/vfs/proc.hpp"
 
 namespace atollvm::vfs {
 namespace {
@@ -75,6 +77,10 @@ constexpr MountType types[] = {
      .has_limits = true,
      .is_read_only = true,
      .open = open_whole_archive},
+    {.name = "dev", .open = [](const Mount&) -> Opening { return make_dev(); }},
+    {.name = "proc",
+     .is_read_only = true,
+     .open = [](const Mount&) -> Opening { return make_proc(); }},
 };
 
 const MountType* find_type(std::string_view name) {

@@ -41,14 +41,34 @@ class NameSpace : public cap::Object {
   // inval (NUL bytes), notcapable (".." leads outside).
   [[nodiscard]] Outcome<Resolved> resolve(std::string_view path) const;
 
+  // The same without a path: what it names, and all mounts there and below, is noent. Errors: those
+  // of resolve(), but for noent; mlink (max_hidden paths are hidden already).
+  [[nodiscard]] Outcome<std::shared_ptr<NameSpace>> without(std::string_view path) const;
+  static constexpr usize max_hidden = 64;
+
+  struct Shown {
+    std::string guest;
+    std::shared_ptr<Directory> directory;
+    cap::Rights rights = cap::rights_none;
+  };
+  // All of them; where two fit a path, the first counts.
+  [[nodiscard]] std::vector<Shown> mounts() const;
+
  private:
   struct Mount {
     bool absolute = true;
     std::vector<std::string> names;
     std::shared_ptr<Directory> directory;
     cap::Rights rights = cap::rights_none;
+    bool is_hidden = false;  // it only keeps shorter ones from being found
   };
-  std::vector<Mount> mounts_;  // longest first
+  // What a path is, by its names; nothing else of it counts. Errors: those of resolve().
+  [[nodiscard]] Errno take_apart(std::string_view path, std::vector<std::string_view>& names,
+                                 bool& absolute) const;
+  void add(Mount mount);
+
+  std::vector<std::shared_ptr<const Mount>>
+      mounts_;  // longest first; shared by what without() makes
   bool has_relative_ = false;
 };
 

@@ -23,6 +23,7 @@ class OverlayDirectory final : public Directory {
   Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait wait) override;
+  [[nodiscard]] std::string_view type_name() const override { return "overlay"; }
   [[nodiscard]] const void* file_system() const override { return overlay_.get(); }
 
  private:

@@ -26,6 +26,10 @@
 
 #include "vm/cap/object.hpp"
 
+namespace atollvm::runtime {
+class Process;
+}
+
 namespace atollvm::vfs {
 
 using cap::Errno;
@@ -122,7 +126,29 @@ struct Origin {
   bool append = false;
 };
 
-// An open regular file with a position. The position is the file's: all handles to it share it.
+// The process that makes a call, for file systems that show each process something else.
+struct Viewer {
+  runtime::Process& process;
+  // The text of a file of the file system of processes. On the process's thread.
+  std::string (*describe)(runtime::Process& process, std::string_view folder,
+                          std::string_view file) = nullptr;
+};
+
+// What opening gives in place of an object that the process has itself: another handle to what the
+// handle of this number names, with not more rights. Whoever called puts that in its place.
+class OwnHandle final : public cap::Object {
+ public:
+  static constexpr cap::Kind kinds =
+      static_cast<cap::Kind>(static_cast<u8>(cap::Kind::stream) | static_cast<u8>(cap::Kind::file));
+  explicit OwnHandle(u32 number) : Object(cap::Kind{}), number_(number) {}
+  [[nodiscard]] u32 number() const { return number_; }
+
+ private:
+  u32 number_;
+};
+
+// An open regular file or device with a position. The position is the file's: all handles to it
+// share it.
 class File : public cap::Object {
  public:
   File() : Object(cap::Kind::file) {}
@@ -150,6 +176,8 @@ class File : public cap::Object {
   virtual Errno set_times(const Times& times, Wait wait);
   // As of now. Nothing: it is no file of the host, or has been removed.
   [[nodiscard]] virtual std::optional<Origin> origin() const;
+  // As stat() says.
+  [[nodiscard]] virtual FileType type() const { return FileType::regular; }
 };
 
 // An open directory. Paths are relative to it and stay below it: names separated by '/', where "."
@@ -161,9 +189,9 @@ class Directory : public cap::Object {
  public:
   Directory() : Object(cap::Kind::directory) {}
 
-  // A File or a Directory, by flags. What is neither (devices, pipes, sockets) is refused with
-  // notsup and not waited for. Errors: exist, isdir (writing to a directory), nospc, rofs, txtbsy;
-  // inval for flags that contradict.
+  // A File, a Directory or an OwnHandle, by flags. What is neither (devices, pipes, sockets) is
+  // refused with notsup and not waited for. Errors: exist, isdir (writing to a directory), nospc,
+  // rofs, txtbsy; inval for flags that contradict.
   virtual Outcome<std::shared_ptr<cap::Object>> open(std::string_view path, u32 flags,
                                                      Access access, Wait wait);
   // Of what the path names; of the link itself when `follow` is not set.
@@ -196,6 +224,13 @@ class Directory : public cap::Object {
 
   // Equal for directories of one implementation that can rename and link between each other.
   [[nodiscard]] virtual const void* file_system() const { return this; }
+
+  // Where each process sees something else: this directory as one process sees it, for the one call
+  // that this process is about to make, with Wait::never, which always does. Null: all see the
+  // same. On the process's thread.
+  [[nodiscard]] virtual std::shared_ptr<Directory> seen_by(const Viewer&) { return nullptr; }
+  // The type of mount that it belongs to; see mount.hpp.
+  [[nodiscard]] virtual std::string_view type_name() const { return "other"; }
 };
 
 }  // namespace atollvm::vfs

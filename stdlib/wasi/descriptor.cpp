@@ -62,14 +62,14 @@ cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting) {
 }
 
 cap::Capability make_capability(std::shared_ptr<cap::Object> object, Rights base, Rights inheriting,
-                                u32 flags, std::shared_ptr<const bool> revoked) {
+                                u32 flags, std::shared_ptr<const cap::Revocation> revocation) {
   const cap::Kind kind = object->kind();
   auto facet = std::make_shared<Descriptor>();
   facet->base = base & rights_on(kind);
   facet->inheriting = kind == cap::Kind::directory ? inheriting & rights_inheritable() : 0;
   facet->flags = flags;
   const cap::Rights rights = atoll_rights(kind, facet->base, facet->inheriting);
-  return {std::move(object), rights, std::move(revoked), std::move(facet)};
+  return {std::move(object), rights, std::move(revocation), std::move(facet)};
 }
 
 Descriptor& descriptor_of(cap::Capability& capability) {

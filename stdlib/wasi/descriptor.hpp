@@ -29,6 +29,10 @@ struct Descriptor final : cap::Facet {
   Rights inheriting = 0;  // what may be done with what is opened through it
   u32 flags = 0;
   std::optional<std::string> preopen;  // the guest's path of a directory given at the start
+
+  [[nodiscard]] std::string_view mount() const override {
+    return preopen ? std::string_view(*preopen) : std::string_view();
+  }
 };
 
 // The rights that can be used on a kind of object, and those that can be handed on to anything.
@@ -38,7 +42,7 @@ Rights rights_inheritable();
 // A handle with these rights, cut to its object's kind. Its rights for Atoll's own calls are those
 // that allow nothing which the WASI rights don't.
 cap::Capability make_capability(std::shared_ptr<cap::Object> object, Rights base, Rights inheriting,
-                                u32 flags, std::shared_ptr<const bool> revoked);
+                                u32 flags, std::shared_ptr<const cap::Revocation> revocation);
 // Atoll's rights that go with WASI's.
 cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting);
 

@@ -12,7 +12,7 @@ u8 filetype_of(const cap::Object& object) {
     case Kind::directory:
       return static_cast<u8>(vfs::FileType::directory);
     case Kind::file:
-      return static_cast<u8>(vfs::FileType::regular);
+      return static_cast<u8>(static_cast<const vfs::File&>(object).type());
     default:
       break;
   }

@@ -15,6 +15,11 @@ std::optional<bool> follows(u32 flags) {
   return flags != 0;
 }
 
+// The directory of the call, as its process sees it.
+std::shared_ptr<vfs::Directory> directory_of(const Call& call) {
+  return host::as_seen(call.context, call.object<vfs::Directory>());
+}
+
 // A call on one path that gives only an error.
 template <class Attempt>
 HostResult path_call(Call& call, u32 path_index, Attempt attempt) {
@@ -22,7 +27,7 @@ HostResult path_call(Call& call, u32 path_index, Attempt attempt) {
   if (const Errno* error = error_of(path)) return give(call, *error);
   return attempt_errno(
       call.context,
-      [directory = call.object<vfs::Directory>(), path = std::get<std::string>(std::move(path)),
+      [directory = directory_of(call), path = std::get<std::string>(std::move(path)),
        attempt](Wait wait) { return attempt(*directory, path, wait); },
       host::Blocks::briefly);
 }
@@ -55,8 +60,9 @@ Outcome<Place> target_of(Call& call, u32 handle_index, Rights needed) {
   if ((to.base & by_name & ~from.base) != 0) return Errno::notcapable;
   Outcome<std::string> path = path_at(call, handle_index + 1);
   if (const Errno* error = error_of(path)) return *error;
-  return Place{std::static_pointer_cast<vfs::Directory>(capability.object),
-               std::get<std::string>(std::move(path))};
+  return Place{
+      host::as_seen(call.context, std::static_pointer_cast<vfs::Directory>(capability.object)),
+      std::get<std::string>(std::move(path))};
 }
 
 // oflags.
@@ -94,6 +100,29 @@ Errno set_access(Opening& opening, const Descriptor& parent, Rights wanted) {
   return Errno::success;
 }
 
+// What was opened, as the opening asked for it. Of one of the process's own handles what that may,
+// at most.
+Outcome<cap::Capability> opened_as(HostContext& context, std::shared_ptr<cap::Object> opened,
+                                   const Opening& opening,
+                                   const std::shared_ptr<const cap::Revocation>& through) {
+  Rights base = opening.base;
+  std::shared_ptr<const cap::Revocation> revocation = through;
+  if (host::is_own_handle(*opened)) {
+    const Outcome<cap::Capability*> own = host::own_handle(context, *opened);
+    if (const Errno* error = error_of(own)) return *error;
+    cap::Capability& capability = *std::get<cap::Capability*>(own);
+    const Rights allowed = descriptor_of(capability).base;
+    if ((base & ~allowed & (right_fd_read | right_fd_write)) != 0) return Errno::notcapable;
+    base &= allowed;
+    auto both = cap::Revocation::both(capability.revocation, through);
+    if (!both) return Errno::mlink;
+    revocation = *std::move(both);
+    opened = capability.object;
+  }
+  return make_capability(std::move(opened), base, opening.inheriting, opening.descriptor_flags,
+                         std::move(revocation));
+}
+
 }  // namespace
 
 HostResult call_path_open(Call& call) {
@@ -105,7 +134,7 @@ HostResult call_path_open(Call& call) {
   const std::optional<bool> follow = follows(call.u32_at(1));
   const u32 oflags = call.u32_at(4);
   constexpr u32 oflags_all = open_create | open_directory | open_exclusive | open_truncate;
-  Opening opening{call.object<vfs::Directory>(), std::get<std::string>(std::move(path))};
+  Opening opening{directory_of(call), std::get<std::string>(std::move(path))};
   opening.descriptor_flags = call.u32_at(7);
   if (!follow || (oflags & ~oflags_all) != 0) return give(call, Errno::inval);
   if ((opening.descriptor_flags & ~flags_all) != 0) return give(call, Errno::inval);
@@ -129,12 +158,13 @@ HostResult call_path_open(Call& call) {
   opening.inheriting = call.u64_at(6) & parent.inheriting;
 
   using Opened = Outcome<std::shared_ptr<cap::Object>>;
-  const auto done = [opening, count_at, revoked = call.context.capability().revoked](
+  const auto done = [opening, count_at, revocation = call.context.capability().revocation](
                         HostContext& later, const Opened& opened) {
     if (const Errno* error = error_of(opened)) return give(later, *error);
-    const auto made = later.handles().insert(
-        make_capability(std::get<std::shared_ptr<cap::Object>>(opened), opening.base,
-                        opening.inheriting, opening.descriptor_flags, revoked));
+    Outcome<cap::Capability> capability =
+        opened_as(later, std::get<std::shared_ptr<cap::Object>>(opened), opening, revocation);
+    if (const Errno* error = error_of(capability)) return give(later, *error);
+    const auto made = later.handles().insert(std::get<cap::Capability>(std::move(capability)));
     if (const Errno* error = std::get_if<Errno>(&made)) return give(later, *error);
     return give_number<u32>(later, count_at, std::get<cap::Handle>(made));
   };
@@ -173,7 +203,7 @@ HostResult call_path_filestat_get(Call& call) {
   if (!follow) return give(call, Errno::inval);
   return host::attempt_or_work(
       call.context,
-      [directory = call.object<vfs::Directory>(), path = std::get<std::string>(std::move(path)),
+      [directory = directory_of(call), path = std::get<std::string>(std::move(path)),
        follow = *follow](Wait wait) { return directory->stat(path, follow, wait); },
       [address, edition = call.edition](HostContext& later, const Outcome<vfs::Stat>& outcome) {
         return put_filestat(later, edition, address, outcome);
@@ -235,8 +265,9 @@ HostResult call_path_readlink(Call& call) {
   if (const Errno* error = error_of(path)) return give(call, *error);
   return host::attempt_or_work(
       call.context,
-      [directory = call.object<vfs::Directory>(), path = std::get<std::string>(std::move(path))](
-          Wait wait) { return directory->read_link(path, wait); },
+      [directory = directory_of(call), path = std::get<std::string>(std::move(path))](Wait wait) {
+        return directory->read_link(path, wait);
+      },
       [address, size, count_at](HostContext& later, const Outcome<std::string>& outcome) {
         if (const Errno* error = error_of(outcome)) return give(later, *error);
         const auto to = bytes_at(later, address, size);

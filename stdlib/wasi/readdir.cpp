@@ -100,7 +100,7 @@ HostResult run(HostContext& context, Listing listing) {
 }  // namespace
 
 HostResult call_fd_readdir(Call& call) {
-  Listing listing{call.object<vfs::Directory>()};
+  Listing listing{host::as_seen(call.context, call.object<vfs::Directory>())};
   listing.address = call.u32_at(1);
   listing.size = call.u32_at(2);
   listing.cookie = call.u64_at(3);

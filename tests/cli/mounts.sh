@@ -127,6 +127,62 @@ TOML
   bad "too many entries" "a.zip: the archive has more than 3 entries: \`inodes\`" archive:a.zip:/a:inodes=3
 fi
 
+# Devices, and what a process sees of itself.
+run_expect "dev: null" 0 "" "$ATOLL" run --mount dev::/dev keep.atoll /dev/null
+run_expect "dev: full" $nospc "" "$ATOLL" run --mount dev::/dev keep.atoll /dev/full
+check "dev: the program's own output" "new" "$(
+  cat >tell.atoll <<'ATOLL'
+module tell
+use std.sys
+data path = "/dev/stdout"
+data text = "new\n"
+export func main() -> i32 {
+    var h: i32, n: i32
+    call open(ROOT, path, len(path), OPEN_TRUNCATE, RIGHT_WRITE) -> h
+    call write(h, text, len(text)) -> n
+    ret 0
+}
+ATOLL
+  "$ATOLL" run --mount dev::/dev tell.atoll
+)"
+run_expect "dev: to read" $notcapable "" "$ATOLL" run --mount dev::/dev:ro keep.atoll /dev/null
+run_expect "dev: none but these" $noent "" "$ATOLL" run --mount dev::/dev show.atoll /dev/mem
+run_expect "proc: mounts" 0 "dir ro /d
+dev rw /dev
+proc ro /proc" "$ATOLL" run --dir-ro data::/d --mount dev::/dev --mount proc::/proc show.atoll /proc/self/mounts
+text=$("$ATOLL" run --mount proc::/proc --fuel 1000000 show.atoll /proc/self/status)
+check_contains "proc: fuel" "fuel 99" "$text"
+check "proc: no path of the host" "" "$(for file in self/{status,limits,mounts,children,handles} machine/{status,limits}; do
+  "$ATOLL" run --dir-ro data::/d --mount proc::/proc show.atoll /proc/$file
+done | grep -F "$scratch")"
+cat >own.toml <<'TOML'
+[[machine]]
+name = "one"
+module = "show.atoll"
+arguments = ["/proc/machine/limits"]
+stdout = "limits.txt"
+limits = { memory = "64 MiB", processes = 3 }
+mounts = [{ type = "proc", guest = "/proc" }, { type = "dev", guest = "/dev" }]
+TOML
+run_expect "proc: of a machine" 0 "" "$ATOLL" up own.toml
+check "proc: of a machine: what it read" "processes 3
+cpu_ns unlimited
+memory_bytes 67108864" "$(head -3 limits.txt)"
+run_expect "proc: only to read" $notcapable "" "$ATOLL" run --mount proc::/proc keep.atoll /proc/self/status
+cat >zero.atoll <<'ATOLL'
+module zero
+use std.sys
+data path = "/dev/zero"
+reserve buffer 1048576
+export func main() -> i32 {
+    var h: i32, n: i32
+    call open(ROOT, path, len(path), 0, RIGHT_READ) -> h
+    loop { call read(h, buffer, 1048576) -> n }
+}
+ATOLL
+run_expect "dev: reading for ever is stopped" 124 "" \
+  timeout -s KILL 20 "$ATOLL" run --time 300ms --mount dev::/dev zero.atoll
+
 # Of machines: each has its own, and a restart begins with a new one.
 cat >machines.toml <<'TOML'
 [[machine]]
@@ -158,8 +214,10 @@ wrong() { # NAME STATUS MESSAGE ARGUMENTS...
   run_expect "$name" "$status" "" "$ATOLL" run "$@" show.atoll /x
   check_contains "$name: message" "$message" "$(cat stderr)"
 }
-wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay, archive" --mount disk:a:/b
+wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay, archive, dev, proc" --mount disk:a:/b
 wrong "an archive to write" 2 "a mount of the type archive can only be read" --mount archive:a.tar:/a:rw
+wrong "devices with a source" 2 "a mount of the type dev has no directory of the host" --mount dev:/dev:/dev
+wrong "processes to write" 2 "a mount of the type proc can only be read" --mount proc::/proc:rw
 wrong "too few parts" 2 "memory:/tmp: a mount is written TYPE:SOURCE:GUEST" --mount memory:/tmp
 wrong "a wrong size" 2 "\`x\` is not a size" --mount memory::/tmp:size=x
 wrong "a directory that is not there" 126 "not/there" --mount overlay:not/there:/o

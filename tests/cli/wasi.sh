@@ -14,6 +14,7 @@ build() { # NAME FLAGS...
 }
 build files
 build streams
+build devices
 build race
 build reactor -mexec-model=reactor
 cd "$scratch" || exit 1
@@ -23,6 +24,9 @@ echo fixed >r/fixed
 run_expect "files and directories" 0 "all good" "$ATOLL" run --dir w::/w --dir-ro r::/r files.wasm
 check "what is only to be read is as it was" fixed "$(cat r/fixed)"
 check "and nothing was added" fixed "$(ls r)"
+run_expect "devices, and texts about the process" 0 "dev rw /dev
+proc ro /proc
+all good" "$ATOLL" run --mount dev::/dev --mount proc::/proc devices.wasm
 
 program() { "$ATOLL" run "$@"; }
 run_expect "arguments and variables" 0 "argument 0: streams.wasm

@@ -79,8 +79,8 @@ struct Guest {
   }
 
   i64 grant(std::shared_ptr<cap::Object> object, cap::Rights rights,
-            std::shared_ptr<const bool> revoked = {}) {
-    const auto made = process->handles().insert({std::move(object), rights, std::move(revoked)});
+            std::shared_ptr<const cap::Revocation> revocation = {}) {
+    const auto made = process->handles().insert({std::move(object), rights, std::move(revocation)});
     REQUIRE(std::holds_alternative<cap::Handle>(made));
     return std::get<cap::Handle>(made);
   }

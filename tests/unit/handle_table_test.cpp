@@ -103,12 +103,12 @@ TEST_CASE("handles: kind and rights are checked, rights only shrink") {
 
 TEST_CASE("handles: revoking reaches attenuated handles too, closing stays possible") {
   HandleTable table(10);
-  auto revoked = std::make_shared<bool>(false);
+  Revoker revoker;
   Capability capability = stream(right_read);
-  capability.revoked = revoked;
+  capability.revocation = revoker.revocation();
   const u32 handle = number(table.insert(capability));
   const u32 less = number(table.attenuate(handle, right_read));
-  *revoked = true;
+  revoker.revoke();
   for (const u32 each : {handle, less}) {
     CHECK(error(table.find(each, Kind::stream, 0)) == Errno::notcapable);
     CHECK(error(table.attenuate(each, 0)) == Errno::notcapable);

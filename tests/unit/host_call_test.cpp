@@ -529,16 +529,16 @@ TEST_CASE("gate: a handle must be there, of the kind, and have the rights") {
   const auto process = process_of(module, options);
   const auto object = std::make_shared<cap::Object>(cap::Kind::host);
   const auto insert = [&](std::shared_ptr<cap::Object> what, cap::Rights rights,
-                          std::shared_ptr<const bool> revoked = nullptr) {
+                          std::shared_ptr<const cap::Revocation> revocation = nullptr) {
     return std::get<cap::Handle>(
-        process->handles().insert({std::move(what), rights, std::move(revoked)}));
+        process->handles().insert({std::move(what), rights, std::move(revocation)}));
   };
-  const auto revoked = std::make_shared<bool>(false);
+  cap::Revoker revoker;
   const cap::Handle good = insert(object, cap::rights_all);
   const cap::Handle weak = insert(object, cap::right_read);
   const cap::Handle other =
       insert(std::make_shared<cap::Object>(cap::Kind::stream), cap::rights_all);
-  const cap::Handle revocable = insert(object, cap::rights_all, revoked);
+  const cap::Handle revocable = insert(object, cap::rights_all, revoker.revocation());
 
   const u64 polluted = u64{0xdead'beef} << 32;
   CHECK(call(*process, call_narrow, {polluted | good}) == std::vector<u64>{1});
@@ -556,7 +556,7 @@ TEST_CASE("gate: a handle must be there, of the kind, and have the rights") {
   refused(other, Errno::badf);
   refused(99, Errno::badf);
   refused(0xffff'ffff, Errno::badf);
-  *revoked = true;
+  revoker.revoke();
   refused(revocable, Errno::notcapable);
   CHECK(process->handles().close(good) == Errno::success);
   refused(good, Errno::badf);

@@ -280,14 +280,14 @@ TEST_CASE("host calls: what a mount or a handle does not grant is refused") {
 
 TEST_CASE("host calls: a revoked handle and all that came from it stop working") {
   FileGuest guest;
-  const auto revoked = std::make_shared<bool>(false);
-  const i64 root = guest.grant(guest.names, cap::rights_all, revoked);
+  cap::Revoker revoker;
+  const i64 root = guest.grant(guest.names, cap::rights_all, revoker.revocation());
   const i64 file = guest.open("a", 0, cap::right_read, root);
   const i64 directory = guest.open(".", vfs::open_directory, rights_read_only, root);
   const i64 below = guest.open("a", 0, cap::right_read, directory);
   REQUIRE(below >= 0);
   CHECK(guest("read", {below, data_at, 2}) == 2);
-  *revoked = true;
+  revoker.revoke();
   for (const i64 handle : {file, below}) {
     CHECK(guest("read", {handle, data_at, 1}) == -Errno::notcapable);
     CHECK(guest("handle_rights", {handle}) == -Errno::notcapable);

@@ -325,3 +325,56 @@ export func main() -> i32 {
     CHECK(output.text().size() == 40);
   }
 }
+
+TEST_CASE("processes: what was lent by a message is taken back, also what was opened through it") {
+  for (const unsigned workers : {1u, 4u}) {
+    ProcessOptions options = on_workers(workers);
+    options.mounts.push_back({"memory", "", "/"});
+    check_guest(R"(
+data borrower_name = "borrower"
+data path = "file"
+data folder = "/"
+reserve buffer 64 align 8
+reserve info sizeof(MessageInfo) align 8
+export func borrower(owner: i64) {
+    var directory: i32, file: i32, copy: i32
+    call is(40, (call receive(1, buffer, 64, -1, info)), 0)
+    i32.load directory, [info + MessageInfo.handle0]
+    call open(directory, path, len(path), OPEN_CREATE, RIGHT_WRITE) -> file
+    call is(41, (i32.ge_s file, 0), 1)
+    call is(42, (call write(file, path, 4)), 4)
+    call handle_attenuate(directory, RIGHT_STAT) -> copy
+    call is(43, (call process_send(owner, 2, path, 0)), 0)
+    call is(44, (call receive(3, buffer, 64, -1, 0)), 0)
+    call is(45, (call write(file, path, 4)), -E_NOTCAPABLE)
+    call is(46, (call open(directory, path, len(path), 0, RIGHT_WRITE)), -E_NOTCAPABLE)
+    call is(47, (call stat_at(copy, path, len(path), 0, buffer)), -E_NOTCAPABLE)
+    call is(48, (call handle_attenuate(file, 0)), -E_NOTCAPABLE)
+    call is(49, (call close(file)), 0)
+    ret
+}
+export func main() -> i32 {
+    var child: i64, directory: i32, by: i32
+    call process_trap_exit(1) -> by
+    call open(ROOT, folder, len(folder), OPEN_DIRECTORY,
+        RIGHT_OPEN | RIGHT_CREATE | RIGHT_WRITE | RIGHT_STAT) -> directory
+    call is(1, (i32.ge_s directory, 0), 1)
+    call revoker_make() -> by
+    call handle_revocable(directory, by,
+        RIGHT_OPEN | RIGHT_CREATE | RIGHT_WRITE | RIGHT_STAT) -> directory
+    i64.store [buffer], (call process_self())
+    call start(borrower_name, len(borrower_name), buffer, 1, 0) -> child
+    call is64(2, (call process_monitor(child)), 1)
+    i32.store [buffer], directory
+    call is(3, (call process_send_handles(child, 1, path, 0, buffer, 1)), 0)
+    call is(4, (call receive(2, buffer, 64, 30_000_000_000, 0)), 0)
+    call is(5, (call revoke(by)), 0)
+    call is(6, (call process_send(child, 3, path, 0)), 0)
+    call is_end(7, TAG_DOWN, child, EXIT_NORMAL, 0)
+    call is(8, (i32.ge_s (call open(ROOT, path, len(path), 0, RIGHT_WRITE)), 0), 1)
+    ret 0
+}
+)",
+                options);
+  }
+}

@@ -421,7 +421,9 @@ TEST_CASE("snapshot: what handles share is shared, also in messages; rights only
   for (int i = 0; i < 3; ++i) {
     spawn.handles.push_back({objects.all[0], cap::right_write | cap::right_read | cap::right_stat});
   }
-  spawn.handles[2].revoked = std::make_shared<const bool>(true);
+  cap::Revoker revoker;
+  revoker.revoke();
+  spawn.handles[2].revocation = revoker.revocation();
   const sched::Pid main = guests.start(program_of(R"(
 reserve buffer 64 align 8
 reserve info sizeof(MessageInfo) align 8

@@ -415,13 +415,13 @@ TEST_CASE("wasi: sockets: no descriptor is one") {
 
 TEST_CASE("wasi: a revoked directory and all that came from it stop working") {
   WasiFiles guest;
-  const auto revoked = std::make_shared<bool>(false);
+  cap::Revoker revoker;
   cap::Capability given = wasi::preopen(granted(guest.scratch / "data"), "/x", true);
-  given.revoked = revoked;
+  given.revocation = revoker.revocation();
   const i64 dir = guest.insert(std::move(given));
   const i64 file = guest.open(dir, "a", {0, right_fd_read, 0, 0, 0});
   CHECK(guest.read(file, 2) == success);
-  *revoked = true;
+  revoker.revoke();
   CHECK(guest.read(file, 2) == Errno::notcapable);
   CHECK(guest.path_open(dir, "a", {}) == Errno::notcapable);
   CHECK(guest.rename(guest.dir, "a", dir, "b") == Errno::notcapable);

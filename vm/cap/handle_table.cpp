@@ -8,10 +8,6 @@ namespace {
 
 constexpr u32 word_bits = 64;
 
-bool is_revoked(const Capability& capability) {
-  return capability.revoked != nullptr && *capability.revoked;
-}
-
 }  // namespace
 
 // The bits of slots and words that do not exist are clear, so a path of clear bits from the top
@@ -83,7 +79,7 @@ Capability* HandleTable::find(Handle handle) {
 std::variant<Capability*, Errno> HandleTable::find(Handle handle, Kind kind, Rights needed) {
   Capability* const capability = find(handle);
   if (capability == nullptr || !is_one_of(capability->object->kind(), kind)) return Errno::badf;
-  if (is_revoked(*capability) || (capability->rights & needed) != needed) return Errno::notcapable;
+  if (capability->is_revoked() || (capability->rights & needed) != needed) return Errno::notcapable;
   return capability;
 }
 
@@ -114,11 +110,14 @@ Errno HandleTable::renumber(Handle from, Handle to) {
   return Errno::success;
 }
 
-std::variant<Handle, Errno> HandleTable::attenuate(Handle handle, Rights rights) {
+std::variant<Handle, Errno> HandleTable::attenuate(Handle handle, Rights rights,
+                                                   const std::shared_ptr<const Revocation>& by) {
   const Capability* const capability = find(handle);
   if (capability == nullptr) return Errno::badf;
-  if (is_revoked(*capability) || (capability->rights & rights) != rights) return Errno::notcapable;
-  return insert({capability->object, rights, capability->revoked});
+  if (capability->is_revoked() || (capability->rights & rights) != rights) return Errno::notcapable;
+  auto revocation = Revocation::both(capability->revocation, by);
+  if (!revocation) return Errno::mlink;
+  return insert({capability->object, rights, *std::move(revocation)});
 }
 
 }  // namespace atollvm::cap

@@ -59,8 +59,10 @@ class HandleTable {
   // either is not open.
   Errno renumber(Handle from, Handle to);
   // A new handle to the same object with `rights`, which must be a subset (else notcapable). It is
-  // revoked together with the old one. Errors: also badf, mfile, nfile.
-  std::variant<Handle, Errno> attenuate(Handle handle, Rights rights);
+  // revoked together with the old one, and also through `by`, unless that is null. Errors: also
+  // badf, mfile, nfile; mlink (it would depend on too many revokers).
+  std::variant<Handle, Errno> attenuate(Handle handle, Rights rights,
+                                        const std::shared_ptr<const Revocation>& by = nullptr);
 
   // By number; null objects are free numbers. All numbers behind are free.
   [[nodiscard]] std::span<const Capability> slots() const { return slots_; }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "vm/base/types.hpp"
+#include "vm/cap/revocation.hpp"
 
 namespace atollvm::cap {
 
@@ -15,6 +17,7 @@ enum class Kind : u8 {
   name_space = 1 << 3,  // a process's mount table
   host = 1 << 4,        // an embedder's own object
   module = 1 << 5,      // a module that processes can be started from
+  revoker = 1 << 6,     // what takes capabilities away again
 };
 constexpr Kind operator|(Kind a, Kind b) {
   return static_cast<Kind>(static_cast<u8>(a) | static_cast<u8>(b));
@@ -64,15 +67,36 @@ class Object {
 class Facet {
  public:
   virtual ~Facet() = default;
+  // The guest's path of a directory that is given at the start; empty: it is none.
+  [[nodiscard]] virtual std::string_view mount() const { return {}; }
 };
 
-// An object with rights to it, and the switch that takes them away again.
+// What takes away the capabilities that were made to depend on it. Its end takes nothing away.
+class Revoker final : public Object {
+ public:
+  Revoker() : Object(Kind::revoker) {}
+
+  // At once, everywhere, for ever.
+  void revoke() { switch_->store(true, std::memory_order_release); }
+  // For a capability that is to depend on it.
+  [[nodiscard]] const std::shared_ptr<const Revocation>& revocation() const { return revocation_; }
+
+ private:
+  const std::shared_ptr<std::atomic<bool>> switch_ = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<const Revocation> revocation_ = std::make_shared<Revocation>(switch_);
+};
+
+// An object with rights to it, and what takes them away again.
 struct Capability {
   std::shared_ptr<Object> object;
   Rights rights = rights_none;
-  std::shared_ptr<const bool> revoked{};  // null: can't be revoked
+  std::shared_ptr<const Revocation> revocation{};  // null: can't be revoked
   // Of this handle alone: a handle attenuated from it begins without one. Null: none.
   std::shared_ptr<Facet> facet{};
+
+  [[nodiscard]] bool is_revoked() const {
+    return revocation != nullptr && revocation->is_revoked();
+  }
 };
 
 }  // namespace atollvm::cap

@@ -38,8 +38,9 @@ struct DirectoryGrant {
 struct Mount {
   std::string type;  // "dir": as a DirectoryGrant; "memory"; "overlay": a directory (or an archive)
                      // of the host, all changes to which are kept apart; "archive": a tar or zip
-                     // archive, which can only be read. See docs/file-systems.md
-  std::string source{};  // path on the host, but of "memory"
+                     // archive, which can only be read; "dev": devices; "proc": texts about the
+                     // process, which can only be read. See docs/file-systems.md
+  std::string source{};  // path on the host; empty for "memory", "dev" and "proc"
   std::string guest;     // path by which the guest names it
   bool writable = true;  // else the guest can only read
   // Of "memory", and of what "overlay" keeps in memory: limits of all that it holds, with some

@@ -70,6 +70,7 @@
 #define ATOLL_RIGHT_LINK 512  // make and read links
 #define ATOLL_RIGHT_OPEN 1024  // open what lies below
 #define ATOLL_RIGHT_SYNC 2048  // flush to the disk
+#define ATOLL_RIGHT_REVOKE 4096  // take away what depends on a revoker
 
 // --- Flags of open ---
 #define ATOLL_OPEN_CREATE 1  // make an empty file when there is none
@@ -290,6 +291,26 @@ int32_t atoll_handle_rights(int32_t h);
 /// them, -E_MFILE, -E_NFILE.
 ATOLL_IMPORT(handle_attenuate)
 int32_t atoll_handle_attenuate(int32_t h, int32_t rights);
+/// A new revoker, with RIGHT_REVOKE. Closing it takes nothing away. -E_MFILE, -E_NFILE.
+ATOLL_IMPORT(revoker_make)
+int32_t atoll_revoker_make(void);
+/// As handle_attenuate, but the new handle, all that is made from it and all that is opened through
+/// it, in whatever process, also depends on the revoker by, which needs no right for that. A handle
+/// that depends on a revocable revoker ends with that one, too. -E_MLINK: it would depend on more
+/// than 16 revokers.
+ATOLL_IMPORT(handle_revocable)
+int32_t atoll_handle_revocable(int32_t h, int32_t by, int32_t rights);
+/// Takes away all handles that depend on a revoker, in all processes, for ever: each call on one
+/// that begins from now on gives -E_NOTCAPABLE, but for close. A call that waits already comes to
+/// its end. h is a revoker with revoke.
+ATOLL_IMPORT(revoke)
+int32_t atoll_revoke(int32_t h);
+/// A new handle, with the rights of h, to a name space like that of h in which the path of n bytes
+/// at p gives -E_NOENT, with all mounts there and below. To pass to others; h stays as it is.
+/// -E_NOENT: the path is empty, -E_MLINK: 64 paths are hidden already, -E_MFILE, -E_NFILE. h is a
+/// name space.
+ATOLL_IMPORT(name_space_hide)
+int32_t atoll_name_space_hide(int32_t h, const char* p, uint32_t n);
 
 // --- Streams and files ---
 /// Reads into the n bytes at p, waits until there is something, and gives the number of bytes: 0 at
@@ -364,6 +385,20 @@ int32_t atoll_rmdir_at(int32_t dir, const char* p, uint32_t n);
 /// -E_NOTEMPTY. dir is a directory or name space with remove.
 ATOLL_IMPORT(rename_at)
 int32_t atoll_rename_at(int32_t dir, const char* p, uint32_t n, int32_t to_dir, const char* to_p, uint32_t to_n);
+/// Gives a file a second name; of a symbolic link, to the link itself. to_dir needs RIGHT_LINK and
+/// RIGHT_CREATE, and must not have a right that dir lacks. -E_EXIST, -E_PERM: a directory, -E_XDEV:
+/// another file system, -E_MLINK, -E_NOSPC. dir is a directory or name space with link.
+ATOLL_IMPORT(link_at)
+int32_t atoll_link_at(int32_t dir, const char* p, uint32_t n, int32_t to_dir, const char* to_p, uint32_t to_n);
+/// Makes a symbolic link at the path that says the target_n bytes at target. Also needs
+/// RIGHT_CREATE. -E_EXIST, -E_NOSPC, -E_NOTCAPABLE: an absolute target. dir is a directory or name
+/// space with link.
+ATOLL_IMPORT(symlink_at)
+int32_t atoll_symlink_at(int32_t dir, const char* p, uint32_t n, int32_t target, int32_t target_n);
+/// Copies what a symbolic link says to the to_n bytes at to, and gives its length. -E_INVAL: no
+/// link, -E_RANGE: longer than to_n. dir is a directory or name space with stat.
+ATOLL_IMPORT(read_link_at)
+int32_t atoll_read_link_at(int32_t dir, const char* p, uint32_t n, const char* to, uint32_t to_n);
 
 // --- Processes ---
 /// The number of this process (its pid): positive, plain data, and without meaning outside of its
