@@ -22,13 +22,12 @@
 namespace atollvm {
 namespace {
 
-constexpr u64 max_image = u64{1} << 30;
-constexpr u64 max_manifest = 1 << 20;
-constexpr u64 max_module = 256 << 20;
+constexpr u64 max_manifest_bytes = 1 << 20;
+constexpr u64 max_module_bytes = 256 << 20;
 // Of the member with the signature, and the end.
 constexpr usize tail_bytes = 4 * tar_block;
 
-Error failed(const std::string& path, int error) {
+Error file_error(const std::string& path, int error) {
   return {error == ENOENT ? ErrorCode::not_found : ErrorCode::io, path, strerror(error)};
 }
 
@@ -43,7 +42,7 @@ Result<std::string> read_all(int fd, const std::string& path, u64 size) {
   for (usize at = 0; at < bytes.size();) {
     const ssize_t got = pread(fd, bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed(path, errno);
+    if (got < 0) return file_error(path, errno);
     if (got == 0) return Error{ErrorCode::io, path, "it became shorter while it was read"};
     at += static_cast<usize>(got);
   }
@@ -53,15 +52,15 @@ Result<std::string> read_all(int fd, const std::string& path, u64 size) {
 // A file in memory that nobody can change.
 Result<vfs::Descriptor> sealed(const std::string& path, std::string_view bytes) {
   vfs::Descriptor file(memfd_create("atoll-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file) return failed(path, errno);
+  if (!file) return file_error(path, errno);
   while (!bytes.empty()) {
     const ssize_t put = write(file.get(), bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return failed(path, errno);
+    if (put <= 0) return file_error(path, errno);
     bytes.remove_prefix(static_cast<usize>(put));
   }
   if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
-    return failed(path, errno);
+    return file_error(path, errno);
   return file;
 }
 
@@ -105,13 +104,13 @@ bool Image::is_image(const std::string& path) { return vfs::is_image(path); }
 const ImageManifest& Image::manifest() const noexcept { return impl_->manifest; }
 bool Image::is_signed() const noexcept { return impl_->is_signed; }
 Result<std::string> Image::module_bytes() const {
-  return impl_->read(vfs::image_module, max_module);
+  return impl_->read(vfs::image_module, max_module_bytes);
 }
 
 Result<Image> Image::open(const std::string& path, std::string_view public_key) {
   const vfs::Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status{};
-  if (!file || fstat(file.get(), &status) != 0) return failed(path, errno);
+  if (!file || fstat(file.get(), &status) != 0) return file_error(path, errno);
   if (!vfs::is_image(path)) {
     return Error{ErrorCode::malformed, path, "it is no image; `atoll pack` makes one"};
   }
@@ -153,7 +152,7 @@ Result<Image> Image::open(const std::string& path, std::string_view public_key) 
     return error;
   }
   impl->files = *std::move(files);
-  const Result<std::string> text = impl->read(vfs::image_manifest, max_manifest);
+  const Result<std::string> text = impl->read(vfs::image_manifest, max_manifest_bytes);
   if (!text) return text.error();
   auto manifest = read_manifest(path + ": " + std::string(vfs::image_manifest), *text);
   if (!manifest) return to_public(std::move(manifest).error());

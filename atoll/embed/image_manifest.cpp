@@ -11,14 +11,14 @@ namespace {
 
 using machine::Node;
 
-constexpr u64 format = 1;
-constexpr usize max_text = 1 << 20;
-constexpr usize max_path = 4095;
+constexpr u64 manifest_format = 1;
+constexpr usize max_manifest_text = 1 << 20;
+constexpr usize max_path_text = 4095;
 constexpr usize max_list = 1000;
 constexpr usize max_argument = 1 << 16;
-constexpr u64 max_size = u64{1} << 62;
-constexpr std::string_view type_words[] = {"dir", "memory", "overlay", "archive"};
-constexpr std::string_view access_words[] = {"ro", "rw"};
+constexpr u64 max_count = u64{1} << 62;
+constexpr std::string_view image_mount_words[] = {"dir", "memory", "overlay", "archive"};
+constexpr std::string_view image_access_words[] = {"ro", "rw"};
 
 class ManifestReader {
  public:
@@ -39,16 +39,16 @@ class ManifestReader {
     manifest.name = reader_.text(root_, "name", "");
     if (manifest.name.empty()) reader_.fail(root_, "an image needs a `name`");
     if (is_source_) {
-      result_.module = reader_.text(root_, "module", "", max_path);
+      result_.module = reader_.text(root_, "module", "", max_path_text);
       if (result_.module.empty()) reader_.fail(root_, "an image needs a `module`: its file");
-      result_.modules = texts("modules", max_path, true);
-      result_.root = reader_.text(root_, "root", "", max_path);
+      result_.modules = texts("modules", max_path_text, true);
+      result_.root = reader_.text(root_, "root", "", max_path_text);
       manifest.has_root = !result_.root.empty() || !result_.modules.empty();
     } else {
-      const u64 version = reader_.integer(root_, "format", 0, max_size, 0);
-      if (version != format) {
+      const u64 version = reader_.integer(root_, "format", 0, max_count, 0);
+      if (version != manifest_format) {
         reader_.fail(root_,
-                     fmt::format("images have the format {}, and this one {}", format, version));
+                     fmt::format("images have the format {}, and this one {}", manifest_format, version));
       }
       manifest.has_root = reader_.boolean(root_, "root", false);
     }
@@ -77,11 +77,11 @@ class ManifestReader {
  private:
   std::optional<u64> size(const Node& table, std::string_view key) {
     if (table.find(key) == nullptr) return std::nullopt;
-    return reader_.size(table, key, 1, max_size, 1);
+    return reader_.size(table, key, 1, max_count, 1);
   }
   std::optional<u64> number(const Node& table, std::string_view key) {
     if (table.find(key) == nullptr) return std::nullopt;
-    return reader_.integer(table, key, 1, max_size, 1);
+    return reader_.integer(table, key, 1, max_count, 1);
   }
   std::vector<std::string> texts(std::string_view key, usize most, bool is_path) {
     std::vector<std::string> result;
@@ -113,7 +113,7 @@ class ManifestReader {
     }
     for (const machine::Member& each : *node->table()) {
       const std::string* const text = each.node.text();
-      const bool is_name = !each.key.empty() && each.key.size() <= max_path &&
+      const bool is_name = !each.key.empty() && each.key.size() <= max_path_text &&
                            each.key.find('=') == std::string::npos &&
                            each.key.find('\0') == std::string::npos;
       if (!is_name || text == nullptr || text->size() > max_argument ||
@@ -126,14 +126,14 @@ class ManifestReader {
   void read_mount(const Node& node) {
     reader_.known(node, "a mount", {"guest", "type", "access", "required", "about", "size"});
     ImageMount mount;
-    mount.guest = reader_.text(node, "guest", "", max_path);
+    mount.guest = reader_.text(node, "guest", "", max_path_text);
     if (mount.guest.empty()) {
       reader_.fail(node, "a mount needs `guest`: the path by which the guest names it");
     } else if (!guests_.insert(mount.guest).second) {
       reader_.fail(node, "there is a mount of this `guest` already");
     }
-    mount.type = type_words[reader_.word(node, "type", type_words, 0)];
-    mount.writable = reader_.word(node, "access", access_words, 1) == 1;
+    mount.type = image_mount_words[reader_.word(node, "type", image_mount_words, 0)];
+    mount.writable = reader_.word(node, "access", image_access_words, 1) == 1;
     mount.is_required = reader_.boolean(node, "required", false);
     mount.about = reader_.text(node, "about", "", 1000);
     mount.bytes = size(node, "size");
@@ -151,7 +151,7 @@ class ManifestReader {
 };
 
 // As TOML's basic strings are written.
-std::string quoted(std::string_view text) {
+std::string toml_text(std::string_view text) {
   std::string result = "\"";
   for (const char each : text) {
     const u8 byte = static_cast<u8>(each);
@@ -170,13 +170,13 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 base::Result<ManifestSource> read_manifest_source(std::string_view name, std::string_view text) {
-  const auto document = machine::Document::toml(name, text, max_text);
+  const auto document = machine::Document::toml(name, text, max_manifest_text);
   if (!document) return document.error();
   return ManifestReader(*document, true).read();
 }
 
 base::Result<ImageManifest> read_manifest(std::string_view name, std::string_view text) {
-  const auto document = machine::Document::toml(name, text, max_text);
+  const auto document = machine::Document::toml(name, text, max_manifest_text);
   if (!document) return document.error();
   auto source = ManifestReader(*document, false).read();
   if (!source) return std::move(source).error();
@@ -184,7 +184,7 @@ base::Result<ImageManifest> read_manifest(std::string_view name, std::string_vie
 }
 
 std::string to_text(const ImageManifest& manifest) {
-  std::string text = fmt::format("format = {}\nname = {}\n", format, quoted(manifest.name));
+  std::string text = fmt::format("format = {}\nname = {}\n", manifest_format, toml_text(manifest.name));
   if (manifest.has_root) text += "root = true\n";
   if (manifest.is_overlay) text += "overlay = true\n";
   const auto number = [&text](const char* key, const std::optional<std::uint64_t>& value) {
@@ -194,13 +194,13 @@ std::string to_text(const ImageManifest& manifest) {
   if (!manifest.arguments.empty()) {
     text += "arguments = [";
     for (usize i = 0; i < manifest.arguments.size(); ++i) {
-      text += (i == 0 ? "" : ", ") + quoted(manifest.arguments[i]);
+      text += (i == 0 ? "" : ", ") + toml_text(manifest.arguments[i]);
     }
     text += "]\n";
   }
   if (!manifest.environment.empty()) text += "\n[environment]\n";
   for (const auto& [key, value] : manifest.environment) {
-    text += fmt::format("{} = {}\n", quoted(key), quoted(value));
+    text += fmt::format("{} = {}\n", toml_text(key), toml_text(value));
   }
   if (manifest.memory_bytes || manifest.stack_bytes || manifest.handles || manifest.fuel) {
     text += "\n[limits]\n";
@@ -211,9 +211,9 @@ std::string to_text(const ImageManifest& manifest) {
   }
   for (const ImageMount& each : manifest.mounts) {
     text += fmt::format("\n[[mounts]]\nguest = {}\ntype = {}\naccess = \"{}\"\n",
-                        quoted(each.guest), quoted(each.type), each.writable ? "rw" : "ro");
+                        toml_text(each.guest), toml_text(each.type), each.writable ? "rw" : "ro");
     if (each.is_required) text += "required = true\n";
-    if (!each.about.empty()) text += fmt::format("about = {}\n", quoted(each.about));
+    if (!each.about.empty()) text += fmt::format("about = {}\n", toml_text(each.about));
     number("size", each.bytes);
   }
   return text;

@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr usize max_image = usize{1} << 30;
-
 struct Member {
   TarType type = TarType::file;
   fs::path source{};
@@ -31,22 +29,22 @@ using Members = std::map<std::string, Member>;
 
 std::optional<Error> collect(const fs::path& root, Members& members) {
   std::error_code error;
-  const auto failed = [&error](const fs::path& at) {
+  const auto wrong_with = [&error](const fs::path& at) {
     return Error{
         error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io,
         at.string(), error.message()};
   };
   fs::recursive_directory_iterator each(root, error);
-  if (error) return failed(root);
+  if (error) return wrong_with(root);
   for (; each != fs::recursive_directory_iterator(); each.increment(error)) {
     const fs::path& path = each->path();
     Member member{.source = path};
     const fs::file_status status = each->symlink_status(error);
-    if (error) return failed(path);
+    if (error) return wrong_with(path);
     if (fs::is_symlink(status)) {
       member.type = TarType::link;
       member.target = fs::read_symlink(path, error).string();
-      if (error) return failed(path);
+      if (error) return wrong_with(path);
     } else if (fs::is_directory(status)) {
       member.type = TarType::directory;
     } else if (!fs::is_regular_file(status)) {
@@ -55,7 +53,7 @@ std::optional<Error> collect(const fs::path& root, Members& members) {
     }
     members[std::string(vfs::image_root) + '/' + path.lexically_relative(root).string()] = member;
   }
-  if (error) return failed(root);
+  if (error) return wrong_with(root);
   return std::nullopt;
 }
 

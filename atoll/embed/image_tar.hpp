@@ -10,6 +10,7 @@ namespace atollvm {
 
 inline constexpr std::string_view signature_member = "signature";
 inline constexpr usize tar_block = 512;
+inline constexpr usize max_image = usize{1} << 30;
 
 enum class TarType : char { file = '0', link = '2', directory = '5' };
 

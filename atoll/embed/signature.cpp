@@ -14,7 +14,7 @@ using base::ErrorCode;
 
 // What is used of libcrypto 3, whose interface is stable: declared here, so that building needs no
 // headers of it.
-struct Library {
+struct Crypto {
   void* (*bio_of)(const void* bytes, int size) = nullptr;
   int (*free_bio)(void* bio) = nullptr;
   using Password = int (*)(char* to, int size, int writes, void* data);
@@ -37,8 +37,8 @@ struct Library {
 
 constexpr int ed25519 = 1087;  // NID_ED25519
 
-Library load() {
-  Library library;
+Crypto load_crypto() {
+  Crypto library;
   void* const handle = dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return library;
   library.is_there = true;
@@ -62,8 +62,8 @@ Library load() {
   return library;
 }
 
-const Library& library() {
-  static const Library loaded = load();
+const Crypto& crypto() {
+  static const Crypto loaded = load_crypto();
   return loaded;
 }
 
@@ -76,7 +76,7 @@ using Key = std::unique_ptr<void, void (*)(void*)>;
 constexpr usize max_key = 1 << 16;
 
 base::Result<Key> read_key(std::string_view text, bool is_private) {
-  const Library& lib = library();
+  const Crypto& lib = crypto();
   if (!lib.is_there) {
     return Error{
         ErrorCode::unsupported, "",
@@ -107,7 +107,7 @@ const u8* data_of(std::string_view bytes) { return reinterpret_cast<const u8*>(b
 base::Result<std::string> sign(std::string_view bytes, std::string_view private_key) {
   auto key = read_key(private_key, true);
   if (!key) return std::move(key).error();
-  const Library& lib = library();
+  const Crypto& lib = crypto();
   const Key context(lib.new_context(), lib.free_context);
   std::string signature(signature_bytes, '\0');
   usize size = signature.size();
@@ -125,7 +125,7 @@ base::Status check_signature(std::string_view bytes, std::string_view signature,
                              std::string_view public_key) {
   auto key = read_key(public_key, false);
   if (!key) return std::move(key).error();
-  const Library& lib = library();
+  const Crypto& lib = crypto();
   const Key context(lib.new_context(), lib.free_context);
   const bool is_good = context != nullptr &&
                        lib.begin_check(context.get(), nullptr, nullptr, nullptr, key->get()) == 1 &&
