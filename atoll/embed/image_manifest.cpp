@@ -47,8 +47,8 @@ class ManifestReader {
     } else {
       const u64 version = reader_.integer(root_, "format", 0, max_count, 0);
       if (version != manifest_format) {
-        reader_.fail(root_,
-                     fmt::format("images have the format {}, and this one {}", manifest_format, version));
+        reader_.fail(root_, fmt::format("images have the format {}, and this one {}",
+                                        manifest_format, version));
       }
       manifest.has_root = reader_.boolean(root_, "root", false);
     }
@@ -184,7 +184,8 @@ base::Result<ImageManifest> read_manifest(std::string_view name, std::string_vie
 }
 
 std::string to_text(const ImageManifest& manifest) {
-  std::string text = fmt::format("format = {}\nname = {}\n", manifest_format, toml_text(manifest.name));
+  std::string text =
+      fmt::format("format = {}\nname = {}\n", manifest_format, toml_text(manifest.name));
   if (manifest.has_root) text += "root = true\n";
   if (manifest.is_overlay) text += "overlay = true\n";
   const auto number = [&text](const char* key, const std::optional<std::uint64_t>& value) {

@@ -1,8 +1,5 @@
 #include "atoll/embed/image_tar.hpp"
 
-#include <algorithm>
-#include <cstring>
-
 #include <fmt/format.h>
 
 namespace atollvm {
@@ -24,9 +21,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == tar_block);
 
-void put(char* to, usize size, std::string_view text) {
-  std::memcpy(to, text.data(), std::min(size, text.size()));
-}
+void put(char* to, usize size, std::string_view text) { text.copy(to, size); }
 
 void add(std::string& tar, char type, std::string_view name, std::string_view bytes,
          std::string_view target) {
