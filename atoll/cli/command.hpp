@@ -40,6 +40,7 @@ int dis_command(int argc, char** argv);
 int check_command(int argc, char** argv);
 int link_command(int argc, char** argv);
 int translate_command(int argc, char** argv);
+int pack_command(int argc, char** argv);
 int fmt_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
 int test_command(int argc, char** argv);

@@ -27,6 +27,7 @@ constexpr Command commands[] = {
     {"check", "Report all mistakes in sources and module files", check_command},
     {"link", "Join module files to one", link_command},
     {"translate", "Translate WebAssembly to a module file", translate_command},
+    {"pack", "Make an image: a program, its files, and what it asks for", pack_command},
     {"fmt", "Put sources into the standard layout", fmt_command},
     {"test", "Run the tests in sources", test_command},
     {"doc", "Print the documentation in a source", doc_command},

@@ -32,9 +32,6 @@ void add_count(CLI::App& app, const std::string& name, const std::string& help,
   });
 }
 
-namespace {
-
-// An option that may be given several times, each with one value.
 void add_list(CLI::App& app, const std::string& name, const std::string& value,
               const std::string& help, const std::function<void(const std::string&)>& take) {
   app.add_option_function<std::vector<std::string>>(
@@ -46,6 +43,8 @@ void add_list(CLI::App& app, const std::string& name, const std::string& value,
       ->allow_extra_args(false)
       ->type_name(value);
 }
+
+namespace {
 
 void add_size(CLI::App& app, const std::string& name, const std::string& help,
               std::uint64_t& size) {

@@ -18,6 +18,10 @@ namespace atollvm::cli {
 void add_value(CLI::App& app, const std::string& name, const std::string& value,
                const std::string& help, const std::function<void(const std::string&)>& take);
 
+// One that may be given several times, each with one value.
+void add_list(CLI::App& app, const std::string& name, const std::string& value,
+              const std::string& help, const std::function<void(const std::string&)>& take);
+
 // A number that `take` is given.
 void add_count(CLI::App& app, const std::string& name, const std::string& help,
                const std::function<void(std::uint64_t)>& take);

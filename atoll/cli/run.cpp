@@ -13,10 +13,12 @@
 #include <cstdlib>
 
 #include <atoll/confine.hpp>
+#include <atoll/image.hpp>
 #include <atoll/process.hpp>
 
 #include "cli/command.hpp"
 #include "cli/flame.hpp"
+#include "cli/image.hpp"
 #include "cli/process_options.hpp"
 
 namespace atollvm::cli {
@@ -27,8 +29,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr AppText run_about = {
     "run", "[OPTIONS] FILE [ARGUMENTS...]",
-    "Runs a program: source (.atoll), a module file (.atb), WebAssembly (.wasm, .wat), or `-` for "
-    "standard input;\nwhich of them it is shows in the bytes. All that follows FILE belongs to the "
+    "Runs a program: source (.atoll), a module file (.atb), WebAssembly (.wasm, .wat), an image\n"
+    "(.atp), or `-` for standard input;\nwhich of them it is shows in the bytes. All that follows "
+    "FILE belongs to the "
     "program.",
     "  atoll run hello.atoll\n"
     "  atoll run --dir-ro . wc.atb README.md        it may read what is below here\n"
@@ -37,6 +40,7 @@ constexpr AppText run_about = {
     "  atoll run --dir data::/ prog.wasm in.txt     a WASI program, its root is data\n"
     "  atoll run --invoke add math.wasm 1 2         calls one function, prints what it gives\n"
     "  atoll asm -o - a.atoll | atoll run - x y     the module from a pipe\n"
+    "  atoll run --grant /out=out site.atp          an image, with what it asks for\n"
     "\nExit codes: the program's own; 2 wrong command line, 124 time limit, 126 can't be run,\n"
     "127 no such file, 130 interrupted, 134 trap, 152 out of fuel."};
 
@@ -51,9 +55,24 @@ struct Options {
   std::string file;
   std::string invoke;                // a function to call in place of the program's entry
   std::optional<std::string> argv0;  // the program's name, as it sees it
+  std::vector<ImageGrant> grants;    // of an image
+  std::string verify;                // a file with a public key; empty: none
 };
 
 bool is_image(const std::string& profile) { return profile.ends_with(".svg"); }
+
+ImageGrant parse_grant(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == text.npos || equals == 0) {
+    throw CLI::ValidationError("--grant", "'" + text + "' is not GUEST=PATH or GUEST=PATH:ro");
+  }
+  ImageGrant grant{text.substr(0, equals), text.substr(equals + 1)};
+  if (grant.source.ends_with(":ro")) {
+    grant.writable = false;
+    grant.source.resize(grant.source.size() - 3);
+  }
+  return grant;
+}
 
 void add_options(CLI::App& app, Options& options) {
   add_process_options(app, options.engine, options.process);
@@ -62,6 +81,10 @@ void add_options(CLI::App& app, Options& options) {
             [&options](const std::string& text) { options.invoke = text; });
   add_value(app, "--argv0", "NAME", "The program's name as it sees it, in place of FILE",
             [&options](const std::string& text) { options.argv0 = text; });
+  add_list(app, "--grant", "GUEST=PATH[:ro]", "Grant something that an image asks for",
+           [&options](const std::string& text) { options.grants.push_back(parse_grant(text)); });
+  add_value(app, "--verify", "KEY", "Run an image only if it is signed; KEY is a public key (PEM)",
+            [&options](const std::string& text) { options.verify = text; });
   add_count(app, "--workers", "Threads for a program that starts processes (one for each CPU)",
             [&options](std::uint64_t number) {
               if (number == 0 || number > 1024) {
@@ -239,6 +262,21 @@ std::optional<int> parse_arguments(const Module& module, const std::string& func
   return std::nullopt;
 }
 
+// The module of an image, which is put into the options; an exit code in its place.
+std::optional<int> open_image(Options& options, std::optional<Image>& image,
+                              Result<std::string>& bytes) {
+  auto opened = open_checked(options.file, options.verify);
+  if (!opened) return exit_not_started;
+  image = std::move(opened);
+  if (const auto error = image->apply(options.grants, options.process)) {
+    complain(printable(error->text()));
+    if (error->code == ErrorCode::denied) write_all(2, describe(*image));
+    return error->code == ErrorCode::usage ? exit_usage : exit_not_started;
+  }
+  bytes = image->module_bytes();
+  return std::nullopt;
+}
+
 int print_results(const std::vector<Value>& results) {
   std::string text;
   for (const Value& result : results) text += to_text(result) + "\n";
@@ -271,7 +309,17 @@ int run_command(int argc, char** argv) {
   options.process.output = has_stream(1) ? 1 : -1;
   options.process.error = has_stream(2) ? 2 : -1;
 
-  Result<std::string> bytes = read_input(options.file);
+  std::optional<Image> image;
+  Result<std::string> bytes = std::string();
+  if (Image::is_image(options.file)) {
+    if (const auto code = open_image(options, image, bytes)) return *code;
+  } else {
+    bytes = read_input(options.file);
+    if (bytes && (!options.grants.empty() || !options.verify.empty())) {
+      complain(printable(options.file) + ": --grant and --verify are for images, and it is none");
+      return exit_usage;
+    }
+  }
   if (!bytes) {
     complain(bytes.error().text());
     return bytes.error().code == ErrorCode::not_found ? exit_not_found : exit_not_started;

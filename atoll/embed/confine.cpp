@@ -204,10 +204,12 @@ std::optional<Error> confine(std::vector<DirectoryGrant> directories,
   std::vector<std::string> archives;
   for (const Mount& mount : mounts) {
     if (mount.type == "memory") continue;
-    if (mount.type == "archive" || (mount.type == "overlay" && vfs::is_file(mount.source))) {
+    if (mount.type == "archive" || mount.type == "image" ||
+        (mount.type == "overlay" && vfs::is_file(mount.source))) {
       // No library can be loaded later on.
       if (auto loaded = vfs::load_archives(); !loaded) return to_public(loaded.error());
-      archives.push_back(mount.source);
+      // Bytes of an image that were checked are open already.
+      if (!mount.source.starts_with("/proc/self/fd/")) archives.push_back(mount.source);
     } else {
       // What is changed of an overlay is elsewhere.
       directories.push_back({mount.source, mount.guest, mount.writable && mount.type == "dir"});

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "stdlib/vfs/memory.hpp"
 #include "vm/base/utf8.hpp"
 
 namespace atollvm {
@@ -20,6 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr usize max_text = 8 << 20;
 constexpr u64 max_number = u64{1} << 62;
 constexpr usize max_ages = 1000;
+constexpr usize max_free_mounts = 16;  // in memory, of who was granted nothing
 constexpr std::string_view states[] = {"created",    "running", "paused",
                                        "restarting", "ended",   "failed"};
 
@@ -120,7 +122,13 @@ base::Result<MachineRecord> read_record(const std::string& place, std::string_vi
 void cut_to_defaults(machine::MachineSpec& spec) {
   const machine::MachineSpec plain;
   spec.directories.clear();
-  spec.mounts.clear();
+  // What is in memory is nothing of the host's but memory.
+  std::erase_if(spec.mounts, [](const machine::Mount& each) { return each.type != "memory"; });
+  if (spec.mounts.size() > max_free_mounts) spec.mounts.resize(max_free_mounts);
+  for (machine::Mount& each : spec.mounts) {
+    const u64 most = vfs::MemoryLimits().bytes;
+    each.bytes = std::min(each.bytes.value_or(most), most);
+  }
   for (std::string* const path : {&spec.input, &spec.output, &spec.error, &spec.log}) path->clear();
   spec.weight = std::min(spec.weight, plain.weight);
   const auto cut = [](u64& limit, u64 most) { limit = std::min(limit, most); };

@@ -3,37 +3,22 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 
+#include "stdlib/vfs/fields.hpp"
 #include "stdlib/wasi/wasi.hpp"
 
 namespace atollvm {
 
 namespace {
 
-// Fields are separated by NUL, which no path has.
-constexpr char separator = '\0';
+using vfs::split_fields;
+constexpr char separator = vfs::field_separator;
 constexpr std::string_view names = "names";
 constexpr const char* stream_words[] = {"stdin", "stdout", "stderr"};
 
-template <usize n>
-bool split(std::string_view text, std::array<std::string_view, n>& fields) {
-  for (usize i = 0; i + 1 < n; ++i) {
-    const usize end = text.find(separator);
-    if (end == std::string_view::npos) return false;
-    fields[i] = text.substr(0, end);
-    text.remove_prefix(end + 1);
-  }
-  fields[n - 1] = text;
-  return text.find(separator) == std::string_view::npos;
-}
-
 std::optional<i64> offset_in(std::string_view text) {
-  i64 number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || rest != end || number < 0) return std::nullopt;
-  return number;
+  const auto number = vfs::number_in<i64>(text);
+  return number && *number < 0 ? std::nullopt : number;
 }
 
 u64 position_of(vfs::File& file) {
@@ -89,10 +74,12 @@ std::optional<std::string> GrantedObjects::describe(const std::shared_ptr<cap::O
       for (const Grants::Directory& each : grants_.directories) {
         if (each.object == object) return each.guest + separator + ".";
       }
+      if (auto kept = kept_place_of(*object)) return kept;
       const auto origin = static_cast<const vfs::Directory&>(*object).origin();
       return origin ? place_of(origin->path) : std::nullopt;
     }
     case cap::Kind::file: {
+      if (auto kept = kept_place_of(*object)) return kept;
       auto& file = static_cast<vfs::File&>(*object);
       const auto origin = file.origin();
       const auto place = origin ? place_of(origin->path) : std::nullopt;
@@ -113,7 +100,7 @@ std::shared_ptr<cap::Object> GrantedObjects::restore(cap::Kind kind, std::string
   }
   if (kind == cap::Kind::stream) {
     std::array<std::string_view, 2> fields;
-    if (!split(description, fields)) return nullptr;
+    if (!split_fields(description, fields)) return nullptr;
     const std::shared_ptr<host::Stream> own[] = {grants_.streams.input, grants_.streams.output,
                                                  grants_.streams.error};
     for (usize i = 0; i < 3; ++i) {
@@ -129,44 +116,95 @@ std::shared_ptr<cap::Object> GrantedObjects::restore(cap::Kind kind, std::string
     }
     return nullptr;
   }
-  std::array<std::string_view, 4> fields;
-  if (kind == cap::Kind::directory) {
-    std::array<std::string_view, 2> two;
-    if (!split(description, two)) return nullptr;
-    fields = {two[0], two[1]};
-  } else if (kind != cap::Kind::file || !split(description, fields)) {
-    return nullptr;
-  }
-  for (const Grants::Directory& each : grants_.directories) {
-    if (each.guest != fields[0]) continue;
+  if (kind != cap::Kind::directory && kind != cap::Kind::file) return nullptr;
+  const usize end = description.find(separator);
+  if (end == std::string_view::npos) return nullptr;
+  for (usize i = 0; i < grants_.directories.size(); ++i) {
+    const Grants::Directory& each = grants_.directories[i];
+    if (each.guest != description.substr(0, end)) continue;
+    const std::string_view rest = description.substr(end + 1);
     std::shared_ptr<cap::Object> object;
-    if (kind == cap::Kind::directory && fields[1] == ".") {
-      object = each.object;
-    } else {
-      vfs::Access access;
-      u32 flags = vfs::open_directory;
-      if (kind == cap::Kind::file) {
-        access.read = fields[2].find('r') != std::string_view::npos;
-        access.write = each.writable && fields[2].find('w') != std::string_view::npos;
-        flags = fields[2].find('a') != std::string_view::npos ? vfs::open_append : 0;
-        if (!access.read && !access.write) return nullptr;
-      }
-      auto opened = each.object->open(fields[1], flags, access, vfs::Wait::allowed);
-      if (std::get_if<vfs::Errno>(&opened) != nullptr) return nullptr;
-      object = std::get<std::shared_ptr<cap::Object>>(std::move(opened));
-      if (object->kind() != kind) return nullptr;
+    if (!rest.starts_with(separator)) {
+      object = open_by_path(each, kind, rest);
+    } else if (kept_[i] != nullptr) {
+      object = kept_[i]->restore(kind, rest.substr(1), each.writable);
     }
-    if (kind == cap::Kind::file) {
-      const auto offset = offset_in(fields[3]);
-      auto& file = static_cast<vfs::File&>(*object);
-      const auto sought = file.seek(offset.value_or(0), 0);
-      if (!offset || std::get_if<u64>(&sought) == nullptr) return nullptr;
-    }
+    if (object == nullptr || object->kind() != kind) return nullptr;
     rights &= each.writable ? vfs::rights_read_write : vfs::rights_read_only;
     writable_[object.get()] = each.writable;
     return object;
   }
   return nullptr;
+}
+
+// Of "PATH", or "PATH\0ACCESS\0POSITION" for a file.
+std::shared_ptr<cap::Object> GrantedObjects::open_by_path(const Grants::Directory& from,
+                                                          cap::Kind kind, std::string_view text) {
+  const bool is_file = kind == cap::Kind::file;
+  if (!is_file && text == ".") return from.object;
+  std::array<std::string_view, 3> fields{text};
+  if (is_file && !split_fields(text, fields)) return nullptr;
+  vfs::Access access;
+  u32 flags = vfs::open_directory;
+  if (is_file) {
+    access.read = fields[1].find('r') != std::string_view::npos;
+    access.write = from.writable && fields[1].find('w') != std::string_view::npos;
+    flags = fields[1].find('a') != std::string_view::npos ? vfs::open_append : 0;
+    if (!access.read && !access.write) return nullptr;
+  }
+  auto opened = from.object->open(fields[0], flags, access, vfs::Wait::allowed);
+  if (std::get_if<vfs::Errno>(&opened) != nullptr) return nullptr;
+  auto object = std::get<std::shared_ptr<cap::Object>>(std::move(opened));
+  if (!is_file || object->kind() != kind) return object;
+  const auto offset = offset_in(fields[2]);
+  const auto sought = static_cast<vfs::File&>(*object).seek(offset.value_or(0), 0);
+  return offset && std::get_if<u64>(&sought) != nullptr ? object : nullptr;
+}
+
+// --- File systems in memory -----------------------------------------------------------------
+
+GrantedObjects::GrantedObjects(const Grants& grants) : grants_(grants) {
+  for (const Grants::Directory& each : grants.directories) kept_.push_back(each.object->kept());
+}
+
+// "GUEST\0\0" and what its file system says.
+std::optional<std::string> GrantedObjects::kept_place_of(cap::Object& object) {
+  for (usize i = 0; i < kept_.size(); ++i) {
+    if (kept_[i] == nullptr) continue;
+    const auto text = kept_[i]->describe(object);
+    if (text) return grants_.directories[i].guest + separator + separator + *text;
+  }
+  return std::nullopt;
+}
+
+vfs::Kept* GrantedObjects::find_kept(std::string_view guest) const {
+  for (usize i = 0; i < kept_.size(); ++i) {
+    if (grants_.directories[i].guest == guest) return kept_[i].get();
+  }
+  return nullptr;
+}
+
+std::vector<std::string> GrantedObjects::file_systems() {
+  std::vector<std::string> guests;
+  for (usize i = 0; i < kept_.size(); ++i) {
+    if (kept_[i] != nullptr) guests.push_back(grants_.directories[i].guest);
+  }
+  return guests;
+}
+
+void GrantedObjects::write_file_system(std::string_view name, base::Writer& to) {
+  vfs::Kept& kept = *find_kept(name);
+  to.number(static_cast<u8>(kept.kind()));
+  kept.write(to);
+}
+
+bool GrantedObjects::read_file_system(std::string_view name, base::Reader& from,
+                                      const base::Take& take) {
+  vfs::Kept* const kept = find_kept(name);
+  if (kept == nullptr || from.number<u8>() != static_cast<u8>(kept->kind())) return false;
+  from.where = "file system " + std::string(name);
+  kept->read(from, take);
+  return true;
 }
 
 std::string GrantedObjects::describe(const cap::Facet& facet) { return wasi::describe(facet); }

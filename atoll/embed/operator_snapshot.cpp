@@ -44,6 +44,9 @@ std::string losses(const snapshot::Summary& summary) {
   if (summary.lost_handles != 0) {
     text += fmt::format("; {} handles name nothing any more", summary.lost_handles);
   }
+  if (summary.lost_file_systems != 0) {
+    text += fmt::format("; {} file systems in memory have no mount", summary.lost_file_systems);
+  }
   if (summary.canceled_calls != 0) {
     text += fmt::format("; {} calls were called off", summary.canceled_calls);
   }

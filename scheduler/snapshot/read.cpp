@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "scheduler/loop/loop.hpp"
 #include "scheduler/snapshot/frames.hpp"
 #include "scheduler/snapshot/pages.hpp"
+#include "scheduler/snapshot/pieces.hpp"
 #include "scheduler/snapshot/stream.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/runtime/module_object.hpp"
@@ -29,10 +31,12 @@ namespace {
 
 constexpr usize max_program = 1 << 30;  // bytes
 // Bytes of the host that a machine may take beside what its limits are about: programs, places,
-// objects, links and monitors. Packed, they could be a million times smaller than here.
+// objects, file systems, links and monitors. Packed, they could be a million times smaller than
+// here.
 constexpr u64 max_beside = u64{1} << 30;
 constexpr u64 bond_bytes = 160;  // of a link or monitor, at both ends
 constexpr u32 max_programs = 1 << 16;
+constexpr u32 max_file_systems = 1 << 16;
 constexpr usize max_arguments = 255;         // as a guest can give to spawn
 constexpr u32 max_functions = 3;             // start, initializer, entry
 constexpr u64 max_number = INT64_MAX;        // of what counts up, so that it doesn't wrap
@@ -60,6 +64,7 @@ class MachineReader {
   void read_programs();
   void read_functions();
   void read_objects();
+  void read_file_systems();
   std::shared_ptr<cap::Object> module_object(std::string_view description);
   void read_table();
   void read_process();
@@ -209,6 +214,36 @@ void MachineReader::read_objects() {
     if (kind == 0) shared.object = std::make_shared<LostObject>();
     if (shared.kind == cap::Kind::module) shared.object = module_object(shared.description);
     from_.check((kind & (kind - 1)) == 0, "an object of several kinds");
+  }
+}
+
+void MachineReader::read_file_systems() {
+  from_.where = "file systems";
+  const u32 count = from_.number<u32>();
+  from_.check(count <= max_file_systems, "more file systems than can be");
+  std::set<std::string> names;
+  for (u32 i = 0; from_.ok() && i < count; ++i) {
+    from_.where = "file system " + std::to_string(i);
+    std::string name = from_.string(max_description);
+    if (!take_beside(name.size() + sizeof(name) + 64, "file systems")) return;
+    PiecesSource pieces(from_);
+    Reader inner(pieces);
+    inner.where = from_.where;
+    const base::Take take = [&](u64 bytes) {
+      if (!take_beside(bytes, "file systems")) inner.fail(ErrorCode::limit, "too much");
+      return inner.ok();
+    };
+    const bool is_new = names.insert(name).second;
+    if (!from_.check(is_new, "two of one name")) return;
+    const bool is_there = objects_.read_file_system(name, inner, take);
+    if (!inner.ok()) {
+      from_.where = inner.where;
+      from_.fail(inner.status().error().code, inner.status().error().message);
+    }
+    from_.check(!is_there || !pieces.next(), "something else follows");
+    pieces.skip();
+    ++summary_.file_systems;
+    if (!is_there) ++summary_.lost_file_systems;
   }
 }
 
@@ -645,6 +680,7 @@ base::Result<Summary> MachineReader::read() {
   read_programs();
   read_functions();
   read_objects();
+  if (from_.ok()) read_file_systems();
   read_table();
   const u32 count = from_.number<u32>();
   if (count > machine_.options().max_processes) {

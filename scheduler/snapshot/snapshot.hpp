@@ -10,27 +10,14 @@
 
 #include "scheduler/core/scheduler.hpp"
 #include "vm/base/result.hpp"
+#include "vm/base/stream.hpp"
 #include "vm/cap/object.hpp"
 
 namespace atollvm::snapshot {
 
-// Where an image goes: its bytes in order, in pieces of any size. Large ones are a guest's memory
-// itself: what must be kept is to be copied before write() returns.
-class Sink {
- public:
-  virtual ~Sink() = default;
-  // An error ends the writing and is passed on.
-  virtual base::Status write(std::span<const u8> bytes) = 0;
-};
-
-// Where an image comes from.
-class Source {
- public:
-  virtual ~Source() = default;
-  // Fills all of `bytes`, or gives an error, which is passed on (malformed where the image ends
-  // too early).
-  virtual base::Status read(std::span<u8> bytes) = 0;
-};
+// Where an image goes, and where it comes from.
+using base::Sink;
+using base::Source;
 
 // What an embedder knows of the objects that handles name. A description is a few bytes (at most
 // max_description) that only the same class understands; nothing of the host that wrote it may be
@@ -50,6 +37,17 @@ class Objects {
   // Gives a handle, with its object and rights in place, its facet, and cuts what the facet says
   // to what the machine has. False: this is no description, or does not fit the object.
   virtual bool restore(std::string_view description, cap::Capability& capability) = 0;
+
+  // The file systems that an image holds by themselves, by the names under which they are found
+  // again. Asked for when all objects have been described.
+  virtual std::vector<std::string> file_systems() { return {}; }
+  virtual void write_file_system(std::string_view, base::Writer&) {}
+  // Read before the objects are restored, each name once. Memory of the host that the bytes do not
+  // stand for is asked of `take`. False: the machine has none of that name and kind; what is left
+  // of it is passed over.
+  virtual bool read_file_system(std::string_view, base::Reader&, const base::Take&) {
+    return false;
+  }
 };
 inline constexpr usize max_description = 1 << 16;
 
@@ -91,6 +89,8 @@ struct Summary {
   u64 lost_handles = 0;     // of these, to objects that can't come back: every use gives an error
   u64 canceled_calls = 0;   // host calls under way that fail with `canceled` after a restore
   u64 restarted_calls = 0;  // and those that are made anew
+  u64 file_systems = 0;
+  u64 lost_file_systems = 0;  // of these, that the machine has none for
 };
 
 // Writes a machine that is paused. It stays as it is: resume it or remove it afterwards. Who ends

@@ -7,6 +7,7 @@
 #include "scheduler/loop/loop.hpp"
 #include "scheduler/snapshot/frames.hpp"
 #include "scheduler/snapshot/pages.hpp"
+#include "scheduler/snapshot/pieces.hpp"
 #include "scheduler/snapshot/stream.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/runtime/module_object.hpp"
@@ -54,6 +55,7 @@ class MachineWriter {
   base::Status collect();
   void collect(const cap::Capability& capability);
   void write_shared();
+  void write_file_systems();
   void write_process(Task& task);
   void write_instance(const Instance& instance);
   void write_call(Task& task);
@@ -143,11 +145,27 @@ void MachineWriter::write_shared() {
     to_.number(description ? static_cast<u8>(shared_.items()[i]->kind()) : u8{0});
     to_.string(description ? *description : "");
   }
+  write_file_systems();
   to_.number(machine_.cpu_time());
   to_.number(scheduler_.next_timer_id(machine_));
   const std::vector<u32> generations = machine_.table().generations();
   to_.number(static_cast<u32>(generations.size()));
   to_.bytes({reinterpret_cast<const u8*>(generations.data()), generations.size() * sizeof(u32)});
+}
+
+void MachineWriter::write_file_systems() {
+  const std::vector<std::string> names = objects_.file_systems();
+  to_.number(static_cast<u32>(names.size()));
+  for (const std::string& name : names) {
+    to_.string(name);
+    PiecesSink pieces(to_);
+    Writer inner(pieces);
+    objects_.write_file_system(name, inner);
+    inner.flush();
+    if (!inner.status()) to_.fail(inner.status().error());
+    pieces.end();
+    ++summary_.file_systems;
+  }
 }
 
 void MachineWriter::write_handle(const cap::Capability& capability) {
@@ -331,6 +349,7 @@ void MachineWriter::write_timers() {
 base::Result<Summary> MachineWriter::write() {
   if (base::Status collected = collect(); !collected) return collected.error();
   write_shared();
+  if (!to_.status()) return to_.status().error();
   to_.number(static_cast<u32>(tasks_.size()));
   for (Task* const task : tasks_) {
     write_process(*task);

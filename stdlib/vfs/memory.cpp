@@ -3,51 +3,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "stdlib/vfs/memory_tree.hpp"
+#include "stdlib/vfs/memory_objects.hpp"
 #include "stdlib/vfs/path.hpp"
 
 namespace atollvm::vfs {
 namespace {
 
-constexpr u64 most_links = 65'000;
 // Directories above one that a directory is moved to: all are looked at, under the lock.
 constexpr u32 most_depth = 10'000;
-
-class MemoryDirectory final : public Directory {
- public:
-  MemoryDirectory(std::shared_ptr<MemoryStore> store, std::shared_ptr<MemoryFolder> folder)
-      : store_(std::move(store)), folder_(std::move(folder)) {}
-
-  Outcome<std::shared_ptr<cap::Object>> open(std::string_view path, u32 flags, Access access,
-                                             Wait wait) override;
-  Outcome<Stat> stat(std::string_view path, bool follow, Wait wait) override;
-  Errno set_times(std::string_view path, bool follow, const Times& times, Wait wait) override;
-  Outcome<std::vector<Entry>> list(u64 cookie, u32 bytes, Wait wait) override;
-  Errno make_directory(std::string_view path, Wait wait) override;
-  Errno remove_file(std::string_view path, Wait wait) override;
-  Errno remove_directory(std::string_view path, Wait wait) override;
-  Errno rename(std::string_view path, Directory& to, std::string_view to_path, Wait wait) override;
-  Errno link(std::string_view path, Directory& to, std::string_view to_path, Wait wait) override;
-  Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
-  Outcome<std::string> read_link(std::string_view path, Wait wait) override;
-  Errno sync(Wait) override { return Errno::success; }
-  [[nodiscard]] std::string_view type_name() const override { return "memory"; }
-  [[nodiscard]] const void* file_system() const override { return store_.get(); }
-
- private:
-  using Doomed = std::shared_ptr<MemoryNode>;  // freed after the lock: it may have many pages
-
-  Outcome<MemoryPlace> find_name(std::string_view path, Errno dots);
-  Errno put(MemoryPlace& place, std::shared_ptr<MemoryNode> node);
-  Errno add_link(const MemoryPlace& source, MemoryPlace& place);
-  Errno move(MemoryPlace& source, MemoryPlace& place, Doomed& doomed);
-
-  std::shared_ptr<MemoryStore> store_;  // outlives the folder
-  std::shared_ptr<MemoryFolder> folder_;
-  // Entries that were made since the stream began are not in it: who makes one for each that he
-  // reads comes to an end.
-  std::atomic<u64> end_{~u64{0}};
-};
 
 void change_links(MemoryBytes& bytes, i64 change) {
   const std::lock_guard lock(bytes.mutex);
@@ -85,18 +48,6 @@ std::optional<bool> is_below(const MemoryFolder* folder, const MemoryNode* of) {
   return std::nullopt;
 }
 
-// The place of a name itself, which no link at the end leads away from.
-Outcome<MemoryPlace> MemoryDirectory::find_name(std::string_view path, Errno dots) {
-  if (const Errno error = check_path(path); error != Errno::success) return error;
-  const LastName last = split_last(path);
-  Outcome<MemoryPlace> found = find_in_memory(*folder_, last.whole(), false);
-  MemoryPlace* const place = std::get_if<MemoryPlace>(&found);
-  if (place == nullptr) return found;
-  if (place->folder == nullptr) return dots;
-  place->must_be_directory = last.must_be_directory;
-  return found;
-}
-
 // What is wrong with an existing name that must be one of a directory.
 Errno check_existing(const MemoryPlace& place, bool must_be_directory) {
   if (place.node == nullptr) return Errno::noent;
@@ -108,6 +59,20 @@ Errno check_free(const MemoryPlace& place) {
     if (const Errno error = check_existing(place, true); error != Errno::success) return error;
   }
   return place.node == nullptr ? Errno::success : Errno::exist;
+}
+
+}  // namespace
+
+// The place of a name itself, which no link at the end leads away from.
+Outcome<MemoryPlace> MemoryDirectory::find_name(std::string_view path, Errno dots) {
+  if (const Errno error = check_path(path); error != Errno::success) return error;
+  const LastName last = split_last(path);
+  Outcome<MemoryPlace> found = find_in_memory(*folder_, last.whole(), false);
+  MemoryPlace* const place = std::get_if<MemoryPlace>(&found);
+  if (place == nullptr) return found;
+  if (place->folder == nullptr) return dots;
+  place->must_be_directory = last.must_be_directory;
+  return found;
 }
 
 Errno MemoryDirectory::put(MemoryPlace& place, std::shared_ptr<MemoryNode> node) {
@@ -341,8 +306,6 @@ Outcome<std::string> MemoryDirectory::read_link(std::string_view path, Wait) {
   if (place.node->type != FileType::link) return Errno::inval;
   return static_cast<MemoryLink&>(*place.node).target;
 }
-
-}  // namespace
 
 std::shared_ptr<Directory> make_memory(const MemoryLimits& limits) {
   auto store = std::make_shared<MemoryStore>(limits);

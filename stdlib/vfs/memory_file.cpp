@@ -1,43 +1,14 @@
 // Files in memory: their bytes have one lock, and each open file's position another one.
 #include <algorithm>
 
-#include "stdlib/vfs/memory_tree.hpp"
+#include "stdlib/vfs/memory_objects.hpp"
 
 namespace atollvm::vfs {
 namespace {
 
 constexpr u64 most_offset = static_cast<u64>(INT64_MAX);
 
-class MemoryFile final : public File {
- public:
-  MemoryFile(std::shared_ptr<MemoryStore> store, std::shared_ptr<MemoryBytes> bytes, Access access,
-             bool append)
-      : store_(std::move(store)), bytes_(std::move(bytes)), access_(access), append_(append) {}
-
-  Outcome<u32> read(std::span<u8> to, std::optional<u64> at, Wait wait) override;
-  Outcome<u32> write(std::span<const u8> from, std::optional<u64> at, WriteMode mode,
-                     Wait wait) override;
-  Outcome<u64> seek(i64 offset, u32 whence) override;
-  Outcome<Stat> stat(Wait) override { return stat_of(*bytes_); }
-  Errno truncate(u64 size, Wait wait) override;
-  Errno allocate(u64 at, u64 size, Wait wait) override;
-  Errno advise(u64 at, u64 size, Advice advice, Wait wait) override;
-  Errno sync(Durability, Wait) override { return Errno::success; }
-  Errno set_times(const Times& times, Wait) override {
-    set_times_of(*bytes_, times);
-    return Errno::success;
-  }
-
- private:
-  u32 read_at(std::span<u8> to, u64 at);
-
-  std::shared_ptr<MemoryStore> store_;  // outlives the bytes
-  std::shared_ptr<MemoryBytes> bytes_;
-  Access access_;
-  bool append_;
-  std::mutex position_mutex_;  // taken before that of the bytes
-  u64 position_ = 0;
-};
+}  // namespace
 
 // The time of reading is set when it tells something: that it was read since it was written.
 u32 MemoryFile::read_at(std::span<u8> to, u64 at) {
@@ -91,6 +62,11 @@ Outcome<u64> MemoryFile::seek(i64 offset, u32 whence) {
   return position;
 }
 
+MemoryFile::State MemoryFile::state() {
+  const std::lock_guard lock(position_mutex_);
+  return {bytes_, access_, append_, position_};
+}
+
 Errno MemoryFile::truncate(u64 size, Wait) {
   if (!access_.write) return Errno::badf;
   const std::lock_guard lock(bytes_->mutex);
@@ -111,8 +87,6 @@ Errno MemoryFile::allocate(u64 at, u64 size, Wait) {
 Errno MemoryFile::advise(u64 at, u64 size, Advice, Wait) {
   return at > most_offset || size > most_offset - at ? Errno::inval : Errno::success;
 }
-
-}  // namespace
 
 std::shared_ptr<File> make_memory_file(std::shared_ptr<MemoryStore> store,
                                        std::shared_ptr<MemoryBytes> bytes, Access access,

@@ -46,9 +46,23 @@ class Pages {
   Errno reserve(u64 at, u64 size);
 
   static constexpr u64 page_size = 4096;
+  using Page = std::array<u8, page_size>;
+  // All that is paid for, in order. `page` is null: all zero.
+  template <class Visit>  // (u64 number, const Page* page)
+  void for_each_page(const Visit& visit) const {
+    for (const auto& [index, chunk] : chunks_) {
+      for (u64 bit = 0; bit < chunk_pages; ++bit) {
+        if ((chunk.paid >> bit & 1) == 0) continue;
+        visit(index * chunk_pages + bit, chunk.pages[bit].get());
+      }
+    }
+  }
+  // Of the host's memory, besides the pages themselves, that reserve() takes at most.
+  static constexpr u64 cost_of_reserving(u64 pages) {
+    return (pages / chunk_pages + 2) * (sizeof(Chunk) + 64);
+  }
 
  private:
-  using Page = std::array<u8, page_size>;
   static constexpr u64 chunk_pages = 16;
   static constexpr u64 chunk_size = chunk_pages * page_size;
   struct Chunk {

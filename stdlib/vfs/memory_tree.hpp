@@ -17,6 +17,8 @@ namespace atollvm::vfs {
 
 class MemoryStore;
 
+inline constexpr u64 most_links = 65'000;  // names of one file
+
 // Which file system it is, for those that are not of the host: its own devices are smaller.
 u64 next_device();
 
@@ -31,7 +33,7 @@ struct MemoryNode : std::enable_shared_from_this<MemoryNode> {
   void touch_modified();
 
   MemoryStore& store;
-  const u64 inode;
+  u64 inode;  // as long as it is in use always the same
   const FileType type;
   u64 links = 0;  // of a directory: 2 and one for each directory in it; 0: it was removed
   i64 accessed_ns = 0;

@@ -9,6 +9,7 @@
 #include "stdlib/vfs/archive.hpp"
 #include "stdlib/vfs/dev.hpp"
 #include "stdlib/vfs/host_directory.hpp"
+#include "stdlib/vfs/image.hpp"
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/overlay.hpp"
 #include "stdlib/vfs/posix.hpp"
@@ -38,8 +39,9 @@ Opening open_whole_archive(const Mount& mount) {
   return open_archive(mount.source, limits);
 }
 
-// A file can only be an archive.
+// A file can only be an archive; of an image, its file system is meant.
 Opening open_lower(const Mount& mount) {
+  if (is_image(mount.source)) return open_image_root(mount.source);
   return is_file(mount.source) ? open_archive(mount.source, {}) : open_host_directory(mount.source);
 }
 
@@ -77,6 +79,10 @@ constexpr MountType types[] = {
      .has_limits = true,
      .is_read_only = true,
      .open = open_whole_archive},
+    {.name = "image",
+     .has_source = true,
+     .is_read_only = true,
+     .open = [](const Mount& mount) { return open_image_root(mount.source); }},
     {.name = "dev", .open = [](const Mount&) -> Opening { return make_dev(); }},
     {.name = "proc",
      .is_read_only = true,

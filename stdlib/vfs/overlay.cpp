@@ -1,65 +1,9 @@
 #include <utility>
 
-#include "stdlib/vfs/overlay_layers.hpp"
+#include "stdlib/vfs/overlay_objects.hpp"
 
 namespace atollvm::vfs {
 namespace {
-
-class OverlayDirectory final : public Directory {
- public:
-  OverlayDirectory(std::shared_ptr<Overlay> overlay, Layered folder)
-      : overlay_(std::move(overlay)), folder_(std::move(folder)) {}
-
-  Outcome<std::shared_ptr<cap::Object>> open(std::string_view path, u32 flags, Access access,
-                                             Wait wait) override;
-  Outcome<Stat> stat(std::string_view path, bool follow, Wait wait) override;
-  Errno set_times(std::string_view path, bool follow, const Times& times, Wait wait) override;
-  Outcome<std::vector<Entry>> list(u64 cookie, u32 bytes, Wait wait) override;
-  Errno make_directory(std::string_view path, Wait wait) override;
-  Errno remove_file(std::string_view path, Wait wait) override;
-  Errno remove_directory(std::string_view path, Wait wait) override;
-  Errno rename(std::string_view path, Directory& to, std::string_view to_path, Wait wait) override;
-  Errno link(std::string_view path, Directory& to, std::string_view to_path, Wait wait) override;
-  Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
-  Outcome<std::string> read_link(std::string_view path, Wait wait) override;
-  Errno sync(Wait wait) override;
-  [[nodiscard]] std::string_view type_name() const override { return "overlay"; }
-  [[nodiscard]] const void* file_system() const override { return overlay_.get(); }
-
- private:
-  using Opened = Outcome<std::shared_ptr<cap::Object>>;
-
-  // Not owned: somebody else works, and this call may not wait for him.
-  [[nodiscard]] std::unique_lock<std::mutex> lock(Wait wait) const {
-    if (wait == Wait::allowed) return std::unique_lock(overlay_->mutex);
-    return std::unique_lock(overlay_->mutex, std::try_to_lock);
-  }
-  Outcome<OverlayPlace> find(std::string_view path, bool follow, Wait wait);
-  Outcome<OverlayPlace> find_name(std::string_view path, Errno dots);
-  Opened open_found(OverlayPlace& place, u32 flags, Access access, Wait wait);
-  Errno rename_folder(OverlayPlace& source, OverlayPlace& place);
-  Errno rename_file(OverlayPlace& source, OverlayPlace& place);
-  Outcome<Layered> empty_folder(OverlayPlace& place);
-
-  std::shared_ptr<Overlay> overlay_;
-  Layered folder_;  // with the overlay's lock
-};
-
-Outcome<OverlayPlace> OverlayDirectory::find(std::string_view path, bool follow, Wait wait) {
-  if (const Errno error = overlay_->refresh(folder_, wait); error != Errno::success) return error;
-  return overlay_->find(folder_, path, follow, wait);
-}
-
-Outcome<OverlayPlace> OverlayDirectory::find_name(std::string_view path, Errno dots) {
-  if (const Errno error = check_path(path); error != Errno::success) return error;
-  const LastName last = split_last(path);
-  Outcome<OverlayPlace> found = find(last.whole(), false, Wait::allowed);
-  OverlayPlace* const place = std::get_if<OverlayPlace>(&found);
-  if (place == nullptr) return found;
-  if (place->name.empty()) return dots;
-  place->must_be_directory = last.must_be_directory;
-  return found;
-}
 
 Errno check_existing(const OverlayPlace& place, bool must_be_directory) {
   if (!place.found.exists) return Errno::noent;
@@ -75,6 +19,24 @@ Errno check_free(const OverlayPlace& place) {
 bool is_same(const OverlayName& a, const OverlayName& b) {
   return a.exists && b.exists && a.in_upper == b.in_upper && a.stat.device == b.stat.device &&
          a.stat.inode == b.stat.inode;
+}
+
+}  // namespace
+
+Outcome<OverlayPlace> OverlayDirectory::find(std::string_view path, bool follow, Wait wait) {
+  if (const Errno error = overlay_->refresh(folder_, wait); error != Errno::success) return error;
+  return overlay_->find(folder_, path, follow, wait);
+}
+
+Outcome<OverlayPlace> OverlayDirectory::find_name(std::string_view path, Errno dots) {
+  if (const Errno error = check_path(path); error != Errno::success) return error;
+  const LastName last = split_last(path);
+  Outcome<OverlayPlace> found = find(last.whole(), false, Wait::allowed);
+  OverlayPlace* const place = std::get_if<OverlayPlace>(&found);
+  if (place == nullptr) return found;
+  if (place->name.empty()) return dots;
+  place->must_be_directory = last.must_be_directory;
+  return found;
 }
 
 OverlayDirectory::Opened OverlayDirectory::open(std::string_view path, u32 flags, Access access,
@@ -318,8 +280,6 @@ Errno OverlayDirectory::sync(Wait wait) {
   if (const Errno error = overlay_->refresh(folder_, wait); error != Errno::success) return error;
   return folder_.upper == nullptr ? Errno::success : folder_.upper->sync(wait);
 }
-
-}  // namespace
 
 std::shared_ptr<Directory> make_overlay(std::shared_ptr<Directory> lower,
                                         std::shared_ptr<Directory> upper) {

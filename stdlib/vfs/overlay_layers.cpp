@@ -387,6 +387,11 @@ std::shared_ptr<File> LowerFile::file() {
   return file_;
 }
 
+LowerFile::State LowerFile::state() {
+  const std::lock_guard lock(mutex_);
+  return {path_, file_, is_copied_, position_};
+}
+
 void LowerFile::replace(std::shared_ptr<File> file) {
   const std::lock_guard lock(mutex_);
   file_ = std::move(file);

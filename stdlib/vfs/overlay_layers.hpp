@@ -80,6 +80,12 @@ class Overlay {
   void note_reader(std::string path, const std::shared_ptr<LowerFile>& reader);
   static std::string path_of(const Layered& folder, std::string_view name);
 
+  [[nodiscard]] const std::shared_ptr<Directory>& lower() const { return lower_; }
+  [[nodiscard]] const std::shared_ptr<Directory>& upper() const { return upper_; }
+  // Paths of directories that were removed: they are no more although the lower layer has them.
+  [[nodiscard]] const std::set<std::string>& removed() const { return removed_; }
+  bool add_removed(std::string path) { return removed_.insert(std::move(path)).second; }
+
   std::mutex mutex;
 
  private:
@@ -112,6 +118,15 @@ class LowerFile final : public File {
   }
   Errno sync(Durability durability, Wait wait) override { return file()->sync(durability, wait); }
   Errno set_times(const Times& times, Wait wait) override;
+
+  struct State {
+    std::string path;
+    std::shared_ptr<File> file;
+    bool is_copied = false;  // `file` is in the upper layer
+    u64 position = 0;
+  };
+  State state();
+  [[nodiscard]] const Overlay* overlay() const { return overlay_.get(); }
 
   // With the overlay's lock held.
   void replace(std::shared_ptr<File> file);

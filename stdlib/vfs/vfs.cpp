@@ -35,5 +35,6 @@ Errno Directory::make_link(std::string_view, std::string_view, Wait) { return Er
 Outcome<std::string> Directory::read_link(std::string_view, Wait) { return Errno::notsup; }
 Errno Directory::sync(Wait) { return Errno::notsup; }
 std::optional<Origin> Directory::origin() const { return std::nullopt; }
+std::unique_ptr<Kept> Directory::kept() { return nullptr; }
 
 }  // namespace atollvm::vfs

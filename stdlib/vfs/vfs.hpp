@@ -24,6 +24,7 @@
 #include <variant>
 #include <vector>
 
+#include "vm/base/stream.hpp"
 #include "vm/cap/object.hpp"
 
 namespace atollvm::runtime {
@@ -126,6 +127,8 @@ struct Origin {
   bool append = false;
 };
 
+class Kept;
+
 // The process that makes a call, for file systems that show each process something else.
 struct Viewer {
   runtime::Process& process;
@@ -222,6 +225,9 @@ class Directory : public cap::Object {
   // As File's.
   [[nodiscard]] virtual std::optional<Origin> origin() const;
 
+  // Of a file system's root: what a snapshot holds of it by itself. Null: nothing.
+  [[nodiscard]] virtual std::unique_ptr<Kept> kept();
+
   // Equal for directories of one implementation that can rename and link between each other.
   [[nodiscard]] virtual const void* file_system() const { return this; }
 
@@ -231,6 +237,30 @@ class Directory : public cap::Object {
   [[nodiscard]] virtual std::shared_ptr<Directory> seen_by(const Viewer&) { return nullptr; }
   // The type of mount that it belongs to; see mount.hpp.
   [[nodiscard]] virtual std::string_view type_name() const { return "other"; }
+};
+
+// A file system that is in memory, at least in part, on its way into a snapshot or out of one. The
+// machine that uses it is paused, or is not there yet. Threads: one.
+class Kept {
+ public:
+  virtual ~Kept() = default;
+
+  // What it is, and which pieces it has: one can only be read where one of the same kind is.
+  enum class Kind : u8 { memory = 1, overlay_in_memory = 2, overlay_on_host = 3 };
+  [[nodiscard]] virtual Kind kind() const = 0;
+
+  // By what an open file or directory is found again; nothing: it is of another file system, or
+  // can't be. Before write(), which holds what was removed as well.
+  virtual std::optional<std::string> describe(cap::Object& object) = 0;
+  virtual void write(base::Writer& to) = 0;
+
+  // Into a file system that is new, within its limits. All that comes is hostile. After an error it
+  // holds anything, and must not be used.
+  virtual void read(base::Reader& from, const base::Take& take) = 0;
+  // An object of `kind`, after read(). Null: there is none, or this is no description. May block on
+  // files of the host.
+  virtual std::shared_ptr<cap::Object> restore(cap::Kind kind, std::string_view description,
+                                               bool writable) = 0;
 };
 
 }  // namespace atollvm::vfs

@@ -129,6 +129,48 @@ printf '[[machine]]\nname = "work2"\nmodule = "work.atoll"\ndirectories = [{ hos
 refused "a directory that is not there" 1 "none: No such file" on_a restore work.snap --spec none.toml
 check "there is no such machine" '["back","poor","work"]' "$(on_a machines --json | jq -c '[.[].name]')"
 
+# --- File systems in memory and overlays ---
+mkdir -p lower
+echo "lower" >lower/changed
+echo "as it was" >lower/kept
+touch lower/hidden
+cat >files.toml <<'TOML'
+[[machine]]
+name = "files"
+module = "files.atoll"
+directories = [{ host = "data", guest = "/data", access = "rw" }]
+mounts = [{ type = "memory", guest = "/m", size = "1 MiB" }, { type = "overlay", source = "lower", guest = "/o" }]
+TOML
+run_expect "a machine with files in memory" 0 "" on_a create --start files.toml
+at_work() { on_a logs "$1" 2>/dev/null | grep -q "at work"; }
+until_true at_work files
+run_expect "its snapshot" 0 "" on_a snapshot files files.snap
+run_expect "kill it" 0 "" on_a kill files
+run_expect "destroy it" 0 "" on_a destroy files
+run_expect "restore it elsewhere" 0 "" on_b restore files.snap --spec files.toml
+run_expect "and without a grant" 0 "" on_a restore files.snap --as poor-files
+check_contains "an overlay needs its directory" "2 handles name nothing any more; 1 file systems in memory have no mount" \
+  "$(on_a logs poor-files 2>&1)"
+sed 's/1 MiB/4 KiB/' files.toml >tight.toml
+sed -i 's/"files"/"tight"/' tight.toml
+refused "limits hold" 1 "file system /m: it holds more than the mount may" on_a restore files.snap --spec tight.toml
+run_expect "another snapshot, elsewhere" 0 "" on_b snapshot files again.snap
+run_expect "and back" 0 "" on_a restore again.snap --grant
+let_go
+run_expect "resume it" 0 "" on_a resume files
+until_true is on_a files ended
+check_contains "all of it is there" "first second 
+first second 
+lower
+first second 
+as it was" "$(on_a logs files 2>&1)"
+check "what was removed stays so" "" "$(on_a logs files 2>&1 | grep hidden)"
+check "the directory below is as it was" "lower" "$(cat lower/changed)"
+hold
+run_expect "destroy them" 0 "" on_a destroy files
+run_expect "kill the poor one" 0 "" on_a kill poor-files
+run_expect "destroy it as well" 0 "" on_a destroy poor-files
+
 # --- Wrong files ---
 refused "no file" 1 "none.snap: No such file" on_a restore none.snap
 refused "a foreign file" 1 "work.toml: is no snapshot; \`atoll snapshot\` writes them" on_a restore work.toml

@@ -2,6 +2,9 @@
 // written again.
 #include <cstdlib>
 
+#include "atoll/embed/objects.hpp"
+#include "stdlib/vfs/memory.hpp"
+#include "stdlib/vfs/overlay.hpp"
 #include "tests/support/snapshots.hpp"
 
 using namespace atollvm;
@@ -28,6 +31,20 @@ snapshot::Bounds tight() {
   return bounds;
 }
 
+// A file system in memory, and an overlay of two.
+Grants grants() {
+  vfs::MemoryLimits limits;
+  limits.bytes = 1 << 20;
+  const auto stream = [] { return std::make_shared<host::Stream>(); };
+  Grants made{{stream(), stream(), stream()}, {}, std::make_shared<vfs::NameSpace>()};
+  made.directories.push_back({"/m", true, vfs::make_memory(limits)});
+  const auto lower = vfs::make_memory(limits);
+  static_cast<void>(lower->make_directory("d", vfs::Wait::never));
+  static_cast<void>(lower->open("f", vfs::open_create, {true, true}, vfs::Wait::never));
+  made.directories.push_back({"/o", true, vfs::make_overlay(lower, vfs::make_memory(limits))});
+  return made;
+}
+
 struct Nothing final : snapshot::Sink {
   base::Status write(std::span<const u8>) override { return {}; }
 };
@@ -43,12 +60,19 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size) {
   sched::Machine& machine = world.scheduler.add_machine(options);
   world.scheduler.pause(machine);
   BytesSource source({reinterpret_cast<const char*>(data), size});
-  snapshot::NoObjects none;
-  const auto read = snapshot::read(world.scheduler, machine, none, tight(), source);
+  const Grants own = grants();
+  std::optional<GrantedObjects> objects(own);
+  const auto read = snapshot::read(world.scheduler, machine, *objects, tight(), source);
   if (!read && !machine.is_empty()) std::abort();
   if (read) {
+    objects.emplace(own);
+    for (const auto& each : own.directories) {
+      static_cast<void>(each.object->list(0, 4096, vfs::Wait::allowed));
+      static_cast<void>(each.object->rename("d", *each.object, "f/x", vfs::Wait::allowed));
+      static_cast<void>(each.object->remove_file("f", vfs::Wait::allowed));
+    }
     Nothing sink;
-    const auto written = snapshot::write(world.scheduler, machine, none, sink);
+    const auto written = snapshot::write(world.scheduler, machine, *objects, sink);
     if (!written || written->processes != read->processes) std::abort();
     world.scheduler.resume(machine);
     for (int i = 0; i < 10 && !machine.is_empty(); ++i) nap_shortly();

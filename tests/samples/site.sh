@@ -33,6 +33,14 @@ run_expect "nothing may be written" 1 "" "$ATOLL" run --mount dir:example:/:ro "
 check_contains "nothing may be written: message" "site: /public" "$(cat stderr | sed 's|\./|/|')"
 check "what lies below is still as it was" "$before" "$(contents)"
 
+# --- As an image ---
+cp "$built/site.wasm" "$root/samples/site/site.toml" .
+run_expect "pack it" 0 "" "$ATOLL" pack site.toml
+mkdir pages
+run_expect "without a place for the pages" 126 "" "$ATOLL" run site.atp
+run_expect "an image of it" 0 "3 built, 1 copied, 0 as they were" "$ATOLL" run --grant /public=pages site.atp
+check "an image of it: the pages" "" "$(diff -r pages "$expected" 2>&1 | head -20)"
+
 # --- Mistakes -----------------------------------------------------------------------------------
 mkdir -p wrong/pages
 wrong() { "$ATOLL" run --mount dir:wrong:/ "$built/site.wasm"; }

@@ -253,10 +253,12 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
       {"directories = [{ host = \"x\", guest = \"/\" }, { host = \"y\", guest = \"/\" }]",
        "4:67: another directory has this guest path"},
       {"mounts = [{ guest = \"/\" }]",
-       "4:11: a mount needs `type`: \"dir\", \"memory\", \"overlay\", \"archive\", \"dev\" or "
+       "4:11: a mount needs `type`: \"dir\", \"memory\", \"overlay\", \"archive\", \"image\", "
+       "\"dev\" or "
        "\"proc\""},
       {"mounts = [{ type = \"tape\", guest = \"/\" }]",
-       "4:20: `type` must be \"dir\", \"memory\", \"overlay\", \"archive\", \"dev\" or \"proc\""},
+       "4:20: `type` must be \"dir\", \"memory\", \"overlay\", \"archive\", \"image\", \"dev\" or "
+       "\"proc\""},
       {"mounts = [{ type = \"memory\" }]",
        "4:11: a mount needs `guest`: the path by which the guest names it"},
       {"mounts = [{ type = \"dir\", guest = \"/\" }]",

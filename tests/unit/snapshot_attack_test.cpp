@@ -189,7 +189,7 @@ TEST_CASE("snapshot: places beyond what a host has room for are refused before t
     image.append(reinterpret_cast<const char*>(&value), sizeof value);
   };
   number(snapshot::image_version);
-  for (int i = 0; i < 3; ++i) number(u32{0});  // programs, host functions, objects
+  for (int i = 0; i < 4; ++i) number(u32{0});  // programs, functions, objects, file systems
   number(u64{0});                              // CPU time
   number(u64{1});                              // the next timer's number
   number(sched::Table::max_processes);

@@ -129,35 +129,6 @@ TEST_CASE("snapshot objects: nothing leads out of what is granted") {
   }
 }
 
-TEST_CASE("snapshot objects: of a mount in memory only its directory comes back") {
-  const std::string zero(1, '\0');
-  const Mount mounts[] = {{"memory", "", "/tmp"}};
-  const auto grant = [&] {
-    Streams streams{std::make_shared<host::Stream>(), std::make_shared<host::Stream>(),
-                    std::make_shared<host::Stream>()};
-    auto opened = open_grants(std::move(streams), {}, mounts);
-    REQUIRE(opened.ok());
-    return *std::move(opened);
-  };
-  const Grants before = grant();
-  const auto& root = before.directories[0].object;
-  const auto opened = root->open("f", vfs::open_create, {true, true}, vfs::Wait::never);
-  REQUIRE(std::get_if<cap::Errno>(&opened) == nullptr);
-  CHECK_FALSE(
-      GrantedObjects(before).describe(std::get<std::shared_ptr<cap::Object>>(opened)).has_value());
-  REQUIRE(root->make_directory("d", vfs::Wait::never) == cap::Errno::success);
-  const auto inner = root->open("d", 0, {}, vfs::Wait::never);
-  CHECK_FALSE(
-      GrantedObjects(before).describe(std::get<std::shared_ptr<cap::Object>>(inner)).has_value());
-  const auto text = GrantedObjects(before).describe(root);
-  REQUIRE(text.has_value());
-  CHECK(*text == "/tmp" + zero + ".");
-  const Grants after = grant();
-  cap::Rights rights = cap::rights_all;
-  CHECK(GrantedObjects(after).restore(cap::Kind::directory, *text, rights) ==
-        after.directories[0].object);
-}
-
 TEST_CASE("snapshot objects: WASI's rights are cut to the grant") {
   const Host host;
   for (const bool writable : {false, true}) {

@@ -34,7 +34,8 @@ TEST_CASE("mounts: mistakes in the text, with what to write") {
       {"memory", "a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS"},
       {"dir:a:b:c:d", "a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS"},
       {"disk:a:/b",
-       "there is no type of mount `disk`; there are dir, memory, overlay, archive, dev, proc"},
+       "there is no type of mount `disk`; there are dir, memory, overlay, archive, image, dev, "
+       "proc"},
       {"dir::/b", "a mount of the type dir needs a directory of the host"},
       {"overlay::/b", "a mount of the type overlay needs a directory of the host"},
       {"archive::/b", "a mount of the type archive needs an archive of the host"},
