@@ -158,7 +158,7 @@ wrong() { # NAME STATUS MESSAGE ARGUMENTS...
   run_expect "$name" "$status" "" "$ATOLL" run "$@" show.atoll /x
   check_contains "$name: message" "$message" "$(cat stderr)"
 }
-wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay, archive" --mount disk:a:/b
+wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay, archive, volume" --mount disk:a:/b
 wrong "an archive to write" 2 "a mount of the type archive can only be read" --mount archive:a.tar:/a:rw
 wrong "too few parts" 2 "memory:/tmp: a mount is written TYPE:SOURCE:GUEST" --mount memory:/tmp
 wrong "a wrong size" 2 "\`x\` is not a size" --mount memory::/tmp:size=x
