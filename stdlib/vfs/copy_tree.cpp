@@ -13,8 +13,8 @@ using base::Error;
 using base::ErrorCode;
 using base::Status;
 
-constexpr Wait wait = Wait::allowed;
-constexpr usize piece = 1 << 20;
+constexpr Wait blocking = Wait::allowed;
+constexpr usize copy_piece = 1 << 20;
 
 Error failed(const std::string& place, Errno error) {
   return Error{error == Errno::noent ? ErrorCode::not_found : ErrorCode::io, place,
@@ -22,14 +22,14 @@ Error failed(const std::string& place, Errno error) {
 }
 
 Outcome<std::shared_ptr<Directory>> enter(Directory& folder, std::string_view name) {
-  auto opened = folder.open(name, open_directory | open_nofollow, {}, wait);
+  auto opened = folder.open(name, open_directory | open_nofollow, {}, blocking);
   if (const Errno* const error = std::get_if<Errno>(&opened)) return *error;
   return std::static_pointer_cast<Directory>(std::get<std::shared_ptr<cap::Object>>(opened));
 }
 
 Outcome<std::shared_ptr<File>> open_file(Directory& folder, std::string_view name, u32 flags,
                                          Access access) {
-  auto opened = folder.open(name, flags | open_nofollow, access, wait);
+  auto opened = folder.open(name, flags | open_nofollow, access, blocking);
   if (const Errno* const error = std::get_if<Errno>(&opened)) return *error;
   auto& object = std::get<std::shared_ptr<cap::Object>>(opened);
   if (object->kind() != cap::Kind::file) return Errno::isdir;
@@ -38,9 +38,9 @@ Outcome<std::shared_ptr<File>> open_file(Directory& folder, std::string_view nam
 
 // Calls `use` with all bytes of a file, piece by piece, and their positions.
 Errno read_all(File& file, const std::function<Errno(u64, std::span<const u8>)>& use) {
-  std::vector<u8> bytes(piece);
+  std::vector<u8> bytes(copy_piece);
   for (u64 at = 0;;) {
-    const auto size = file.read(bytes, at, wait);
+    const auto size = file.read(bytes, at, blocking);
     if (const Errno* const error = std::get_if<Errno>(&size)) return *error;
     const u32 some = std::get<u32>(size);
     if (some == 0) return Errno::success;
@@ -51,7 +51,7 @@ Errno read_all(File& file, const std::function<Errno(u64, std::span<const u8>)>&
 
 Errno write_all(File& file, u64 at, std::span<const u8> bytes) {
   while (!bytes.empty()) {
-    const auto size = file.write(bytes, at, {}, wait);
+    const auto size = file.write(bytes, at, {}, blocking);
     if (const Errno* const error = std::get_if<Errno>(&size)) return *error;
     if (std::get<u32>(size) == 0) return Errno::io;
     at += std::get<u32>(size);
@@ -63,7 +63,7 @@ Errno write_all(File& file, u64 at, std::span<const u8> bytes) {
 class Copier {
  public:
   Status copy(Directory& from, const std::string& path, Directory& to, const std::string& to_path) {
-    const auto found = from.stat(path, false, wait);
+    const auto found = from.stat(path, false, blocking);
     if (const Errno* const error = std::get_if<Errno>(&found)) return failed(path, *error);
     const Stat& stat = std::get<Stat>(found);
     if (stat.type != FileType::directory) {
@@ -99,16 +99,16 @@ class Copier {
         });
     // After all that is in them.
     for (const auto& [folder, modified] : stamps_) {
-      static_cast<void>(folders_[folder]->set_times(".", true, {.modified_ns = modified}, wait));
+      static_cast<void>(folders_[folder]->set_times(".", true, {.modified_ns = modified}, blocking));
     }
     return done;
   }
 
  private:
   static Outcome<std::shared_ptr<Directory>> make(Directory& to, const std::string& path) {
-    const Errno error = to.make_directory(path, wait);
+    const Errno error = to.make_directory(path, blocking);
     if (error != Errno::success && error != Errno::exist) return error;
-    auto opened = to.open(path, open_directory, {}, wait);
+    auto opened = to.open(path, open_directory, {}, blocking);
     if (const Errno* const no = std::get_if<Errno>(&opened)) return *no;
     return std::static_pointer_cast<Directory>(std::get<std::shared_ptr<cap::Object>>(opened));
   }
@@ -117,27 +117,27 @@ class Copier {
                  const std::string& to_name) {
     const Stat& stat = entry.stat;
     if (stat.type == FileType::link) {
-      const auto target = from.read_link(name, wait);
+      const auto target = from.read_link(name, blocking);
       if (const Errno* const error = std::get_if<Errno>(&target)) return *error;
-      static_cast<void>(to.remove_file(to_name, wait));
-      return to.make_link(std::get<std::string>(target), to_name, wait);
+      static_cast<void>(to.remove_file(to_name, blocking));
+      return to.make_link(std::get<std::string>(target), to_name, blocking);
     }
     if (stat.type != FileType::regular) return Errno::success;
     if (stat.links > 1) {
       const auto [known, is_new] =
           names_.try_emplace({stat.device, stat.inode}, entry.path, to_name);
       if (!is_new) {
-        static_cast<void>(to.remove_file(to_name, wait));
+        static_cast<void>(to.remove_file(to_name, blocking));
         const std::string& path = known->second.first;
         const usize slash = path.rfind('/');
         Directory& folder = *folders_[slash == std::string::npos ? "" : path.substr(0, slash)];
-        return folder.link(known->second.second, to, to_name, wait);
+        return folder.link(known->second.second, to, to_name, blocking);
       }
     }
     auto source = open_file(from, name, 0, {true, false});
     if (const Errno* const error = std::get_if<Errno>(&source)) return *error;
     // Another file than before: who has that open, or another name of it, keeps what it was.
-    static_cast<void>(to.remove_file(to_name, wait));
+    static_cast<void>(to.remove_file(to_name, blocking));
     auto target = open_file(to, to_name, open_create | open_truncate, {false, true});
     if (const Errno* const error = std::get_if<Errno>(&target)) return *error;
     File& file = *std::get<std::shared_ptr<File>>(target);
@@ -150,8 +150,8 @@ class Copier {
           return is_zero ? Errno::success : write_all(file, at, bytes);
         });
     if (error != Errno::success) return error;
-    if (const Errno sized = file.truncate(end, wait); sized != Errno::success) return sized;
-    return file.set_times({.modified_ns = stat.modified_ns}, wait);
+    if (const Errno sized = file.truncate(end, blocking); sized != Errno::success) return sized;
+    return file.set_times({.modified_ns = stat.modified_ns}, blocking);
   }
 
   std::map<std::string, std::shared_ptr<Directory>> folders_;
@@ -272,7 +272,7 @@ Status walk_tree(std::shared_ptr<Directory> root, bool below,
       at.folder = std::get<std::shared_ptr<Directory>>(opened);
     }
     for (u64 cookie = 0;;) {
-      const auto some = at.folder->list(cookie, 1 << 16, wait);
+      const auto some = at.folder->list(cookie, 1 << 16, blocking);
       if (const Errno* const error = std::get_if<Errno>(&some)) {
         return failed(at.path.empty() ? "." : at.path, *error);
       }
@@ -283,11 +283,11 @@ Status walk_tree(std::shared_ptr<Directory> root, bool below,
         entry.path = at.path.empty() ? each.name : at.path + "/" + each.name;
         entry.name = each.name;
         entry.folder = at.folder;
-        const auto stat = at.folder->stat(each.name, false, wait);
+        const auto stat = at.folder->stat(each.name, false, blocking);
         if (const Errno* const error = std::get_if<Errno>(&stat)) return failed(entry.path, *error);
         entry.stat = std::get<Stat>(stat);
         if (entry.stat.type == FileType::link) {
-          const auto target = at.folder->read_link(each.name, wait);
+          const auto target = at.folder->read_link(each.name, blocking);
           if (const Errno* const error = std::get_if<Errno>(&target)) {
             return failed(entry.path, *error);
           }

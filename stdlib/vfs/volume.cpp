@@ -9,9 +9,9 @@
 namespace atollvm::vfs {
 namespace {
 
-constexpr i64 most_links = 65'000;
+constexpr i64 most_volume_links = 65'000;
 // Directories above one that a directory is moved to: all are looked at.
-constexpr u32 most_depth = 10'000;
+constexpr u32 most_volume_depth = 10'000;
 
 class VolumeDirectory final : public Directory {
  public:
@@ -258,7 +258,7 @@ Errno VolumeDirectory::rename(std::string_view path, Directory& to, std::string_
 // Whether `folder` is `of` or lies in it; nothing: too deep to say.
 std::optional<bool> VolumeDirectory::is_below(const VolumeInode& folder, i64 of) {
   i64 id = folder.id;
-  for (u32 depth = 0; depth < most_depth; ++depth) {
+  for (u32 depth = 0; depth < most_volume_depth; ++depth) {
     if (id == of) return true;
     if (id == volume_root) return false;
     const auto above = store_.inode(id);
@@ -336,7 +336,7 @@ Errno VolumeDirectory::link(std::string_view path, Directory& to, std::string_vi
     if (const Errno error = check_free(place); error != Errno::success) return error;
     if (is_folder(source)) return Errno::perm;
     VolumeInode inode = *source.node;
-    if (inode.links >= most_links) return Errno::mlink;
+    if (inode.links >= most_volume_links) return Errno::mlink;
     ++inode.links;
     inode.changed_ns = volume_now();
     store_.put(inode);

@@ -6,8 +6,8 @@
 namespace atollvm::vfs {
 namespace {
 
-constexpr u64 most_offset = static_cast<u64>(INT64_MAX);
-constexpr u64 most_transfer = u64{4} << 20;  // bytes of one read or write
+constexpr u64 most_volume_offset = static_cast<u64>(INT64_MAX);
+constexpr u64 most_volume_transfer = u64{4} << 20;  // bytes of one read or write
 
 class VolumeFile final : public File {
  public:
@@ -22,7 +22,7 @@ class VolumeFile final : public File {
   Errno truncate(u64 size, Wait wait) override;
   Errno allocate(u64 at, u64 size, Wait wait) override;
   Errno advise(u64 at, u64 size, Advice, Wait) override {
-    return at > most_offset || size > most_offset - at ? Errno::inval : Errno::success;
+    return at > most_volume_offset || size > most_volume_offset - at ? Errno::inval : Errno::success;
   }
   Errno sync(Durability, Wait wait) override {
     return wait == Wait::never ? Errno::again : store_.sync();
@@ -55,7 +55,7 @@ Outcome<u32> VolumeFile::read_at(std::span<u8> to, u64 at) {
   return store_.read([&]() -> Outcome<u32> {
     const u64 size = node_->size;
     if (at >= size) return u32{0};
-    const u64 all = std::min({u64{to.size()}, size - at, most_transfer});
+    const u64 all = std::min({u64{to.size()}, size - at, most_volume_transfer});
     for (u64 done = 0; done < all;) {
       const u64 block = (at + done) / volume_block;
       const u64 offset = (at + done) % volume_block;
@@ -72,7 +72,7 @@ Outcome<u32> VolumeFile::read_at(std::span<u8> to, u64 at) {
 
 Outcome<u32> VolumeFile::read(std::span<u8> to, std::optional<u64> at, Wait wait) {
   if (!access_.read) return Errno::badf;
-  if (at && *at > most_offset) return Errno::inval;
+  if (at && *at > most_volume_offset) return Errno::inval;
   if (wait == Wait::never) return Errno::again;
   if (at) return read_at(to, *at);
   const std::lock_guard lock(mutex_);
@@ -130,9 +130,9 @@ Outcome<u32> VolumeFile::write_at(std::span<const u8> from, u64 at) {
 Outcome<u32> VolumeFile::write(std::span<const u8> from, std::optional<u64> at, WriteMode mode,
                                Wait wait) {
   if (!access_.write) return Errno::badf;
-  if (at && *at > most_offset) return Errno::inval;
+  if (at && *at > most_volume_offset) return Errno::inval;
   if (wait == Wait::never) return Errno::again;
-  from = from.first(static_cast<usize>(std::min<u64>(from.size(), most_transfer)));
+  from = from.first(static_cast<usize>(std::min<u64>(from.size(), most_volume_transfer)));
   std::unique_lock<std::mutex> position;
   if (!at) position = std::unique_lock(mutex_);
   u64 old = position_;
@@ -163,7 +163,7 @@ Outcome<u64> VolumeFile::seek(i64 offset, u32 whence) {
   do {
     const u64 from = whence == 0 ? 0 : whence == 1 ? old : node_->size.load();
     position = from + static_cast<u64>(offset);
-    if (position > most_offset) return Errno::inval;
+    if (position > most_volume_offset) return Errno::inval;
   } while (!position_.compare_exchange_weak(old, position));
   return position;
 }
