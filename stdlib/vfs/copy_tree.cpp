@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 
 namespace atollvm::vfs {
 namespace {
@@ -256,11 +257,12 @@ std::string_view text_of(Errno error) {
 Status walk_tree(std::shared_ptr<Directory> root, bool below,
                  const std::function<Status(const TreeEntry&)>& visit) {
   struct Left {
-    std::shared_ptr<Directory> above;  // null: the folder is `name_or_root`
+    std::shared_ptr<Directory> above;
     std::string name;
     std::string path;
-    std::shared_ptr<Directory> folder;
+    std::shared_ptr<Directory> folder;  // null: not opened yet
   };
+  std::set<std::pair<u64, u64>> seen;
   std::vector<Left> left;
   left.push_back({nullptr, "", "", std::move(root)});
   while (!left.empty()) {
@@ -296,7 +298,9 @@ Status walk_tree(std::shared_ptr<Directory> root, bool below,
         if (Status done = visit(entry); !done) return done;
         if (below && entry.stat.type == FileType::directory) {
           // A volume that was made up can have directories in themselves.
-          if (entry.path.size() > 16 * max_path) return failed(entry.path, Errno::nametoolong);
+          if (!seen.emplace(entry.stat.device, entry.stat.inode).second) {
+            return failed(entry.path, Errno::io);
+          }
           left.push_back({at.folder, each.name, entry.path, nullptr});
         }
       }

@@ -208,13 +208,13 @@ base::Status VolumeDatabase::create(const std::string& path, u64 size) {
       ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
   if (!made) return refuse(ErrorCode::io, path, strerror(errno));
   auto failed = [&path](std::string why) {
-    unlink(path.c_str());
-    unlink((path + "-wal").c_str());
+    ::unlink(path.c_str());
+    ::unlink((path + "-wal").c_str());
     return refuse(ErrorCode::io, path, std::move(why));
   };
   for (const char* const end : {"-wal", "-journal"}) {
     if (access((path + end).c_str(), F_OK) == 0) {
-      unlink(path.c_str());
+      ::unlink(path.c_str());
       return refuse(ErrorCode::io, path + end,
                     "it is left over from another volume: remove it, or choose another name");
     }
