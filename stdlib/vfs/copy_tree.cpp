@@ -100,7 +100,8 @@ class Copier {
         });
     // After all that is in them.
     for (const auto& [folder, modified] : stamps_) {
-      static_cast<void>(folders_[folder]->set_times(".", true, {.modified_ns = modified}, blocking));
+      static_cast<void>(
+          folders_[folder]->set_times(".", true, {.modified_ns = modified}, blocking));
     }
     return done;
   }

@@ -22,7 +22,8 @@ class VolumeFile final : public File {
   Errno truncate(u64 size, Wait wait) override;
   Errno allocate(u64 at, u64 size, Wait wait) override;
   Errno advise(u64 at, u64 size, Advice, Wait) override {
-    return at > most_volume_offset || size > most_volume_offset - at ? Errno::inval : Errno::success;
+    return at > most_volume_offset || size > most_volume_offset - at ? Errno::inval
+                                                                     : Errno::success;
   }
   Errno sync(Durability, Wait wait) override {
     return wait == Wait::never ? Errno::again : store_.sync();
