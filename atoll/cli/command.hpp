@@ -61,6 +61,7 @@ int kill_command(int argc, char** argv);
 int destroy_command(int argc, char** argv);
 int snapshot_command(int argc, char** argv);
 int restore_command(int argc, char** argv);
+int volume_command(int argc, char** argv);
 
 // --- Command lines (options.cpp) ---
 

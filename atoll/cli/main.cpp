@@ -48,6 +48,7 @@ constexpr Command commands[] = {
     {"destroy", "End and forget machines", destroy_command},
     {"snapshot", "Write a machine to a file", snapshot_command},
     {"restore", "Make a machine of such a file", restore_command},
+    {"volume", "Make, list, fill and check volumes", volume_command},
 };
 
 std::string help() {

@@ -22,6 +22,7 @@
 #include "atoll/embed/impl.hpp"
 #include "stdlib/vfs/archive.hpp"
 #include "stdlib/vfs/posix.hpp"
+#include "stdlib/vfs/volume.hpp"
 #include "vm/jit/jit.hpp"
 
 namespace atollvm {
@@ -204,6 +205,10 @@ std::optional<Error> confine(std::vector<DirectoryGrant> directories,
   std::vector<std::string> archives;
   for (const Mount& mount : mounts) {
     if (mount.type == "memory") continue;
+    if (mount.type == "volume" || (mount.type == "overlay" && vfs::is_volume(mount.source))) {
+      return Error{ErrorCode::unsupported, mount.source,
+                   "a volume can't be mounted in a confined program: it locks its file"};
+    }
     if (mount.type == "archive" || mount.type == "image" ||
         (mount.type == "overlay" && vfs::is_file(mount.source))) {
       // No library can be loaded later on.

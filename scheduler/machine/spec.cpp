@@ -61,7 +61,7 @@ constexpr Row<ProcessLimits> process_rows[] = {
 constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "kill", "wait"};
 constexpr std::string_view access_words[] = {"ro", "rw"};
 constexpr std::string_view mount_words[] = {"dir",   "memory", "overlay", "archive",
-                                            "image", "dev",    "proc"};
+                                            "image", "volume", "dev",     "proc"};
 constexpr std::string_view restart_words[] = {"never", "on-failure", "always"};
 
 class SpecReader {

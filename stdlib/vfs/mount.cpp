@@ -14,6 +14,7 @@
 #include "stdlib/vfs/overlay.hpp"
 #include "stdlib/vfs/posix.hpp"
 #include "stdlib/vfs/proc.hpp"
+#include "stdlib/vfs/volume.hpp"
 
 namespace atollvm::vfs {
 namespace {
@@ -39,8 +40,9 @@ Opening open_whole_archive(const Mount& mount) {
   return open_archive(mount.source, limits);
 }
 
-// A file can only be an archive; of an image, its file system is meant.
+// A file is a volume, an image, of which its file system is meant, or an archive.
 Opening open_lower(const Mount& mount) {
+  if (is_volume(mount.source)) return open_volume(mount.source);
   if (is_image(mount.source)) return open_image_root(mount.source);
   return is_file(mount.source) ? open_archive(mount.source, {}) : open_host_directory(mount.source);
 }
@@ -64,25 +66,28 @@ Opening open_layers(const Mount& mount) {
 
 constexpr MountType types[] = {
     {.name = "dir",
-     .has_source = true,
+     .source = "a directory",
      .open = [](const Mount& mount) { return open_host_directory(mount.source); }},
     {.name = "memory",
      .has_limits = true,
      .open = [](const Mount& mount) -> Opening { return new_memory(mount); }},
     {.name = "overlay",
-     .has_source = true,
+     .source = "a directory",
      .has_limits = true,
      .has_upper = true,
      .open = open_layers},
     {.name = "archive",
-     .has_source = true,
+     .source = "an archive",
      .has_limits = true,
      .is_read_only = true,
      .open = open_whole_archive},
     {.name = "image",
-     .has_source = true,
+     .source = "a file",
      .is_read_only = true,
      .open = [](const Mount& mount) { return open_image_root(mount.source); }},
+    {.name = "volume",
+     .source = "a file",
+     .open = [](const Mount& mount) { return open_volume(mount.source); }},
     {.name = "dev", .open = [](const Mount&) -> Opening { return make_dev(); }},
     {.name = "proc",
      .is_read_only = true,
@@ -109,15 +114,14 @@ std::string mistake_in(const Mount& mount) {
   if (type == nullptr) {
     return fmt::format("there is no type of mount `{}`; there are {}", mount.type, type_names());
   }
-  if (type->has_source && mount.source.empty()) {
-    return fmt::format("a mount of the type {} needs {} of the host", mount.type,
-                       type->is_read_only ? "an archive" : "a directory");
+  if (type->source != nullptr && mount.source.empty()) {
+    return fmt::format("a mount of the type {} needs {} of the host", mount.type, type->source);
   }
   const bool has_limits = mount.bytes || mount.inodes;
   const auto refuse = [&mount](const char* what) {
     return fmt::format("a mount of the type {} has no {}", mount.type, what);
   };
-  if (!type->has_source && !mount.source.empty()) return refuse("directory of the host");
+  if (type->source == nullptr && !mount.source.empty()) return refuse("directory of the host");
   if (!type->has_limits && has_limits) return refuse("size or inodes");
   if (!type->has_upper && !mount.upper.empty()) return refuse("upper");
   if (!mount.upper.empty() && has_limits) {

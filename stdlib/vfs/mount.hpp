@@ -14,9 +14,10 @@
 namespace atollvm::vfs {
 
 struct Mount {
-  std::string type;    // the name of a row of mount_types()
-  std::string source;  // a directory or an archive of the host; empty where the type has none
-  std::string guest;   // as in NameSpace::mount
+  std::string type;  // the name of a row of mount_types()
+  std::string
+      source;  // a directory, an archive or a volume of the host; empty where the type has none
+  std::string guest;  // as in NameSpace::mount
   bool writable = true;
   // Of a memory file system, also an overlay's upper layer, or of what an archive takes; without
   // them MemoryLimits' and ArchiveLimits' own.
@@ -27,8 +28,8 @@ struct Mount {
 
 struct MountType {
   std::string_view name;
-  bool has_source = false;  // it needs one; else it can have none
-  bool has_limits = false;  // bytes and inodes mean something
+  const char* source = nullptr;  // what it needs of the host; null: it can have nothing
+  bool has_limits = false;       // bytes and inodes mean something
   bool has_upper = false;
   bool is_read_only = false;
   base::Result<std::shared_ptr<Directory>> (*open)(const Mount&) = nullptr;

@@ -214,7 +214,7 @@ wrong() { # NAME STATUS MESSAGE ARGUMENTS...
   run_expect "$name" "$status" "" "$ATOLL" run "$@" show.atoll /x
   check_contains "$name: message" "$message" "$(cat stderr)"
 }
-wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay, archive, image, dev, proc" --mount disk:a:/b
+wrong "no such type" 2 "there is no type of mount \`disk\`; there are dir, memory, overlay, archive, image, volume, dev, proc" --mount disk:a:/b
 wrong "an archive to write" 2 "a mount of the type archive can only be read" --mount archive:a.tar:/a:rw
 wrong "devices with a source" 2 "a mount of the type dev has no directory of the host" --mount dev:/dev:/dev
 wrong "processes to write" 2 "a mount of the type proc can only be read" --mount proc::/proc:rw

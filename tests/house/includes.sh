@@ -62,6 +62,7 @@ angle() {
 angle "only scheduler/loop includes libuv" 'uv\.h|uv/' scheduler/loop
 angle "only scheduler/snapshot includes zstd and xxhash" 'zstd\.h|xxhash\.h' scheduler/snapshot
 angle "only stdlib/vfs includes libarchive" 'archive\.h|archive_entry\.h' stdlib/vfs
+angle "only stdlib/vfs includes SQLite" 'sqlite3' stdlib/vfs
 angle "only vm/jit includes AsmJit" 'asmjit/' vm/jit
 angle "only the command and the face include the public headers" 'atoll/' atoll
 angle "only scheduler/machine includes toml++" 'toml\+\+/' scheduler/machine

@@ -11,7 +11,7 @@ esac
 if [[ -n $sanitizer ]]; then
   sanitized="-fsanitize=$sanitizer -fno-sanitize-recover=all -I$root/atoll/include"
   archives="-Wl,--start-group $(find "$(dirname "$ATOLL")" -name "libatoll_*.a" -printf "%p ")\
--Wl,--end-group -luv -lzstd -lasmjit -lstdc++ -lm -ldl"
+-Wl,--end-group -luv -lzstd -lsqlite3 -lasmjit -lstdc++ -lm -ldl"
 else
   cmake --install "$(dirname "$ATOLL")" --prefix "$prefix" --strip >/dev/null ||
     not_ok "install" "failed"

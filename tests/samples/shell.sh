@@ -78,10 +78,14 @@ by_command theirs.out >theirs.sorted
 contents() { find seed seed.tar -printf '%p %y %l %s %T@\n' | sort && find seed -type f -exec sha256sum {} + | sort; }
 before=$(contents)
 mkdir host
-for kind in dir memory overlay archive; do
+for kind in dir memory volume overlay archive; do
   case $kind in
     dir) mounts=(--mount "dir:host:/" --mount "dir:given:/given:ro") ;;
     memory) mounts=(--mount memory::/ --mount "dir:given:/given:ro") ;;
+    volume)
+      "$ATOLL" volume create shell.vol --size 64M
+      mounts=(--mount volume:shell.vol:/ --mount "dir:given:/given:ro")
+      ;;
     overlay) mounts=(--mount "overlay:seed:/") ;;
     archive) mounts=(--mount "overlay:seed.tar:/") ;;
   esac
@@ -91,7 +95,7 @@ for kind in dir memory overlay archive; do
   fi
   # What is there ends with the run, so one run makes the tree, changes it and gives it away.
   {
-    if [[ $kind == dir || $kind == memory ]]; then echo 'tar -x -f /given/seed.tar'; fi
+    if [[ $kind == dir || $kind == memory || $kind == volume ]]; then echo 'tar -x -f /given/seed.tar'; fi
     cat script
   } >both
   shell -c "$(tr '\n' ';' <both | sed 's/;$//') ; tar -c * > /result.tar ; echo '--- tar' ; cat /result.tar" \
@@ -113,6 +117,7 @@ for kind in dir memory overlay archive; do
   check "$kind: the tree is the same" "" \
     "$(diff -r --no-dereference theirs "$kind.tree" 2>&1 | head -5)"
 done
+check_contains "volume: it is sound" "sound" "$("$ATOLL" volume check shell.vol)"
 check "what lies below overlays has not changed" "$before" "$(contents)"
 
 # --- Mistakes and hostile archives --------------------------------------------------------------

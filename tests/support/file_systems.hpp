@@ -11,6 +11,7 @@
 #include "stdlib/vfs/archive.hpp"
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/overlay.hpp"
+#include "stdlib/vfs/volume.hpp"
 #include "tests/support/files.hpp"
 
 namespace atollvm::test {
@@ -206,6 +207,15 @@ inline std::shared_ptr<Directory> in_archive(const ScratchDirectory& scratch,
   return *opened;
 }
 
+inline std::shared_ptr<Directory> in_volume(const ScratchDirectory& scratch,
+                                            const char* name = "volume") {
+  const std::string path = scratch / name;
+  if (!std::filesystem::exists(path)) REQUIRE(vfs::create_volume(path, u64{256} << 20).ok());
+  auto opened = vfs::open_volume(path);
+  REQUIRE_MESSAGE(opened.ok(), (opened.ok() ? "" : opened.error().text()));
+  return *opened;
+}
+
 inline const FileSystem file_systems[] = {
     {"host directory", [](const ScratchDirectory& at) { return in_folder(at, "data"); }},
     {"host directory, by walking",
@@ -225,6 +235,12 @@ inline const FileSystem file_systems[] = {
        return vfs::make_overlay(in_folder(at, "lower"), in_folder(at, "upper"));
      },
      [](const ScratchDirectory& at) { return in_folder(at, "lower"); }},
+    {"volume", [](const ScratchDirectory& at) { return in_volume(at); }},
+    {"overlay of the first files in a volume",
+     [](const ScratchDirectory& at) {
+       return vfs::make_overlay(in_volume(at), vfs::make_memory({}));
+     },
+     [](const ScratchDirectory& at) { return in_volume(at); }},
 };
 
 // Where there is a libarchive.

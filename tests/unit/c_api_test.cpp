@@ -102,7 +102,7 @@ TEST_CASE("C: a file system in memory is mounted") {
   Options options(atoll_options_new());
   CHECK(text_of(atoll_options_mount(options.get(), "tape::/t")) ==
         "tape::/t: there is no type of mount `tape`; there are dir, memory, overlay, archive, "
-        "image, dev, "
+        "image, volume, dev, "
         "proc");
   CHECK(code_of(atoll_options_mount(options.get(), "memory")) == ATOLL_USAGE);
   CHECK(atoll_options_mount(options.get(), "memory::/tmp:size=16k") == nullptr);

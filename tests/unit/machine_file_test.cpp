@@ -257,7 +257,8 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
        "\"dev\" or "
        "\"proc\""},
       {"mounts = [{ type = \"tape\", guest = \"/\" }]",
-       "4:20: `type` must be \"dir\", \"memory\", \"overlay\", \"archive\", \"image\", \"dev\" or "
+       "4:20: `type` must be \"dir\", \"memory\", \"overlay\", \"archive\", \"image\", \"volume\", "
+       "\"dev\" or "
        "\"proc\""},
       {"mounts = [{ type = \"memory\" }]",
        "4:11: a mount needs `guest`: the path by which the guest names it"},

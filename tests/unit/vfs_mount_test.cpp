@@ -34,7 +34,8 @@ TEST_CASE("mounts: mistakes in the text, with what to write") {
       {"memory", "a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS"},
       {"dir:a:b:c:d", "a mount is written TYPE:SOURCE:GUEST or TYPE:SOURCE:GUEST:OPTIONS"},
       {"disk:a:/b",
-       "there is no type of mount `disk`; there are dir, memory, overlay, archive, image, dev, "
+       "there is no type of mount `disk`; there are dir, memory, overlay, archive, image, volume, "
+       "dev, "
        "proc"},
       {"dir::/b", "a mount of the type dir needs a directory of the host"},
       {"overlay::/b", "a mount of the type overlay needs a directory of the host"},
@@ -112,7 +113,7 @@ TEST_CASE("mounts: each type can be in a machine file") {
         "[[machine]]\nname = \"m\"\nmodule = \"m\"\n[[machine.mounts]]\n"
         "type = \"" +
         std::string(type.name) + "\"\nguest = \"/g\"\n" +
-        (type.has_source ? "source = \"/s\"\n" : "");
+        (type.source != nullptr ? "source = \"/s\"\n" : "");
     const auto file = machine::read_machine_file("f", text, "/folder");
     REQUIRE(file.ok());
     CHECK(file->machines[0].mounts[0].type == type.name);
