@@ -254,12 +254,10 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
        "4:67: another directory has this guest path"},
       {"mounts = [{ guest = \"/\" }]",
        "4:11: a mount needs `type`: \"dir\", \"memory\", \"overlay\", \"archive\", \"image\", "
-       "\"dev\" or "
-       "\"proc\""},
+       "\"volume\", \"dev\" or \"proc\""},
       {"mounts = [{ type = \"tape\", guest = \"/\" }]",
-       "4:20: `type` must be \"dir\", \"memory\", \"overlay\", \"archive\", \"image\", \"volume\", "
-       "\"dev\" or "
-       "\"proc\""},
+       "4:20: `type` must be \"dir\", \"memory\", \"overlay\", \"archive\", \"image\", "
+       "\"volume\", \"dev\" or \"proc\""},
       {"mounts = [{ type = \"memory\" }]",
        "4:11: a mount needs `guest`: the path by which the guest names it"},
       {"mounts = [{ type = \"dir\", guest = \"/\" }]",
