@@ -170,11 +170,15 @@ Result<Image> Image::open(const std::string& path, std::string_view public_key) 
 std::optional<Error> Image::apply(std::span<const ImageGrant> grants,
                                   ProcessOptions& options) const {
   const ImageManifest& manifest = impl_->manifest;
+  // What nobody was asked for is no more than a mount has by itself.
+  const auto unasked = [](const std::optional<u64>& bytes) {
+    return bytes ? std::optional(std::min(*bytes, vfs::MemoryLimits().bytes)) : bytes;
+  };
   std::vector<Mount> mounts;
   if (manifest.has_root) {
     Mount root{manifest.is_overlay ? "overlay" : "image", impl_->source, "/"};
     root.writable = manifest.is_overlay;
-    root.bytes = manifest.bytes;
+    root.bytes = unasked(manifest.bytes);
     mounts.push_back(std::move(root));
   }
   for (const ImageGrant& grant : grants) {
@@ -201,9 +205,7 @@ std::optional<Error> Image::apply(std::span<const ImageGrant> grants,
     mount.writable =
         each.writable && each.type != "archive" && (grant == grants.end() || grant->writable);
     mount.bytes = each.bytes;
-    // What nobody was asked for is no more than a mount has by itself.
-    const u64 most = vfs::MemoryLimits().bytes;
-    if (is_memory && grant == grants.end() && each.bytes) mount.bytes = std::min(*each.bytes, most);
+    if (is_memory && grant == grants.end()) mount.bytes = unasked(each.bytes);
     mounts.push_back(std::move(mount));
   }
   options.mounts.insert(options.mounts.begin(), mounts.begin(), mounts.end());

@@ -15,6 +15,8 @@ constexpr u64 manifest_format = 1;
 constexpr usize max_manifest_text = 1 << 20;
 constexpr usize max_path_text = 4095;
 constexpr usize max_list = 1000;
+// Those in memory come without a grant: 1 GiB with the changes to the root.
+constexpr usize max_image_mounts = 15;
 constexpr usize max_argument = 1 << 16;
 constexpr u64 max_count = u64{1} << 62;
 constexpr std::string_view image_mount_words[] = {"dir", "memory", "overlay", "archive"};
@@ -69,7 +71,8 @@ class ManifestReader {
       manifest.handles = number(*limits, "handles");
       manifest.fuel = number(*limits, "fuel");
     }
-    reader_.each_table(root_, "mounts", max_list, [this](const Node& each) { read_mount(each); });
+    reader_.each_table(root_, "mounts", max_image_mounts,
+                       [this](const Node& each) { read_mount(each); });
     if (!reader_.ok()) return *reader_.error();
     return std::move(result_);
   }

@@ -174,6 +174,19 @@ TEST_CASE("image: what it is granted, and no more") {
   CHECK(other.arguments == std::vector<std::string>{"program", "own"});
 }
 
+TEST_CASE("image: changes to its root are limited, whatever it asks for") {
+  const Folder folder;
+  folder.write("a.toml",
+               "name = \"a\"\nmodule = \"module.atb\"\nroot = \"files\"\noverlay = true\n"
+               "size = \"1 GiB\"\n");
+  const auto image = folder.open(folder.pack());
+  REQUIRE_MESSAGE(image.ok(), image.error().text());
+  ProcessOptions options;
+  CHECK_FALSE(image->apply({}, options).has_value());
+  REQUIRE(options.mounts.size() == 1);
+  CHECK(options.mounts[0].bytes == 64 << 20);
+}
+
 TEST_CASE("image: a signature covers all of it") {
   const Folder folder;
   const std::string bytes = folder.pack(private_key);
@@ -259,6 +272,11 @@ TEST_CASE("image: mistakes in a manifest are told with their place") {
         std::string::npos);
   CHECK(wrong(start + "[[mounts]]\nguest = \"/a\"\nsize = 1").find("only a mount") !=
         std::string::npos);
+  std::string many = start;
+  for (u32 i = 0; i < 16; ++i) {
+    many += "[[mounts]]\ntype = \"memory\"\nguest = \"/" + std::to_string(i) + "\"\n";
+    CHECK(wrong(many).empty() == (i < 15));
+  }
   // One of another format, and one that names what only a source has.
   CHECK(read_manifest("i", "format = 2\nname = \"n\"").error().text().find("this one 2") !=
         std::string::npos);

@@ -32,7 +32,7 @@ struct ImageManifest {
   std::string name;
   bool has_root = false;                 // a file system of its own, which the guest finds at "/"
   bool is_overlay = false;               // changes to it are kept in memory; else it is only read
-  std::optional<std::uint64_t> bytes{};  // limit of these changes, 64 MiB without it
+  std::optional<std::uint64_t> bytes{};  // limit of these changes, 64 MiB at most
   std::vector<std::string> arguments;    // behind the program's name
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<ImageMount> mounts;
