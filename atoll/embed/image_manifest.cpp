@@ -28,15 +28,15 @@ class ManifestReader {
       : reader_(document), root_(document.root()), is_source_(is_source) {}
 
   base::Result<ManifestSource> read() {
-    const auto known =
-        is_source_ ? std::initializer_list<std::string_view>{"name",      "module",      "modules",
-                                                             "root",      "overlay",     "size",
-                                                             "arguments", "environment", "limits",
-                                                             "mounts"}
-                   : std::initializer_list<std::string_view>{"format",      "name",   "root",
-                                                             "overlay",     "size",   "arguments",
-                                                             "environment", "limits", "mounts"};
-    reader_.known(root_, "a manifest", known);
+    if (is_source_) {
+      reader_.known(root_, "a manifest",
+                    {"name", "module", "modules", "root", "overlay", "size", "arguments",
+                     "environment", "limits", "mounts"});
+    } else {
+      reader_.known(root_, "a manifest",
+                    {"format", "name", "root", "overlay", "size", "arguments", "environment",
+                     "limits", "mounts"});
+    }
     ImageManifest& manifest = result_.manifest;
     manifest.name = reader_.text(root_, "name", "");
     if (manifest.name.empty()) reader_.fail(root_, "an image needs a `name`");

@@ -160,15 +160,16 @@ u64 Worker::read_clock() {
 
 // The next turn is of another machine, or of none (null): what was not timed is the last one's.
 void Worker::change_machine(Machine* machine) {
-  if (is_behind_) {
-    const u64 ran = read_clock();
-    if (charged_ != nullptr) {
-      policy_->charge(charged_->group(), ran);
-      uncharged_ += ran;
-    }
-  }
+  if (is_behind_) charge_machine(read_clock());
   flush_charge();
   charged_ = machine;
+}
+
+// The machine of the last turn, if there is one, and none of its processes.
+void Worker::charge_machine(u64 ran) {
+  if (charged_ == nullptr) return;
+  policy_->charge(charged_->group(), ran);
+  uncharged_ += ran;
 }
 
 void Worker::charge(const Machine& machine, u64 ns) {
@@ -231,6 +232,8 @@ void Worker::run_task(Task& task) {
   task.has_run = true;
   Machine& machine = *task.machine;
   if (&machine != charged_) change_machine(&machine);
+  if (policy_->took_long()) [[unlikely]]
+    charge_machine(read_clock());
   Outcome outcome{Outcome::Kind::preempted, Trap::unreachable, 0};
   u64 most = slice_of(task);
   // Acquire: who has it end may have looked at it before, from another thread.

@@ -70,6 +70,7 @@ class Worker : public runtime::Worker {
   [[nodiscard]] u64 time_turn(const Task& task, bool is_whole);
   [[gnu::noinline]] u64 read_clock();
   [[gnu::noinline]] void change_machine(Machine* machine);
+  [[gnu::noinline]] void charge_machine(u64 ran);
   void charge(const Machine& machine, u64 ns);
   void flush_charge();
   void wake_sleepers();

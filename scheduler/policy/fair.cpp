@@ -109,6 +109,7 @@ class ShareQueue {
     if (node != nullptr && node->key > now_) now_ = node->key;
     return node;
   }
+  bool take_moved() noexcept { return wheel_.take_moved(); }
 
   // Moves V on.
   void advance(u64 to) noexcept { now_ = std::max(now_, to); }
@@ -185,6 +186,7 @@ class Fair final : public Policy {
     if (first == nullptr) return nullptr;
     auto& machine = *static_cast<Machine*>(first);
     auto* const entry = static_cast<Entry*>(machine.entries.front());
+    took_long_ = machine.entries.take_moved();
     taken(*entry, machine);
     return entry;
   }

@@ -111,6 +111,9 @@ class Policy {
   virtual void ready(Entry&, u64 now, Wake) noexcept = 0;
   // Takes out the entry that runs next; null when none is ready. Several may be out at once.
   virtual Entry* pick(u64 now) noexcept = 0;
+  // Whether the last pick() took longer than usual, to keep order: nobody that runs should be
+  // charged for it.
+  [[nodiscard]] bool took_long() const noexcept { return took_long_; }
   // How long a picked entry may run.
   [[nodiscard]] virtual u64 slice(const Entry&) const noexcept { return slice_; }
   // To be called once for each pick: the CPU time that the entry ran (0: charged elsewhere), and
@@ -147,6 +150,7 @@ class Policy {
  protected:
   u64 slice_ = default_slice;
   usize size_ = 0;
+  bool took_long_ = false;
 };
 
 struct Row {

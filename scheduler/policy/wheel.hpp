@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "scheduler/policy/ring.hpp"
 
@@ -71,6 +72,9 @@ class Wheel {
     base_ = std::max(base_, first & ~u64{63});
     return slots_[0][first & 63].front();
   }
+
+  // Whether front() has moved nodes since this was asked last: that takes time.
+  bool take_moved() noexcept { return std::exchange(has_moved_, false); }
 
   void remove(Node& node) noexcept {
     Ring& ring = slots_[node.level][node.slot];
@@ -144,6 +148,7 @@ class Wheel {
       bound = std::min(bound, node.key);
       moved.push_back(node);
     }
+    has_moved_ = true;
     base_ = std::max(base_, due_);
     if (ring.empty()) {
       clear(level, block & 63);
@@ -159,6 +164,7 @@ class Wheel {
   u64 base_ = 0;
   u64 due_ = never;  // where the first block above level 0 starts, or before
   u32 levels_ = 0;   // bit n: level n has nodes
+  bool has_moved_ = false;
   u64 bits_[level_count] = {};
   Ring slots_[level_count][64];
 };
