@@ -36,10 +36,15 @@ check "what lies below is still as it was" "$before" "$(contents)"
 # --- As an image ---
 cp "$built/site.wasm" "$root/samples/site/site.toml" .
 run_expect "pack it" 0 "" "$ATOLL" pack site.toml
-mkdir pages
-run_expect "without a place for the pages" 126 "" "$ATOLL" run site.atp
-run_expect "an image of it" 0 "3 built, 1 copied, 0 as they were" "$ATOLL" run --grant /public=pages site.atp
-check "an image of it: the pages" "" "$(diff -r pages "$expected" 2>&1 | head -20)"
+if [[ ${ATOLL_PRESET:-} == aarch64 ]]; then
+  skip "an image of it" "that build has no libarchive"
+else
+  mkdir pages
+  run_expect "without a place for the pages" 126 "" "$ATOLL" run site.atp
+  run_expect "an image of it" 0 "3 built, 1 copied, 0 as they were" \
+    "$ATOLL" run --grant /public=pages site.atp
+  check "an image of it: the pages" "" "$(diff -r pages "$expected" 2>&1 | head -20)"
+fi
 
 # --- Mistakes -----------------------------------------------------------------------------------
 mkdir -p wrong/pages

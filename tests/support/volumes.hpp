@@ -12,6 +12,12 @@
 
 namespace atollvm::test {
 
+// Why the volume at PATH can't be opened; "" if it can be.
+inline std::string error_text(const std::string& path) {
+  const auto opened = vfs::open_volume(path);
+  return opened.ok() ? "" : opened.error().text();
+}
+
 struct Random {
   u64 state;
   u64 operator()(u64 below) {
