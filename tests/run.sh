@@ -103,6 +103,7 @@ line_suite() {
 
 # What is built of a preset; else everything.
 targets_tsan="unit_tests atoll"
+targets_gcc="atoll wast-runner isa_tests diff_tests"  # of the tests' sources, the AArch64 build is gcc's, too
 
 compile() { # PRESET
   local targets=targets_$1
@@ -119,7 +120,7 @@ build_ahead() {
   (
     for preset in "$@"; do
       start=$SECONDS status=0
-      nice -n 10 "$BASH" -c "$(declare -p targets_tsan; declare -f compile); compile $preset" \
+      nice -n 10 "$BASH" -c "$(declare -p targets_tsan targets_gcc; declare -f compile); compile $preset" \
         >"$ahead/$preset.log" 2>&1 </dev/null || status=$?
       echo "$status $((SECONDS - start))" >"$ahead/$preset.new"
       mv "$ahead/$preset.new" "$ahead/$preset"
@@ -207,7 +208,7 @@ in_tier jit release doctest unit
 in_tier jit release shell "$PWD/build/release/atoll" guest samples stress/guests
 in_tier interp release shell "$PWD/build/release/atoll" guest samples
 
-doctest_suites asan "$every_suite"
+ATOLL_GENERATED_COUNT=300 ATOLL_DAMAGES=300 doctest_suites asan "$every_suite"
 shell_suites asan "$PWD/build/asan/atoll" cli samples conformance package/samples package/kvstore
 for source in tests/fuzz/*_fuzz.cpp; do
   name=$(basename "$source" _fuzz.cpp)
@@ -226,7 +227,8 @@ shell_suites tsan "$PWD/build/tsan/atoll" cli/limits package/samples package/kvs
 # ThreadSanitizer puts signals off until code that it has instrumented runs: in machine code, for ever.
 in_tier interp tsan shell "$PWD/build/tsan/atoll" cli/interrupt
 
-doctest_suites gcc "$every_suite"
+doctest_suites gcc "isa diff"
+shell_suites gcc "$PWD/build/gcc/atoll" conformance/spec cli/run
 
 # -R: qemu-user keeps a record of each page of address space ever used, 24 MiB for each memory of
 # 4 GiB; inside a fixed range it uses addresses again. Such a memory still takes 50 ms to make. It

@@ -210,12 +210,14 @@ class Lexer {
     if (!begins_statement(symbol)) return;
     const u32 line_begin = file_.line_begins.back();
     if (nesting_ != 0) {
-      bool first = true;
-      for (const char* p = begin_ + line_begin; p != begin; ++p) first &= class_of(*p) == space;
+      const Token& before = file_.tokens.back();
+      const bool first =
+          before.begin < line_begin &&
+          std::all_of(
+              begin_ + line_begin, begin, [](char each) { return class_of(each) == space; });
       if (first) {
         nesting_ = 0;
         // The line before ends where its last token does.
-        const Token& before = file_.tokens.back();
         const char* here = at_;
         at_ = begin_ + before.begin + before.length;
         push(Kind::newline, at_);

@@ -92,6 +92,14 @@ TEST_CASE("deep nesting is a mistake, not a crash") {
   survives(chain);
 }
 
+// In time that grows with their length: with its square, this would outlast any limit.
+TEST_CASE("long lines of keywords") {
+  for (const char* each : {"if (", "while (not (", "if {", "loop {", "if ", "   "}) {
+    survives("const a = (" + repeated(each, 300'000));
+    survives("const a = (\n" + repeated("   ", 100'000) + repeated(each, 100'000));
+  }
+}
+
 TEST_CASE("sizes are checked before anything is made of them") {
   survives("data a = zero 0xffff_0000, u8 1\n");
   survives("data a = zero 0xfffe_0000, u8 1\n");

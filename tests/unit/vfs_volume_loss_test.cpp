@@ -1,6 +1,6 @@
 // Volumes when a program or a computer ends, and when the file is an enemy's
-// (stdlib/vfs/volume.hpp). Children made by fork() start threads here, which neither ThreadSanitizer
-// nor qemu allows.
+// (stdlib/vfs/volume.hpp). Children made by fork() start threads here, which neither
+// ThreadSanitizer nor qemu allows.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -4,22 +4,14 @@
 #include <new>
 #include <utility>
 
+#include "vm/base/sanitizers.hpp"
+
 namespace atollvm::base {
 
 namespace {
 
 // AddressSanitizer is to see the end of each block.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool keeps = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool keeps = false;
-#else
-constexpr bool keeps = true;
-#endif
-#else
-constexpr bool keeps = true;
-#endif
+constexpr bool keeps = ATOLL_ASAN == 0;
 
 // The heap's own: a block has eight bytes more than a multiple of 16.
 constexpr usize step = 16;
