@@ -193,7 +193,7 @@ base::Result<std::shared_ptr<Machines::Entry>> Machines::bring_back(
     if (!root) {
       return base::Error{base::ErrorCode::invalid, "", "the snapshot has no root process"};
     }
-    entry->program = root->instance().program;
+    entry->program = root->instance().linked->program;
     return summary;
   };
   auto summary = read();

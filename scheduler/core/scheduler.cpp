@@ -167,27 +167,26 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
       machine.is_ending_.load(std::memory_order_relaxed)) {
     return Error{ErrorCode::limit, "", "the scheduler stops"};
   }
-  constexpr u64 one_more = Machine::one_process + Machine::one_record;
-  u64 counts = machine.counts_.load(std::memory_order_relaxed);
-  do {
-    if (Machine::processes_in(counts) >= machine.options_.max_processes) {
-      return Error{ErrorCode::limit, machine.options_.name,
-                   "has as many processes as it may have: " +
-                       std::to_string(machine.options_.max_processes)};
-    }
-  } while (!machine.counts_.compare_exchange_weak(counts, counts + one_more));
+  Table& table = machine.table();
+  const Pid pid = table.reserve(machine.options_.max_processes);
+  if (pid == 0) {
+    return Error{
+        ErrorCode::limit, machine.options_.name,
+        "has as many processes as it may have: " + std::to_string(machine.options_.max_processes)};
+  }
   Task* made = nullptr;  // once others can find it
   try {
-    auto pid = make(machine, what, here, made);
-    if (!pid) machine.counts_.fetch_sub(one_more);
-    return pid;
+    auto status = make(machine, what, pid, here, made);
+    if (status) return pid;
+    table.release(pid, /*is_counted=*/true);
+    return std::move(status).error();
   } catch (const std::bad_alloc&) {
     if (made != nullptr) {
       made->owner = machine.options_.owner;  // the caller's has not been taken
       kill(machine, made->pid, {ExitKind::memory, 0});
       made->home_worker->post(*made);
     } else {
-      machine.counts_.fetch_sub(one_more);
+      table.release(pid, /*is_counted=*/true);
     }
     return Error{ErrorCode::limit, "", "the host has no memory for this process"};
   }
@@ -217,9 +216,14 @@ class Adoption {
 
 }  // namespace
 
-base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* here, Task*& made) {
+base::Status Scheduler::make(Machine& machine, const Spawn& what, Pid pid, Worker* here,
+                             Task*& made) {
   cap::Account& account = machine.account_;
-  cap::Charge record(&account.memory, runtime::process_bytes);
+  const std::shared_ptr<const runtime::Program>& program =
+      what.like != nullptr ? what.like->linked->program : what.program;
+  const bool is_guest = program != nullptr;
+  cap::Charge record(&account.memory,
+                     runtime::process_bytes + (is_guest ? program->instance_bytes() : 0));
   cap::Charge link(what.link ? &account.memory : nullptr, link_bytes);
   const u64 parents_bytes = (what.link ? link_bytes : 0) + (what.monitor != 0 ? monitor_bytes : 0);
   cap::Charge parents(parents_bytes != 0 ? &account.memory : nullptr, parents_bytes);
@@ -246,10 +250,8 @@ base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* h
   auto task = std::make_unique<Task>(options, terms, machine.common_terms(terms), machine);
   record.keep();
   task->owner = what.owner != nullptr ? what.owner : machine.options_.owner;
-  const auto& program = what.like != nullptr ? what.like->program : what.program;
-  const bool is_guest = program != nullptr;
   if (is_guest) {
-    if (auto added = task->add_instance(program, what.like); !added) {
+    if (auto added = task->add_instance(program, what.like, /*is_paid=*/true); !added) {
       return std::move(added).error();
     }
     const bool only_one = what.functions.size() == 1;
@@ -278,10 +280,7 @@ base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* h
   if (what.monitor != 0) task->bound().watchers.emplace(what.parent, what.monitor);
   Adoption adoption(*task, account.handles);
   for (const cap::Capability& each : what.handles) adoption.add(each);
-  const Pid pid = machine.table().add(*task);
-  if (pid == 0) {
-    return Error{ErrorCode::limit, "", "there are as many processes as there can be"};
-  }
+  machine.table().add(*task, pid);
   made = task.release();
   link.keep();
   if (what.link || what.monitor != 0) {
@@ -295,13 +294,13 @@ base::Result<Pid> Scheduler::make(Machine& machine, const Spawn& what, Worker* h
   }
   open.keep();
   adoption.keep();
-  if (!is_guest) return pid;
+  if (!is_guest) return {};
   if (here != nullptr) {
     here->accept(*made);
   } else {
     made->home_worker->post(*made);
   }
-  return pid;
+  return {};
 }
 
 // The process's lock is held. False: it is doomed already.
@@ -413,7 +412,7 @@ bool Scheduler::is_still(const Machine& machine) const {
     ++found;
     changes = changes || task.phase_now() == Task::Phase::running || task.dying.load();
   });
-  return !changes && machine.records() == found;
+  return !changes && machine.table().records() == found;
 }
 
 void Scheduler::freeze(Machine& machine) {
@@ -517,7 +516,6 @@ base::Status Scheduler::adopt(Machine& machine, MachineState& state) {
       const std::lock_guard names(machine.names_mutex_);
       machine.names_.swap(state.names);
     }
-    machine.counts_.fetch_add(count * (Machine::one_process + Machine::one_record));
     machine.cpu_.fetch_add(state.cpu_time);
     const std::lock_guard holds(machine.held_mutex_);
     machine.held_.swap(held);
@@ -558,7 +556,7 @@ bool Scheduler::bury(Task& task, Exit why, Worker* here) {
 
 // A process that has ended is no longer one of its machine's, though something is left of it.
 void Scheduler::uncount(Task& task) {
-  if (std::exchange(task.is_counted, false)) task.machine->counts_.fetch_sub(Machine::one_process);
+  if (std::exchange(task.is_counted, false)) task.machine->table().uncount();
 }
 
 void Scheduler::forget(Task& task) {
@@ -566,10 +564,11 @@ void Scheduler::forget(Task& task) {
   // All that it holds goes before its machine can.
   machine.account_.memory.give(task.mailbox.paid() + task.draft_bytes());
   void* const owner = task.owner;
-  const u64 gone = Machine::one_record + (task.is_counted ? Machine::one_process : 0);
+  const Pid pid = task.pid;
+  const bool is_counted = task.is_counted;
   delete &task;
   if (machine.options_.on_gone) machine.options_.on_gone(owner);
-  if (machine.counts_.fetch_sub(gone) >> 32 == 1) {
+  if (machine.table().release(pid, is_counted)) {
     const std::lock_guard guard(machines_mutex_);
     emptied_.notify_all();
   }

@@ -45,9 +45,9 @@ class Machine {
   };
 
   [[nodiscard]] const Options& options() const { return options_; }
-  [[nodiscard]] u32 processes() const { return processes_in(counts_.load()); }
+  [[nodiscard]] u32 processes() const { return table_->processes(); }
   // Whether nothing is left of any process, not even of one that is just ending.
-  [[nodiscard]] bool is_empty() const { return records() == 0; }
+  [[nodiscard]] bool is_empty() const { return table_->records() == 0; }
   [[nodiscard]] bool is_full() const { return processes() >= options_.max_processes; }
   [[nodiscard]] const policy::Group& group() const { return group_; }
   // What its processes hold and have used. It is not part of a snapshot: restored processes charge
@@ -99,12 +99,6 @@ class Machine {
   Terms terms_;
   const std::shared_ptr<cap::Account> shared_account_;
   cap::Account& account_ = *shared_account_;
-  // In one number: processes, and records of processes, also of those that are ending.
-  static constexpr u64 one_process = 1;
-  static constexpr u64 one_record = u64{1} << 32;
-  static u32 processes_in(u64 counts) { return static_cast<u32>(counts); }
-  [[nodiscard]] u32 records() const { return static_cast<u32>(counts_.load() >> 32); }
-  std::atomic<u64> counts_{0};
   std::atomic<bool> is_ending_{false};
   std::atomic<u64> cpu_{0};
   std::mutex names_mutex_;
@@ -133,16 +127,16 @@ struct MachineState {
 struct Spawn {
   // Null, without `like`: the process is the host's, without guest code. It waits for messages from
   // the start, and Scheduler::Run does what is to be done when one has come.
-  std::shared_ptr<const runtime::Program> program;
+  std::shared_ptr<const runtime::Program> program{};
   // Of the same machine: its program is the one to start, and what they can share, they do.
   const runtime::Instance* like = nullptr;
   // Called one after the other; the last one gets the arguments.
-  std::span<const u32> functions;
-  std::span<const runtime::Slot> arguments;
-  runtime::Limits limits;
-  runtime::IoAmount io;  // at most
+  std::span<const u32> functions{};
+  std::span<const runtime::Slot> arguments{};
+  runtime::Limits limits{};
+  runtime::IoAmount io{};  // at most
   runtime::MemoryStrategy memory = runtime::MemoryStrategy::checked;
-  MailboxLimits mailbox;
+  MailboxLimits mailbox{};
   u64 cpu_limit = Task::never;  // ns
   u32 weight = policy::default_weight;
   u8 priority = policy::default_priority;
@@ -152,7 +146,7 @@ struct Spawn {
   bool is_main = false;
   void* owner = nullptr;  // null: the machine's
   // What it holds from the start, by number; null objects leave their number free.
-  std::vector<cap::Capability> handles;
+  std::vector<cap::Capability> handles{};
   // They are charged to the machine already, and stay so if there is no process.
   bool handles_are_paid = false;
 };
@@ -295,7 +289,7 @@ class Scheduler {
   bool doom(Task& task, Exit why);
   static void uncount(Task& task);
   [[nodiscard]] bool is_still(const Machine& machine) const;
-  base::Result<Pid> make(Machine& machine, const Spawn& what, Worker* here, Task*& made);
+  base::Status make(Machine& machine, const Spawn& what, Pid pid, Worker* here, Task*& made);
   Sent deliver(const Machine& machine, Pid to, MessagePtr& message, bool must, Worker* here,
                Task* sender);
   Sent deliver_to_full(Table::Held to, MessagePtr& message, bool must, Worker* here, Task* sender);

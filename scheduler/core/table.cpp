@@ -57,37 +57,56 @@ bool Table::make_place(u32 index) {
   return places != nullptr;
 }
 
-Pid Table::add(Task& task) {
-  u32 index;
-  {
-    const std::lock_guard guard(lock_);
-    index = first_free_;
-    if (index != none) {
-      first_free_ = place(index)->next_free();
-    } else {
-      index = used_.load();
-      if (index == max_processes) return 0;
-      if (!make_place(index)) return 0;
-      used_.store(index + 1);
-    }
+Pid Table::reserve(u32 most) {
+  const std::lock_guard guard(lock_);
+  const u32 processes = processes_.load(std::memory_order_relaxed);
+  if (processes >= most) return 0;
+  u32 index = first_free_;
+  if (index != none) {
+    first_free_ = place(index)->next_free();
+  } else {
+    index = used_.load(std::memory_order_relaxed);
+    if (index == max_processes || !make_place(index)) return 0;
+    used_.store(index + 1, std::memory_order_release);
   }
-  Place& at = *place(index);
-  at.lock.lock();
-  at.set_task(task);
-  const Pid pid = task.pid = Pid{at.generation} << 32 | index;
-  at.lock.unlock();
-  return pid;
+  processes_.store(processes + 1, std::memory_order_relaxed);
+  ++records_;
+  return Pid{place(index)->generation} << 32 | index;
+}
+
+void Table::add(Task& task, Pid pid) {
+  task.pid = pid;
+  place(static_cast<u32>(pid))->set_task(task);
 }
 
 void Table::remove(Pid pid) {
+  Place& at = *place(static_cast<u32>(pid));
+  const std::lock_guard guard(at.lock);
+  at.set_free(none);
+  ++at.generation;
+}
+
+void Table::uncount() {
+  const std::lock_guard guard(lock_);
+  processes_.store(processes() - 1, std::memory_order_relaxed);
+}
+
+bool Table::release(Pid pid, bool is_counted) {
   const u32 index = static_cast<u32>(pid);
   Place& at = *place(index);
   const std::lock_guard guard(lock_);
-  const std::lock_guard hold(at.lock);
-  at.set_free(first_free_);
   // A number is never given twice: where the generations are used up, the place is left.
-  if (++at.generation > last_generation) return;
-  first_free_ = index;
+  if (at.generation <= last_generation) {
+    at.set_free(first_free_);
+    first_free_ = index;
+  }
+  if (is_counted) processes_.store(processes() - 1, std::memory_order_relaxed);
+  return --records_ == 0;
+}
+
+u32 Table::records() {
+  const std::lock_guard guard(lock_);
+  return records_;
 }
 
 std::vector<u32> Table::generations() {
@@ -114,6 +133,8 @@ bool Table::restore(std::span<const u32> generations, std::span<Task* const> tas
     first_free_ = index;
   }
   used_.store(count, std::memory_order_release);
+  records_ = static_cast<u32>(tasks.size());
+  processes_.store(records_, std::memory_order_relaxed);
   return true;
 }
 

@@ -1,7 +1,7 @@
 // Where a machine's processes are found by their numbers, and the lock of each.
 //
 // A process's record may only be touched by the worker that runs it, or by others while they hold
-// the lock of its place: it goes away under that lock.
+// the lock of its place. It ends under that lock: nobody finds it from then on.
 #pragma once
 
 #include <algorithm>
@@ -34,21 +34,28 @@ class SpinLock {
 
 class Table {
  public:
-  // Of a process, or free. Read and written under its lock, but for next_free().
+  // Of a process, or of none.
   struct Place {
     SpinLock lock;
-    u32 generation = 1;
+    u32 generation = 1;  // written under the lock
 
     [[nodiscard]] Task* task() const {
-      return (content_ & 1) == 0 ? reinterpret_cast<Task*>(content_) : nullptr;
+      const std::uintptr_t content = content_.load(std::memory_order_acquire);
+      return (content & 1) == 0 ? reinterpret_cast<Task*>(content) : nullptr;
     }
-    void set_task(Task& task) { content_ = reinterpret_cast<std::uintptr_t>(&task); }
+    void set_task(Task& task) {
+      content_.store(reinterpret_cast<std::uintptr_t>(&task), std::memory_order_release);
+    }
     // Of one that is free, under the table's lock: the next one.
-    [[nodiscard]] u32 next_free() const { return static_cast<u32>(content_ >> 1); }
-    void set_free(u32 next) { content_ = std::uintptr_t{next} << 1 | 1; }
+    [[nodiscard]] u32 next_free() const {
+      return static_cast<u32>(content_.load(std::memory_order_relaxed) >> 1);
+    }
+    void set_free(u32 next) {
+      content_.store(std::uintptr_t{next} << 1 | 1, std::memory_order_relaxed);
+    }
 
    private:
-    std::uintptr_t content_ = 1;  // an address, or a number with the lowest bit set
+    std::atomic<std::uintptr_t> content_{1};  // an address, or a number with the lowest bit set
   };
   static_assert(sizeof(Place) == 16);
 
@@ -86,11 +93,22 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
-  // A number for a process, which becomes its `pid`; 0: there are max_processes, or the host has no
-  // memory.
-  Pid add(Task& task);
-  // From now on nobody finds it. Its lock must not be held.
+  // The number of a process that is to be made, which is counted from here on. 0: there are `most`,
+  // or max_processes, or the host has no memory.
+  Pid reserve(u32 most);
+  // From now on it is found.
+  void add(Task& task, Pid pid);
+  // From now on nobody finds it, and its number is never given again. Its lock must not be held.
   void remove(Pid pid);
+  // A process that has been removed, or was not added, is no longer one, though something is left
+  // of it.
+  void uncount();
+  // Nothing is left of it. Whether nothing is left of any other.
+  bool release(Pid pid, bool is_counted);
+  // Processes that are not about to end.
+  [[nodiscard]] u32 processes() const { return processes_.load(std::memory_order_relaxed); }
+  // The same with those of which something is left. Who finds none may destroy the table.
+  [[nodiscard]] u32 records();
   Held find(Pid pid);
   // The same for one that is known to be there.
   Held hold(Task& task, Pid pid) {
@@ -140,6 +158,8 @@ class Table {
   SpinLock lock_;                // of what follows
   std::atomic<u32> used_{0};
   u32 first_free_ = ~u32{0};
+  std::atomic<u32> processes_{0};
+  u32 records_ = 0;
 };
 
 inline Table::Held Table::find(Pid pid) {

@@ -409,8 +409,7 @@ HostResult call_spawn(Environment&, HostContext& context) {
     }
   }
 
-  sched::Spawn spawn;
-  spawn.like = like;
+  sched::Spawn spawn{.like = like, .limits = parent.limits()};  // the limits in their place
   std::array<u32, 3> functions;
   usize stages = 0;
   if (const auto start = program.module().start) functions[stages++] = *start;
@@ -418,7 +417,6 @@ HostResult call_spawn(Environment&, HostContext& context) {
   functions[stages++] = entry;
   spawn.functions = std::span(functions).first(stages);
   spawn.arguments = std::span(arguments).first(count);
-  spawn.limits = parent.limits();
   // A child can't get more than its parent may have.
   const auto lower = [](u64& limit, u64 wanted) {
     if (wanted != 0) limit = std::min(limit, wanted);

@@ -68,7 +68,8 @@ void imported_globals(const Tier& tier) {
   Vm vm(tier, ModuleBuilder{});
   runtime::Instance& instance = vm.process().instance();
   runtime::GlobalCell cells[2] = {{11, 0}, {0xfedc'ba98'7654'3210, 0}};
-  instance.program = runtime::Program::make(std::move(*verified));
+  const auto program = runtime::Program::make(std::move(*verified));
+  instance.program = program.get();
   instance.globals.push_back({5, 0});
   instance.imported_globals.reset(new runtime::GlobalCell*[2]{&cells[0], &cells[1]});
   instance.imported_global_count = 2;

@@ -262,7 +262,7 @@ Compiled* Code::find(runtime::Worker& worker, u32 function, u32 warm_up) {
     return make(function);
   }
   try {
-    if (Background::add(worker.instance->program, *this, function)) {
+    if (Background::add(worker.instance->linked->program, *this, function)) {
       worker.owed += cost;
       return nullptr;
     }

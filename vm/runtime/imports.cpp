@@ -106,9 +106,10 @@ class Process::Linker {
           return target.host != nullptr && target.instance == nullptr;
         });
     if (imports_.empty()) return {};
-    std::shared_ptr<FunctionTarget[]> imports(new FunctionTarget[imports_.size()]);
+    auto imports = std::make_unique<FunctionTarget[]>(imports_.size());
     std::copy(imports_.begin(), imports_.end(), imports.get());
-    instance_.imports = std::move(imports);
+    instance_.imports = imports.get();
+    instance_.linked->imports = std::move(imports);
     return {};
   }
 
@@ -210,6 +211,18 @@ class Process::Linker {
   std::unordered_map<u32, Index> indexes_;
 };
 
-base::Status Process::link(Instance& instance) { return Linker(*this, instance).link(); }
+base::Status Process::link(Instance& instance, const std::shared_ptr<const Program>& program,
+                           const Instance* like) {
+  instance.program = program.get();
+  instance.imported_global_count = program->imported_globals();
+  if (like != nullptr && like->shares_imports) {
+    instance.linked = like->linked;
+    instance.imports = like->imports;
+    instance.shares_imports = true;
+    return {};
+  }
+  instance.linked = std::make_shared<LinkedProgram>(LinkedProgram{program, nullptr});
+  return Linker(*this, instance).link();
+}
 
 }  // namespace atollvm::runtime

@@ -120,24 +120,24 @@ Slot evaluate(const mod::ConstExpr& expression, const Instance& instance) {
   return stack.back();
 }
 
-base::Result<std::unique_ptr<Process>> Process::create(std::shared_ptr<const Program> program,
-                                                       const Options& options) {
+base::Result<std::unique_ptr<Process>> Process::create(
+    const std::shared_ptr<const Program>& program, const Options& options) {
   auto process = std::make_unique<Process>(options);
   Extra& extra = process->extra();
   extra.worker = std::make_unique<Worker>();
   process->attach(*extra.worker);
-  auto added = process->add_instance(std::move(program));
+  auto added = process->add_instance(program);
   if (!added) return std::move(added).error();
   return process;
 }
 
-base::Result<u32> Process::add_instance(std::shared_ptr<const Program> program,
-                                        const Instance* like) {
-  return add(std::move(program), like, true);
+base::Result<u32> Process::add_instance(const std::shared_ptr<const Program>& program,
+                                        const Instance* like, bool is_paid) {
+  return add(program, like, true, is_paid);
 }
 
-base::Result<u32> Process::add(std::shared_ptr<const Program> program, const Instance* like,
-                               bool fills) {
+base::Result<u32> Process::add(const std::shared_ptr<const Program>& program, const Instance* like,
+                               bool fills, bool is_paid) {
   if (state == State::runnable || state == State::pending) {
     return Error{ErrorCode::usage, "", "a call is under way"};
   }
@@ -154,16 +154,20 @@ base::Result<u32> Process::add(std::shared_ptr<const Program> program, const Ins
     }
     memories_.shrink(memories);
     if (extra_ != nullptr) extra_->tables.resize(tables);
-    if (account_ != nullptr) account_->memory.give(held - charged());
+    if (account_ != nullptr) {
+      account_->memory.give(is_paid ? program->instance_bytes() : held - charged());
+    }
   };
   bool allocated = false;
   try {
     if (index != 0) extra().instances.push_back(std::make_unique<Instance>());
     Instance& instance = this->instance(index);
     instance.index = index;
-    instance.program = std::move(program);
-    instance.imported_global_count = instance.program->imported_globals();
-    if (base::Status status = allocate(instance, like); !status) {
+    if (base::Status status = link(instance, program, like); !status) {
+      forget();
+      return std::move(status).error();
+    }
+    if (base::Status status = allocate(instance, is_paid); !status) {
       forget();
       return std::move(status).error();
     }
@@ -181,14 +185,9 @@ base::Result<u32> Process::add(std::shared_ptr<const Program> program, const Ins
   return index;
 }
 
-base::Status Process::allocate(Instance& instance, const Instance* like) {
+base::Status Process::allocate(Instance& instance, bool is_paid) {
+  cap::Meter* const meter = is_paid ? nullptr : memory_meter();
   const mod::Module& module = instance.program->module();
-  if (like != nullptr && like->shares_imports) {
-    instance.imports = like->imports;
-    instance.shares_imports = true;
-  } else if (base::Status status = link(instance); !status) {
-    return status;
-  }
   if (!module.tables.empty()) extra();
 
   u64 memory_left = memory_limit_;
@@ -197,8 +196,8 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
     return Error{ErrorCode::limit, std::move(place), "beyond the machine's memory limit"};
   };
   for (const mod::MemoryType& type : module.memories) {
-    const u64 least = std::min(type.size.min, u64{1} << 32 >> type.page_shift) << type.page_shift;
-    cap::Charge charge(memory_meter(), least);
+    const u64 least = least_bytes(type);
+    cap::Charge charge(meter, least);
     if (!charge) return beyond_quota("memory " + std::to_string(instance.memories.size()));
     auto memory = Memory::create(type, memory_left, strategy_);
     if (memory == nullptr) {
@@ -214,7 +213,7 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
   }
 
   const usize globals = module.globals.size();
-  cap::Charge room(memory_meter(), globals_bytes(globals));
+  cap::Charge room(meter, globals_bytes(globals));
   if (!room) return beyond_quota("globals");
   instance.globals.reserve(globals);  // others may hold the cells' addresses
   for (usize i = 0; i < globals; ++i) instance.globals.push_back({});
@@ -236,7 +235,7 @@ base::Status Process::allocate(Instance& instance, const Instance* like) {
                        " elements allows"};
     }
     elements_left -= definition.type.size.min;
-    cap::Charge charge(memory_meter(), definition.type.size.min * sizeof(u64));
+    cap::Charge charge(meter, definition.type.size.min * sizeof(u64));
     if (!charge) return beyond_quota("table " + std::to_string(instance.tables.size()));
     const Slot init = definition.init.empty() ? 0 : evaluate(definition.init, instance);
     extra_->tables.push_back(

@@ -5,7 +5,7 @@
 namespace atollvm::runtime {
 
 base::Result<std::shared_ptr<ModuleObject>> ModuleObject::make(
-    std::shared_ptr<const Program> program, std::span<const HostFunction> host,
+    const std::shared_ptr<const Program>& program, std::span<const HostFunction> host,
     std::span<const HostFunction> more_host) {
   if (program->module().imports.size() > max_imports) {
     return base::Error{base::ErrorCode::limit, "imports",
@@ -16,9 +16,7 @@ base::Result<std::shared_ptr<ModuleObject>> ModuleObject::make(
   options.more_host = more_host;
   Process linker(options);
   std::shared_ptr<ModuleObject> made(new ModuleObject);
-  made->like_.imported_global_count = program->imported_globals();
-  made->like_.program = std::move(program);
-  if (base::Status linked = ProcessParts(linker).link(made->like_); !linked) {
+  if (base::Status linked = ProcessParts(linker).link(made->like_, program); !linked) {
     return std::move(linked).error();
   }
   return made;

@@ -17,11 +17,13 @@ class ModuleObject final : public cap::Object {
 
   // The functions are those of the machine, which must outlive the processes. Errors: not_found,
   // invalid (an import that nothing gives, or of another type), limit (max_imports).
-  static base::Result<std::shared_ptr<ModuleObject>> make(std::shared_ptr<const Program> program,
-                                                          std::span<const HostFunction> host,
-                                                          std::span<const HostFunction> more_host);
+  static base::Result<std::shared_ptr<ModuleObject>> make(
+      const std::shared_ptr<const Program>& program, std::span<const HostFunction> host,
+      std::span<const HostFunction> more_host);
 
-  [[nodiscard]] const std::shared_ptr<const Program>& program() const { return like_.program; }
+  [[nodiscard]] const std::shared_ptr<const Program>& program() const {
+    return like_.linked->program;
+  }
   // For Process::add_instance: an instance of no process.
   [[nodiscard]] const Instance& like() const { return like_; }
 

@@ -45,7 +45,11 @@ inline constexpr u16 marker_slots = 2;
 // What a process charges its account at the least: its record, and the first part of its stack and
 // of its mailbox.
 inline constexpr u64 process_bytes = 1024;
-// And for the globals of an instance, beyond the first 16.
+// And for a linear memory of its own,
+inline u64 least_bytes(const mod::MemoryType& type) {
+  return std::min(type.size.min, u64{1} << 32 >> type.page_shift) << type.page_shift;
+}
+// and for the globals of an instance, beyond the first 16.
 constexpr u64 globals_bytes(usize count) { return count <= 16 ? 0 : u64{count - 16} * 16; }
 // How many calls of one process may wait for another one's end.
 inline constexpr usize most_aside = 64;
@@ -142,18 +146,24 @@ struct FunctionTarget {
   bool operator==(const FunctionTarget&) const = default;
 };
 
+// A program and what its functions import, by function index.
+struct LinkedProgram {
+  std::shared_ptr<const Program> program;
+  std::unique_ptr<FunctionTarget[]> imports;
+};
+
 // One module instantiated in a process. Its address is stable, and it lives as long as the process.
 struct Instance {
   u32 index = 0;
   u32 imported_global_count = 0;
-  std::shared_ptr<const Program> program;
+  const Program* program = nullptr;                 // what is linked
+  const FunctionTarget* imports = nullptr;          // of that
   base::Few<GlobalCell> globals;                    // own ones
   std::unique_ptr<GlobalCell*[]> imported_globals;  // cells of other instances
   base::Few<Memory*> memories;                      // by memory index; owned by the process
   base::Few<Table*> tables;                         // by table index; owned by the process
-  // By function index of imported functions. Where all are the host's, instances of one program
-  // share them.
-  std::shared_ptr<const FunctionTarget[]> imports;
+  // Where all imports are functions of the host's, instances of one program share it.
+  std::shared_ptr<LinkedProgram> linked;
   bool shares_imports = false;
   base::Flags dropped;  // element segments, then data segments
 
@@ -247,8 +257,8 @@ class Process {
  public:
   // A process with one instance, of `program`, and a worker of its own. Errors: those of
   // add_instance.
-  static base::Result<std::unique_ptr<Process>> create(std::shared_ptr<const Program> program,
-                                                       const Options& options);
+  static base::Result<std::unique_ptr<Process>> create(
+      const std::shared_ptr<const Program>& program, const Options& options);
   // For owners that keep the process in a record of theirs: no instance yet, add_instance comes
   // next; no worker yet, attach() comes before running.
   explicit Process(const Options& options);
@@ -266,9 +276,10 @@ class Process {
   // text. Then the segments before it have been applied, and the instance stays, as others may hold
   // its functions by then, but has no name and is not the caller's to use.
   // `like` is an instance of the same program in another process with the same host functions, or
-  // null: what they can share, they do.
-  base::Result<u32> add_instance(std::shared_ptr<const Program> program,
-                                 const Instance* like = nullptr);
+  // null: what they can share, they do. `is_paid`: the program's instance_bytes() are charged
+  // already; if there is no instance they are given back.
+  base::Result<u32> add_instance(const std::shared_ptr<const Program>& program,
+                                 const Instance* like = nullptr, bool is_paid = false);
   // Makes an instance's exports available to the imports of instances that come later. A name that
   // is there already goes over to this instance. Throws std::bad_alloc.
   void name_instance(std::string name, u32 instance);
@@ -449,10 +460,12 @@ class Process {
     return account_ == nullptr ? nullptr : &account_->memory;
   }
   [[nodiscard]] u64 charged_stack(u64 capacity) const;
-  base::Result<u32> add(std::shared_ptr<const Program> program, const Instance* like, bool fills);
+  base::Result<u32> add(const std::shared_ptr<const Program>& program, const Instance* like,
+                        bool fills, bool is_paid);
   // The parts of add: what can be undone, and what can't.
-  base::Status allocate(Instance& instance, const Instance* like);
-  base::Status link(Instance& instance);
+  base::Status link(Instance& instance, const std::shared_ptr<const Program>& program,
+                    const Instance* like);
+  base::Status allocate(Instance& instance, bool is_paid);
   base::Status fill(Instance& instance);
   [[nodiscard]] CompletionPort& port();
   [[nodiscard]] static bool is_ready(const CompletionPort& port);

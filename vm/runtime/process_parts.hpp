@@ -33,13 +33,15 @@ class ProcessParts {
   }
 
   // An instance as add_instance makes it, but its active segments are still to be applied.
-  base::Result<u32> add_bare_instance(std::shared_ptr<const Program> program,
+  base::Result<u32> add_bare_instance(const std::shared_ptr<const Program>& program,
                                       const Instance* like) {
-    return process_.add(std::move(program), like, false);
+    return process_.add(program, like, false, false);
   }
-  // Resolves the imports of an instance that need not be one of this process: only functions of the
+  // Links a program in an instance that need not be one of this process: only to functions of the
   // host, if the process has no instances with names. Errors: as add_instance.
-  base::Status link(Instance& instance) { return process_.link(instance); }
+  base::Status link(Instance& instance, const std::shared_ptr<const Program>& program) {
+    return process_.link(instance, program, nullptr);
+  }
   // Gives a process that has no stack one of `capacity` slots, within its limits, that begins with
   // `slots`; the rest is zero. False: the host has no memory.
   bool set_stack(std::span<const Slot> slots, u64 capacity) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "vm/runtime/process.hpp"
+
 namespace atollvm::runtime {
 
 namespace {
@@ -120,6 +122,13 @@ std::shared_ptr<const Program> Program::make(verify::VerifiedModule verified,
     info.code = module.code.data() + function.code_begin;
     info.zeroed_slots = static_cast<u16>(function.local_slots - info.param_slots);
     info.window_slots = static_cast<u16>(std::max<u32>(function.frame_slots, min_window));
+  }
+  program->instance_bytes_ = globals_bytes(module.globals.size());
+  for (const mod::MemoryType& type : module.memories) {
+    program->instance_bytes_ += least_bytes(type);
+  }
+  for (const mod::Table& table : module.tables) {
+    program->instance_bytes_ += table.type.size.min * sizeof(u64);
   }
   if (const auto index = program->find_export("_initialize", mod::ExternKind::function);
       index && *index >= program->imported_functions_ &&

@@ -87,6 +87,8 @@ class Program {
     std::vector<u8> bytes;
   };
   [[nodiscard]] const Image& memory_image() const { return image_; }
+  // What an instance's own memories, globals and tables charge at first.
+  [[nodiscard]] u64 instance_bytes() const { return instance_bytes_; }
   // "name" or "func[12]", for traces and messages.
   [[nodiscard]] std::string function_name(u32 function) const;
 
@@ -100,6 +102,7 @@ class Program {
   std::vector<u32> function_types_;
   std::vector<u32> canonical_types_;
   Image image_;
+  u64 instance_bytes_ = 0;
   u32 imported_functions_ = 0;
   std::optional<u32> initializer_;
   std::vector<mod::GlobalType> imported_global_types_;
