@@ -168,7 +168,10 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
     return Error{ErrorCode::limit, "", "the scheduler stops"};
   }
   Table& table = machine.table();
-  const Pid pid = table.reserve(machine.options_.max_processes);
+  const bool shares =
+      what.like != nullptr && what.like->shares_imports && what.like->linked->is_counted_by(&table);
+  runtime::LinkedProgram* const shared = shares ? what.like->linked.get() : nullptr;
+  const Pid pid = table.reserve(machine.options_.max_processes, shared);
   if (pid == 0) {
     return Error{
         ErrorCode::limit, machine.options_.name,
@@ -176,9 +179,9 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
   }
   Task* made = nullptr;  // once others can find it
   try {
-    auto status = make(machine, what, pid, here, made);
+    auto status = make(machine, what, {pid, shares}, here, made);
     if (status) return pid;
-    table.release(pid, /*is_counted=*/true);
+    table.release(pid, /*is_counted=*/true, shared);
     return std::move(status).error();
   } catch (const std::bad_alloc&) {
     if (made != nullptr) {
@@ -186,7 +189,7 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
       kill(machine, made->pid, {ExitKind::memory, 0});
       made->home_worker->post(*made);
     } else {
-      table.release(pid, /*is_counted=*/true);
+      table.release(pid, /*is_counted=*/true, shared);
     }
     return Error{ErrorCode::limit, "", "the host has no memory for this process"};
   }
@@ -216,7 +219,7 @@ class Adoption {
 
 }  // namespace
 
-base::Status Scheduler::make(Machine& machine, const Spawn& what, Pid pid, Worker* here,
+base::Status Scheduler::make(Machine& machine, const Spawn& what, Place place, Worker* here,
                              Task*& made) {
   cap::Account& account = machine.account_;
   const std::shared_ptr<const runtime::Program>& program =
@@ -251,7 +254,9 @@ base::Status Scheduler::make(Machine& machine, const Spawn& what, Pid pid, Worke
   record.keep();
   task->owner = what.owner != nullptr ? what.owner : machine.options_.owner;
   if (is_guest) {
-    if (auto added = task->add_instance(program, what.like, /*is_paid=*/true); !added) {
+    if (auto added = task->add_instance(program, what.like,
+                                        {.is_charged = true, .is_counted = place.shares});
+        !added) {
       return std::move(added).error();
     }
     const bool only_one = what.functions.size() == 1;
@@ -280,6 +285,7 @@ base::Status Scheduler::make(Machine& machine, const Spawn& what, Pid pid, Worke
   if (what.monitor != 0) task->bound().watchers.emplace(what.parent, what.monitor);
   Adoption adoption(*task, account.handles);
   for (const cap::Capability& each : what.handles) adoption.add(each);
+  const Pid pid = place.pid;
   machine.table().add(*task, pid);
   made = task.release();
   link.keep();
@@ -566,9 +572,11 @@ void Scheduler::forget(Task& task) {
   void* const owner = task.owner;
   const Pid pid = task.pid;
   const bool is_counted = task.is_counted;
+  const auto& linked = task.instance().linked;
+  runtime::LinkedProgram* const shared = linked.use_count() == 0 ? linked.get() : nullptr;
   delete &task;
   if (machine.options_.on_gone) machine.options_.on_gone(owner);
-  if (machine.table().release(pid, is_counted)) {
+  if (machine.table().release(pid, is_counted, shared)) {
     const std::lock_guard guard(machines_mutex_);
     emptied_.notify_all();
   }

@@ -289,7 +289,11 @@ class Scheduler {
   bool doom(Task& task, Exit why);
   static void uncount(Task& task);
   [[nodiscard]] bool is_still(const Machine& machine) const;
-  base::Status make(Machine& machine, const Spawn& what, Pid pid, Worker* here, Task*& made);
+  struct Place {
+    Pid pid;
+    bool shares;  // it is counted among the users of what `like` shares
+  };
+  base::Status make(Machine& machine, const Spawn& what, Place place, Worker* here, Task*& made);
   Sent deliver(const Machine& machine, Pid to, MessagePtr& message, bool must, Worker* here,
                Task* sender);
   Sent deliver_to_full(Table::Held to, MessagePtr& message, bool must, Worker* here, Task* sender);

@@ -57,7 +57,7 @@ bool Table::make_place(u32 index) {
   return places != nullptr;
 }
 
-Pid Table::reserve(u32 most) {
+Pid Table::reserve(u32 most, runtime::LinkedProgram* shared) {
   const std::lock_guard guard(lock_);
   const u32 processes = processes_.load(std::memory_order_relaxed);
   if (processes >= most) return 0;
@@ -71,6 +71,7 @@ Pid Table::reserve(u32 most) {
   }
   processes_.store(processes + 1, std::memory_order_relaxed);
   ++records_;
+  if (shared != nullptr && shared->users++ == 0) shared->held = shared->shared_from_this();
   return Pid{place(index)->generation} << 32 | index;
 }
 
@@ -91,9 +92,10 @@ void Table::uncount() {
   processes_.store(processes() - 1, std::memory_order_relaxed);
 }
 
-bool Table::release(Pid pid, bool is_counted) {
+bool Table::release(Pid pid, bool is_counted, runtime::LinkedProgram* shared) {
   const u32 index = static_cast<u32>(pid);
   Place& at = *place(index);
+  std::shared_ptr<runtime::LinkedProgram> last;  // goes when the lock is free
   const std::lock_guard guard(lock_);
   // A number is never given twice: where the generations are used up, the place is left.
   if (at.generation <= last_generation) {
@@ -101,6 +103,7 @@ bool Table::release(Pid pid, bool is_counted) {
     first_free_ = index;
   }
   if (is_counted) processes_.store(processes() - 1, std::memory_order_relaxed);
+  if (shared != nullptr && --shared->users == 0) last = std::move(shared->held);
   return --records_ == 0;
 }
 

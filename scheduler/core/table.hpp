@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "scheduler/core/message.hpp"
+#include "vm/runtime/process.hpp"
 
 namespace atollvm::sched {
 
@@ -94,8 +95,8 @@ class Table {
   Table& operator=(const Table&) = delete;
 
   // The number of a process that is to be made, which is counted from here on. 0: there are `most`,
-  // or max_processes, or the host has no memory.
-  Pid reserve(u32 most);
+  // or max_processes, or the host has no memory. It becomes a user of `shared`, which may be null.
+  Pid reserve(u32 most, runtime::LinkedProgram* shared);
   // From now on it is found.
   void add(Task& task, Pid pid);
   // From now on nobody finds it, and its number is never given again. Its lock must not be held.
@@ -103,8 +104,8 @@ class Table {
   // A process that has been removed, or was not added, is no longer one, though something is left
   // of it.
   void uncount();
-  // Nothing is left of it. Whether nothing is left of any other.
-  bool release(Pid pid, bool is_counted);
+  // Nothing is left of it, which was a user of `shared`. Whether nothing is left of any other.
+  bool release(Pid pid, bool is_counted, runtime::LinkedProgram* shared);
   // Processes that are not about to end.
   [[nodiscard]] u32 processes() const { return processes_.load(std::memory_order_relaxed); }
   // The same with those of which something is left. Who finds none may destroy the table.

@@ -212,16 +212,19 @@ class Process::Linker {
 };
 
 base::Status Process::link(Instance& instance, const std::shared_ptr<const Program>& program,
-                           const Instance* like) {
+                           const Instance* like, const Ahead& ahead) {
   instance.program = program.get();
   instance.imported_global_count = program->imported_globals();
   if (like != nullptr && like->shares_imports) {
-    instance.linked = like->linked;
+    LinkedProgram& shared = *like->linked;
+    instance.linked = ahead.is_counted
+                          ? std::shared_ptr<LinkedProgram>(std::shared_ptr<void>(), &shared)
+                          : shared.shared_from_this();
     instance.imports = like->imports;
     instance.shares_imports = true;
     return {};
   }
-  instance.linked = std::make_shared<LinkedProgram>(LinkedProgram{program, nullptr});
+  instance.linked = std::make_shared<LinkedProgram>(program);
   return Linker(*this, instance).link();
 }
 

@@ -132,12 +132,12 @@ base::Result<std::unique_ptr<Process>> Process::create(
 }
 
 base::Result<u32> Process::add_instance(const std::shared_ptr<const Program>& program,
-                                        const Instance* like, bool is_paid) {
-  return add(program, like, true, is_paid);
+                                        const Instance* like, const Ahead& ahead) {
+  return add(program, like, true, ahead);
 }
 
 base::Result<u32> Process::add(const std::shared_ptr<const Program>& program, const Instance* like,
-                               bool fills, bool is_paid) {
+                               bool fills, const Ahead& ahead) {
   if (state == State::runnable || state == State::pending) {
     return Error{ErrorCode::usage, "", "a call is under way"};
   }
@@ -155,7 +155,7 @@ base::Result<u32> Process::add(const std::shared_ptr<const Program>& program, co
     memories_.shrink(memories);
     if (extra_ != nullptr) extra_->tables.resize(tables);
     if (account_ != nullptr) {
-      account_->memory.give(is_paid ? program->instance_bytes() : held - charged());
+      account_->memory.give(ahead.is_charged ? program->instance_bytes() : held - charged());
     }
   };
   bool allocated = false;
@@ -163,11 +163,11 @@ base::Result<u32> Process::add(const std::shared_ptr<const Program>& program, co
     if (index != 0) extra().instances.push_back(std::make_unique<Instance>());
     Instance& instance = this->instance(index);
     instance.index = index;
-    if (base::Status status = link(instance, program, like); !status) {
+    if (base::Status status = link(instance, program, like, ahead); !status) {
       forget();
       return std::move(status).error();
     }
-    if (base::Status status = allocate(instance, is_paid); !status) {
+    if (base::Status status = allocate(instance, ahead); !status) {
       forget();
       return std::move(status).error();
     }
@@ -185,8 +185,8 @@ base::Result<u32> Process::add(const std::shared_ptr<const Program>& program, co
   return index;
 }
 
-base::Status Process::allocate(Instance& instance, bool is_paid) {
-  cap::Meter* const meter = is_paid ? nullptr : memory_meter();
+base::Status Process::allocate(Instance& instance, const Ahead& ahead) {
+  cap::Meter* const meter = ahead.is_charged ? nullptr : memory_meter();
   const mod::Module& module = instance.program->module();
   if (!module.tables.empty()) extra();
 

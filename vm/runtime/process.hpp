@@ -147,9 +147,29 @@ struct FunctionTarget {
 };
 
 // A program and what its functions import, by function index.
-struct LinkedProgram {
+struct LinkedProgram : std::enable_shared_from_this<LinkedProgram> {
+  explicit LinkedProgram(std::shared_ptr<const Program> of) : program(std::move(of)) {}
+
   std::shared_ptr<const Program> program;
   std::unique_ptr<FunctionTarget[]> imports;
+  // For who has a lock around the making and the end of processes, which then need no count of
+  // their own: how many use it, and while some do, itself.
+  u64 users = 0;
+  std::shared_ptr<LinkedProgram> held;
+  // Whether that is who asks: the first one who does.
+  bool is_counted_by(const void* who) {
+    const void* one = counted_by_.load(std::memory_order_relaxed);
+    return one == who || (one == nullptr && counted_by_.compare_exchange_strong(one, who));
+  }
+
+ private:
+  std::atomic<const void*> counted_by_{nullptr};
+};
+
+// What is done for an instance before it is added.
+struct Ahead {
+  bool is_charged = false;  // its program's instance_bytes(); given back if there is no instance
+  bool is_counted = false;  // its process, among the `users` of what it shares with `like`
 };
 
 // One module instantiated in a process. Its address is stable, and it lives as long as the process.
@@ -162,7 +182,8 @@ struct Instance {
   std::unique_ptr<GlobalCell*[]> imported_globals;  // cells of other instances
   base::Few<Memory*> memories;                      // by memory index; owned by the process
   base::Few<Table*> tables;                         // by table index; owned by the process
-  // Where all imports are functions of the host's, instances of one program share it.
+  // Where all imports are functions of the host's, instances of one program share it. Owns nothing
+  // (its use_count() is 0) where the process is one of its `users`.
   std::shared_ptr<LinkedProgram> linked;
   bool shares_imports = false;
   base::Flags dropped;  // element segments, then data segments
@@ -276,10 +297,13 @@ class Process {
   // text. Then the segments before it have been applied, and the instance stays, as others may hold
   // its functions by then, but has no name and is not the caller's to use.
   // `like` is an instance of the same program in another process with the same host functions, or
-  // null: what they can share, they do. `is_paid`: the program's instance_bytes() are charged
-  // already; if there is no instance they are given back.
+  // null: what they can share, they do. `ahead`: what has been done for it.
   base::Result<u32> add_instance(const std::shared_ptr<const Program>& program,
-                                 const Instance* like = nullptr, bool is_paid = false);
+                                 const Instance* like, const Ahead& ahead);
+  base::Result<u32> add_instance(const std::shared_ptr<const Program>& program,
+                                 const Instance* like = nullptr) {
+    return add_instance(program, like, {});
+  }
   // Makes an instance's exports available to the imports of instances that come later. A name that
   // is there already goes over to this instance. Throws std::bad_alloc.
   void name_instance(std::string name, u32 instance);
@@ -461,11 +485,11 @@ class Process {
   }
   [[nodiscard]] u64 charged_stack(u64 capacity) const;
   base::Result<u32> add(const std::shared_ptr<const Program>& program, const Instance* like,
-                        bool fills, bool is_paid);
+                        bool fills, const Ahead& ahead);
   // The parts of add: what can be undone, and what can't.
   base::Status link(Instance& instance, const std::shared_ptr<const Program>& program,
-                    const Instance* like);
-  base::Status allocate(Instance& instance, bool is_paid);
+                    const Instance* like, const Ahead& ahead);
+  base::Status allocate(Instance& instance, const Ahead& ahead);
   base::Status fill(Instance& instance);
   [[nodiscard]] CompletionPort& port();
   [[nodiscard]] static bool is_ready(const CompletionPort& port);

@@ -35,12 +35,12 @@ class ProcessParts {
   // An instance as add_instance makes it, but its active segments are still to be applied.
   base::Result<u32> add_bare_instance(const std::shared_ptr<const Program>& program,
                                       const Instance* like) {
-    return process_.add(program, like, false, false);
+    return process_.add(program, like, false, {});
   }
   // Links a program in an instance that need not be one of this process: only to functions of the
   // host, if the process has no instances with names. Errors: as add_instance.
   base::Status link(Instance& instance, const std::shared_ptr<const Program>& program) {
-    return process_.link(instance, program, nullptr);
+    return process_.link(instance, program, nullptr, {});
   }
   // Gives a process that has no stack one of `capacity` slots, within its limits, that begins with
   // `slots`; the rest is zero. False: the host has no memory.
