@@ -115,12 +115,13 @@ struct Body<Op::memory_grow> {
   }
 };
 
-inline constexpr u64 bytes_a_piece = u64{1} << 18;
-inline constexpr u64 elements_a_piece = u64{1} << 15;
+// A few microseconds, or where all of it is memory that the system gives now, a tenth of a millisecond.
+inline constexpr u64 bytes_a_piece = u64{1} << 15;
+inline constexpr u64 elements_a_piece = u64{1} << 12;
 inline constexpr u64 bytes_a_fuel = 64;
 inline constexpr u64 elements_a_fuel = 8;
 // A small piece is this part of a whole one.
-inline constexpr u64 small_part = 1024;
+inline constexpr u64 small_part = 128;
 // Work on so many bytes never stops on its way.
 inline constexpr u64 least_bytes_a_piece = bytes_a_piece / small_part;
 
@@ -162,10 +163,10 @@ ATOLL_INLINE Flow in_pieces(State& s, u64 total, u64 piece, u64 per_fuel, const 
 }
 
 // Copies `count` units of the `total` that go from `from` to `to` (possibly overlapping), the ones
-// after `done`. Overlapping ranges that move up are copied from their end.
+// after `done`. What moves up within its own range is copied from its end.
 template <class T>
 ATOLL_INLINE void copy_piece(T* to, const T* from, u64 total, u64 done, u64 count) {
-  const u64 first = to > from ? total - done - count : done;
+  const u64 first = to > from && to < from + total ? total - done - count : done;
   std::memmove(to + first, from + first, count * sizeof(T));
 }
 
