@@ -83,7 +83,7 @@ std::optional<Errno> read_handles(const HostContext& context, u32 address,
 }
 
 // Bytes of messages that are copied at once; of a process that is to stop, fewer.
-constexpr u32 piece = 256 << 10;
+constexpr u32 piece = 32 << 10;
 constexpr u32 last_piece = 4 << 10;
 
 // Copies from where the call before this one stopped. False: the process has to stop first, and
