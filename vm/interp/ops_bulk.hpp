@@ -115,7 +115,8 @@ struct Body<Op::memory_grow> {
   }
 };
 
-// A few microseconds, or where all of it is memory that the system gives now, a tenth of a millisecond.
+// A few microseconds, or where all of it is memory that the system gives now, a tenth of a
+// millisecond.
 inline constexpr u64 bytes_a_piece = u64{1} << 15;
 inline constexpr u64 elements_a_piece = u64{1} << 12;
 inline constexpr u64 bytes_a_fuel = 64;
