@@ -143,7 +143,7 @@ bool filter_calls(bool opens_files) {
   filter.allow_where(SYS_sendto, 4, ~u32{0}, {0});
   // F_SETOWN would make the kernel send signals.
   filter.allow_where(SYS_fcntl, 1, ~u32{0},
-                     {F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC});
+                     {F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC, F_SETLK});
   // TIOCSTI would type for the user.
   filter.allow_where(SYS_ioctl, 1, ~u32{0},
                      {TCGETS, TIOCGPTN, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX});
@@ -152,8 +152,12 @@ bool filter_calls(bool opens_files) {
   } else {
     filter.refuse({PATH_CALLS}, EACCES);
   }
+  // It would tell of any file that this program's user can read.
+  filter.refuse({SYS_inotify_init1}, ENOSYS);
+  // No volume is opened any more; those that are can't remove their second file.
+  filter.refuse({SYS_flock}, ENOSYS);
 #if defined(__x86_64__)
-  filter.refuse({SYS_open, SYS_access, SYS_stat, SYS_lstat, SYS_readlink}, EACCES);
+  filter.refuse({SYS_open, SYS_access, SYS_stat, SYS_lstat, SYS_readlink, SYS_unlink}, EACCES);
 #endif
   return filter.install();
 }
@@ -205,12 +209,17 @@ std::optional<Error> confine(std::vector<DirectoryGrant> directories,
   std::vector<std::string> archives;
   for (const Mount& mount : mounts) {
     if (mount.type == "memory") continue;
-    if (mount.type == "volume" || (mount.type == "overlay" && vfs::is_volume(mount.source))) {
-      return Error{ErrorCode::unsupported, mount.source,
-                   "a volume can't be mounted in a confined program: it locks its file"};
-    }
-    if (mount.type == "archive" || mount.type == "image" ||
-        (mount.type == "overlay" && vfs::is_file(mount.source))) {
+    const bool has_volume =
+        mount.type == "volume" || (mount.type == "overlay" && vfs::is_volume(mount.source));
+    if (has_volume) {
+      // Its files are open, and stay so as long as the process has it.
+      if (!vfs::is_open_volume(mount.source)) {
+        return Error{ErrorCode::unsupported, mount.source,
+                     "a volume can't be opened in a confined program: make the process that it is "
+                     "mounted in before"};
+      }
+    } else if (mount.type == "archive" || mount.type == "image" ||
+               (mount.type == "overlay" && vfs::is_file(mount.source))) {
       // No library can be loaded later on.
       if (auto loaded = vfs::load_archives(); !loaded) return to_public(loaded.error());
       // Bytes of an image that were checked are open already.

@@ -35,6 +35,7 @@ constexpr usize max_program = 1 << 30;  // bytes
 // here.
 constexpr u64 max_beside = u64{1} << 30;
 constexpr u64 bond_bytes = 160;  // of a link or monitor, at both ends
+constexpr u64 revoker_bytes = 256;
 constexpr u32 max_programs = 1 << 16;
 constexpr u32 max_file_systems = 1 << 16;
 constexpr usize max_arguments = 255;         // as a guest can give to spawn
@@ -47,6 +48,13 @@ class LostObject final : public cap::Object {
  public:
   LostObject() : Object(cap::Kind{}) {}
 };
+
+// The number of something else in the image, which is all that such a description is.
+u32 number_in(std::string_view description) {
+  u32 number = none;
+  if (description.size() == sizeof number) memcpy(&number, description.data(), sizeof number);
+  return number;
+}
 
 class MachineReader {
  public:
@@ -63,6 +71,7 @@ class MachineReader {
  private:
   void read_programs();
   void read_functions();
+  void read_revokers();
   void read_objects();
   void read_file_systems();
   std::shared_ptr<cap::Object> module_object(std::string_view description);
@@ -76,6 +85,7 @@ class MachineReader {
   void read_call(Task& task, u8 flags);
   void refill_table(Task& task, const StoppedCall& call);
   cap::Capability read_capability(u32 number);
+  std::shared_ptr<const cap::Revocation> read_revocation();
   void read_handles(Task& task);
   void read_messages(Task& task);
   void read_bonds(Task& task);
@@ -141,6 +151,7 @@ class MachineReader {
   std::vector<std::unique_ptr<Program>> programs_;
   std::vector<const CodeMap*> codes_;  // of the process's instances
   std::vector<const runtime::HostFunction*> functions_;
+  std::vector<std::shared_ptr<cap::Revoker>> revokers_;
   std::vector<Shared> shared_;
   sched::MachineState state_;
   std::vector<Task*> places_;
@@ -200,6 +211,34 @@ void MachineReader::read_functions() {
   }
 }
 
+void MachineReader::read_revokers() {
+  from_.where = "revokers";
+  const u32 count = from_.number<u32>();
+  for (u32 i = 0; from_.ok() && i < count; ++i) {
+    const u8 revoked = from_.number<u8>();
+    if (!from_.check(revoked <= 1, "no such state of a revoker")) return;
+    if (!take_beside(revoker_bytes, "revokers")) return;
+    revokers_.push_back(std::make_shared<cap::Revoker>());
+    if (revoked == 1) revokers_.back()->revoke();
+  }
+}
+
+// What a handle depends on; null: nothing.
+std::shared_ptr<const cap::Revocation> MachineReader::read_revocation() {
+  const u8 count = from_.number<u8>();
+  if (count == 0) return nullptr;
+  from_.check(count <= cap::Revocation::max_switches, "a handle that depends on too many revokers");
+  std::vector<cap::Revocation::Switch> switches;
+  for (u8 i = 0; from_.ok() && i < count; ++i) {
+    const u32 number = from_.number<u32>();
+    if (!from_.check(number < revokers_.size(), "no such revoker")) return nullptr;
+    switches.push_back(revokers_[number]->revocation()->switches().front());
+  }
+  if (!take_beside(sizeof(cap::Revocation) + count * sizeof(switches[0]), "revokers"))
+    return nullptr;
+  return std::make_shared<const cap::Revocation>(std::move(switches));
+}
+
 void MachineReader::read_objects() {
   from_.where = "objects";
   const u32 count = from_.number<u32>();
@@ -213,6 +252,11 @@ void MachineReader::read_objects() {
     }
     if (kind == 0) shared.object = std::make_shared<LostObject>();
     if (shared.kind == cap::Kind::module) shared.object = module_object(shared.description);
+    if (shared.kind == cap::Kind::revoker) {
+      const u32 number = number_in(shared.description);
+      if (!from_.check(number < revokers_.size(), "a revoker that is none")) return;
+      shared.object = revokers_[number];
+    }
     from_.check((kind & (kind - 1)) == 0, "an object of several kinds");
   }
 }
@@ -249,8 +293,7 @@ void MachineReader::read_file_systems() {
 
 // Null: not of a program.
 std::shared_ptr<cap::Object> MachineReader::module_object(std::string_view description) {
-  u32 number = none;
-  if (description.size() == sizeof number) memcpy(&number, description.data(), sizeof number);
+  const u32 number = number_in(description);
   if (!from_.check(number < programs_.size(), "a module that is no program")) return nullptr;
   Program& program = *programs_[number];
   if (program.module != nullptr) return program.module;
@@ -513,9 +556,8 @@ void MachineReader::refill_table(Task& task, const StoppedCall& call) {
 cap::Capability MachineReader::read_capability(u32 number) {
   cap::Capability capability;
   capability.rights = from_.number<u32>() & cap::rights_all;
-  const u8 revoked = from_.number<u8>();
+  capability.revocation = read_revocation();
   const std::string facet = from_.string(max_description);
-  from_.check(revoked <= 1, "no such state of a handle");
   from_.check(number < shared_.size(), "no such object");
   if (!from_.ok() || !take(handles_left_, 1, "handles")) return {};
   ++summary_.handles;
@@ -523,11 +565,6 @@ cap::Capability MachineReader::read_capability(u32 number) {
   if (shared.object == nullptr) {
     shared.object = objects_.restore(shared.kind, shared.description, shared.rights);
     if (shared.object == nullptr) shared.object = std::make_shared<LostObject>();
-  }
-  if (revoked == 1) {
-    cap::Revoker revoker;
-    revoker.revoke();
-    capability.revocation = revoker.revocation();
   }
   capability.object = shared.object;
   capability.rights &= shared.rights;
@@ -679,6 +716,7 @@ base::Result<Summary> MachineReader::read() {
   }
   read_programs();
   read_functions();
+  read_revokers();
   read_objects();
   if (from_.ok()) read_file_systems();
   read_table();

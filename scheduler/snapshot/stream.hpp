@@ -11,7 +11,7 @@ using base::Writer;
 
 // First bytes of an image.
 inline constexpr u8 image_magic[4] = {0, 'a', 't', 'i'};
-inline constexpr u32 image_version = 3;
+inline constexpr u32 image_version = 4;
 inline constexpr u32 end_mark = 0x2e646e65;  // "end."
 
 // Bits of a process's flags.

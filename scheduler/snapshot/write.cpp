@@ -1,5 +1,6 @@
 // Writing: a pass over all processes finds what they share, which goes first; then each process.
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -54,6 +55,7 @@ class MachineWriter {
  private:
   base::Status collect();
   void collect(const cap::Capability& capability);
+  u32 number_of(const cap::Revocation::Switch& each) { return switches_.number_of(*each); }
   void write_shared();
   void write_file_systems();
   void write_process(Task& task);
@@ -86,6 +88,8 @@ class MachineWriter {
   Numbered<runtime::HostFunction> functions_;
   Numbered<cap::Object> shared_;
   std::vector<std::optional<std::string>> descriptions_;  // of shared_
+  Numbered<cap::Revocation::State> switches_;
+  std::set<u32> with_revoker_;  // of switches_, those whose revoker is in the image
 };
 
 base::Status MachineWriter::collect() {
@@ -113,11 +117,19 @@ base::Status MachineWriter::collect() {
 
 void MachineWriter::collect(const cap::Capability& capability) {
   if (capability.object == nullptr) return;
+  if (capability.revocation != nullptr) {
+    for (const auto& each : capability.revocation->switches()) number_of(each);
+  }
   if (shared_.number_of(*capability.object) < descriptions_.size()) return;
   std::optional<std::string> description;
   if (capability.object->kind() == cap::Kind::module) {
     const auto& module = static_cast<const runtime::ModuleObject&>(*capability.object);
     const u32 number = programs_.number_of(*module.program());
+    description.emplace(reinterpret_cast<const char*>(&number), sizeof number);
+  } else if (capability.object->kind() == cap::Kind::revoker) {
+    const auto& revoker = static_cast<const cap::Revoker&>(*capability.object);
+    const u32 number = number_of(revoker.revocation()->switches().front());
+    with_revoker_.insert(number);
     description.emplace(reinterpret_cast<const char*>(&number), sizeof number);
   } else {
     description = objects_.describe(capability.object);
@@ -138,6 +150,14 @@ void MachineWriter::write_shared() {
   for (const runtime::HostFunction* const function : functions_.items()) {
     to_.string(function->module);
     to_.string(function->name);
+  }
+  // What somebody else can take away, nobody could any more.
+  to_.number(static_cast<u32>(switches_.items().size()));
+  for (u32 i = 0; i < switches_.items().size(); ++i) {
+    const cap::Revocation::State& state = *switches_.items()[i];
+    const bool is_left = state.has_revoker.load(std::memory_order_acquire);
+    const bool is_cut = is_left && !with_revoker_.contains(i);
+    to_.number(static_cast<u8>(is_cut || state.is_revoked.load(std::memory_order_acquire)));
   }
   to_.number(static_cast<u32>(descriptions_.size()));
   for (usize i = 0; i < descriptions_.size(); ++i) {
@@ -178,7 +198,11 @@ void MachineWriter::write_handle(const cap::Capability& capability) {
   if (!descriptions_[number]) ++summary_.lost_handles;
   to_.number(number);
   to_.number(capability.rights);
-  to_.number(static_cast<u8>(capability.is_revoked()));
+  const auto switches = capability.revocation == nullptr
+                            ? std::span<const cap::Revocation::Switch>()
+                            : capability.revocation->switches();
+  to_.number(static_cast<u8>(switches.size()));
+  for (const auto& each : switches) to_.number(number_of(each));
   std::string facet;
   if (capability.facet != nullptr) facet = objects_.describe(*capability.facet);
   to_.string(facet.size() > max_description ? std::string_view() : facet);

@@ -5,6 +5,7 @@
 #include "scheduler/core/task.hpp"
 #include "stdlib/host/support.hpp"
 #include "stdlib/host/tasks.hpp"
+#include "stdlib/vfs/watch.hpp"
 
 namespace atollvm::host {
 namespace {
@@ -47,6 +48,17 @@ constexpr Constant kinds[] = {
     {"KIND_FILE", number(FileType::regular), "regular file"},
     {"KIND_SOCKET", number(FileType::socket), "socket"},
     {"KIND_LINK", number(FileType::link), "symbolic link"},
+};
+constexpr i64 number(vfs::WatchEvent event) { return static_cast<i64>(event); }
+constexpr Constant watches[] = {
+    {"WATCH_CREATED", number(vfs::WatchEvent::created),
+     "made, linked or moved in; it may have replaced what had the name"},
+    {"WATCH_REMOVED", number(vfs::WatchEvent::removed), "or moved out"},
+    {"WATCH_RENAMED", number(vfs::WatchEvent::renamed),
+     "within the directory; it may have replaced what had the new name"},
+    {"WATCH_CHANGED", number(vfs::WatchEvent::changed), "a file's bytes, size or times"},
+    {"WATCH_OVERFLOW", number(vfs::WatchEvent::overflow), "too much at once: events are missing"},
+    {"WATCH_GONE", number(vfs::WatchEvent::gone), "the directory was removed; the last event"},
 };
 constexpr i64 number(sched::ExitKind kind) { return static_cast<i64>(kind); }
 constexpr i64 number(sched::Overflow rule) { return static_cast<i64>(rule); }
@@ -91,8 +103,8 @@ constexpr Constant others[] = {
 constexpr ConstantGroup groups[] = {
     {"Handles at the start", "", handles}, {"Errors", "E_", errors},
     {"Rights", "RIGHT_", rights},          {"Flags of open", "", open_flags},
-    {"Kinds of files", "", kinds},         {"Processes", "", processes},
-    {"Other numbers", "", others},
+    {"Kinds of files", "", kinds},         {"What watch_at tells", "", watches},
+    {"Processes", "", processes},          {"Other numbers", "", others},
 };
 
 constexpr Field stat_fields[] = {
@@ -110,6 +122,11 @@ constexpr Field entry_fields[] = {
     {"inode", "u64", ""},
     {"name_length", "u32", "bytes; the name follows the structure, then the next entry"},
     {"kind", "u8", "KIND_"},
+};
+constexpr Field watch_fields[] = {
+    {"event", "u32", "WATCH_"},
+    {"name_length", "u32", "bytes; the name follows the structure; 0: of the directory"},
+    {"old_length", "u32", "WATCH_RENAMED: of the old name, which follows the new one"},
 };
 constexpr Field spawn_fields[] = {
     {"flags", "u32", "SPAWN_"},
@@ -169,6 +186,9 @@ constexpr Structure structs[] = {
     {"Stat", "What stat tells, 64 bytes.", stat_fields},
     {"DirEntry", "An entry that read_dir gives, 24 bytes, followed by its name; not aligned.",
      entry_fields},
+    {"WatchEvent",
+     "An event that is read of watch_at's handle, 12 bytes, followed by its names; not aligned.",
+     watch_fields},
     {"SpawnOptions",
      "How to start a process, 96 bytes (72 without SPAWN_MORE or SPAWN_MODULE); all 0: as usual.",
      spawn_fields},

@@ -2,7 +2,9 @@
 // mount both give, and leaves the rest of the path to it.
 #include <string.h>
 
+#include "stdlib/host/stream.hpp"
 #include "stdlib/host/support.hpp"
+#include "stdlib/vfs/watch.hpp"
 
 namespace atollvm::host {
 namespace {
@@ -101,6 +103,17 @@ HostResult copy_own_handle(HostContext& context, const cap::Object& opened, cap:
   return give_handle(context,
                      context.handles().insert({capability.object, rights, *std::move(revocation)}));
 }
+
+class WatchStream final : public Stream {
+ public:
+  explicit WatchStream(std::shared_ptr<vfs::Watch> watch) : watch_(std::move(watch)) {}
+
+  Outcome<u32> read(std::span<u8> bytes, Wait) override { return watch_->read(bytes); }
+  [[nodiscard]] std::optional<int> wait_fd() const override { return watch_->wait_fd(); }
+
+ private:
+  std::shared_ptr<vfs::Watch> watch_;
+};
 
 // Entries as guests read them (see DirEntry in constants.cpp), as many as fit.
 HostResult put_entries(HostContext& context, u32 address, u32 size,
@@ -217,6 +230,28 @@ HostResult call_read_dir(Environment&, HostContext& context) {
         const bool is_cut = used == -static_cast<i32>(Errno::range) && taken < size;
         return is_cut ? later.error32(Errno::dquot) : result;
       });
+}
+
+HostResult call_watch_at(Environment&, HostContext& context) {
+  const auto bytes = context.memory(context.arg_u32(1), context.arg_u32(2));
+  if (!bytes) return context.error32(Errno::fault);
+  const bool is_itself = context.capability().object->kind() == Kind::directory &&
+                         bytes->size() == 1 && bytes->front() == '.';
+  Outcome<Place> found = find(context, cap::right_list | (is_itself ? 0 : cap::right_open));
+  if (const Errno* error = error_of(found)) return context.error32(*error);
+  return attempt_or_work(
+      context,
+      [place = std::get<Place>(std::move(found))](Wait wait) {
+        return place.directory->watch(place.path, wait);
+      },
+      [revocation = context.capability().revocation](
+          HostContext& later, const Outcome<std::shared_ptr<vfs::Watch>>& made) {
+        if (const Errno* error = error_of(made)) return later.error32(*error);
+        auto stream = std::make_shared<WatchStream>(std::get<std::shared_ptr<vfs::Watch>>(made));
+        return give_handle(
+            later, later.handles().insert({std::move(stream), cap::right_read, revocation}));
+      },
+      Blocks::briefly);
 }
 
 HostResult call_mkdir_at(Environment&, HostContext& context) {

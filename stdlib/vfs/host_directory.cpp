@@ -14,6 +14,7 @@
 #include <mutex>
 
 #include "stdlib/vfs/host_file.hpp"
+#include "stdlib/vfs/host_watch.hpp"
 #include "stdlib/vfs/path.hpp"
 
 namespace atollvm::vfs {
@@ -47,6 +48,7 @@ class HostDirectory final : public Directory {
   Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait wait) override;
+  Outcome<std::shared_ptr<Watch>> watch(std::string_view path, Wait wait) override;
   [[nodiscard]] std::optional<Origin> origin() const override;
   [[nodiscard]] std::string_view type_name() const override { return "dir"; }
   [[nodiscard]] const void* file_system() const override { return &host_file_system; }
@@ -315,6 +317,26 @@ Errno HostDirectory::sync(Wait wait) {
   const Descriptor readable(openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!readable) return from_errno(errno);
   return fsync(readable.get()) == 0 ? Errno::success : from_errno(errno);
+}
+
+Outcome<std::shared_ptr<Watch>> HostDirectory::watch(std::string_view path, Wait wait) {
+  if (wait == Wait::never) return Errno::again;
+  const Outcome<Descriptor> opened = open_path(path, O_PATH | O_DIRECTORY, wait);
+  if (const auto* folder = std::get_if<Descriptor>(&opened)) {
+    return watch_host_directory(folder->get(), {});
+  }
+  const Errno error = std::get<Errno>(opened);
+  // It is no directory, and no link to one.
+  if (error != Errno::notdir && error != Errno::noent && error != Errno::loop) return error;
+  const Outcome<Place> found = find_place(path, error, wait);
+  if (const Errno* other = std::get_if<Errno>(&found)) return *other;
+  const Place& place = std::get<Place>(found);
+  struct stat status{};
+  if (place.must_be_directory) return error;
+  if (fstatat(parent_of(place), place.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return from_errno(errno);
+  }
+  return watch_host_directory(parent_of(place), place.name);
 }
 
 }  // namespace

@@ -81,6 +81,7 @@ Errno MemoryDirectory::put(MemoryPlace& place, std::shared_ptr<MemoryNode> node)
   }
   if (node->type != FileType::directory) node->links = 1;
   place.folder->add(place.name, std::move(node));
+  store_->watches->created(place.folder->id(), place.name);
   return Errno::success;
 }
 
@@ -90,7 +91,9 @@ Outcome<std::shared_ptr<cap::Object>> MemoryDirectory::open(std::string_view pat
   const bool create = (flags & open_create) != 0;
   const bool exclusive = (flags & open_exclusive) != 0;
   const bool truncate = (flags & open_truncate) != 0;
+  bool is_new = false;
   std::shared_ptr<MemoryNode> node;
+  std::shared_ptr<Watches::Opened> opened;
   {
     const std::lock_guard lock(store_->mutex);
     const bool follow = (flags & open_nofollow) == 0 && !exclusive;
@@ -101,10 +104,14 @@ Outcome<std::shared_ptr<cap::Object>> MemoryDirectory::open(std::string_view pat
     if (node == nullptr) {
       if (!create) return Errno::noent;
       if (place.must_be_directory) return Errno::isdir;
+      is_new = true;
       node = store_->make<MemoryBytes>(0);
       if (const Errno error = put(place, node); error != Errno::success) return error;
     } else if (exclusive) {
       return Errno::exist;
+    }
+    if ((access.write || truncate) && node->type == FileType::regular) {
+      opened = store_->watches->opened(node->id(), place.folder->id(), place.name);
     }
   }
   if (node->type == FileType::link) {
@@ -116,12 +123,14 @@ Outcome<std::shared_ptr<cap::Object>> MemoryDirectory::open(std::string_view pat
   }
   if ((flags & open_directory) != 0) return Errno::notdir;
   auto bytes = std::static_pointer_cast<MemoryBytes>(node);
-  if (truncate) {
+  if (truncate && !is_new) {
     const std::lock_guard lock(bytes->mutex);
     static_cast<void>(bytes->pages.resize(0));
     bytes->touch_modified();
+    store_->watches->changed(opened);
   }
-  return make_memory_file(store_, std::move(bytes), access, (flags & open_append) != 0);
+  return make_memory_file(store_, std::move(bytes), access, (flags & open_append) != 0,
+                          std::move(opened));
 }
 
 Outcome<Stat> MemoryDirectory::stat(std::string_view path, bool follow, Wait) {
@@ -140,6 +149,7 @@ Errno MemoryDirectory::set_times(std::string_view path, bool follow, const Times
   const MemoryPlace& place = std::get<MemoryPlace>(found);
   if (place.node == nullptr) return Errno::noent;
   set_times_of(*place.node, times);
+  if (place.folder != nullptr) store_->watches->changed(place.folder->id(), place.name);
   return Errno::success;
 }
 
@@ -181,6 +191,7 @@ Errno MemoryDirectory::remove_file(std::string_view path, Wait) {
   doomed = std::move(place.node);
   place.folder->remove(place.name);
   unlink(*doomed);
+  store_->watches->removed(place.folder->id(), place.name, doomed->id());
   store_->bytes.give(MemoryStore::name_cost(place.name));
   return Errno::success;
 }
@@ -196,6 +207,7 @@ Errno MemoryDirectory::remove_directory(std::string_view path, Wait) {
   doomed = std::move(place.node);
   place.folder->remove(place.name);
   unlink(*doomed);
+  store_->watches->removed_folder(place.folder->id(), place.name, doomed->id());
   store_->bytes.give(MemoryStore::name_cost(place.name));
   return Errno::success;
 }
@@ -244,6 +256,7 @@ Errno MemoryDirectory::move(MemoryPlace& source, MemoryPlace& place, Doomed& doo
     const u64 cookie = place.folder->remove(place.name);
     doomed = std::move(place.node);
     unlink(*doomed);
+    store_->watches->replaced(place.folder->id(), place.name, doomed->id());
     place.folder->add(cookie, place.name, source.node);
   } else if (source.folder == place.folder) {
     place.folder->add(own_cookie, place.name, source.node);
@@ -255,6 +268,8 @@ Errno MemoryDirectory::move(MemoryPlace& source, MemoryPlace& place, Doomed& doo
   } else {
     source.node->touch_changed();
   }
+  store_->watches->renamed(source.folder->id(), source.name, place.folder->id(), place.name,
+                           source.node->id());
   return Errno::success;
 }
 
@@ -284,6 +299,7 @@ Errno MemoryDirectory::add_link(const MemoryPlace& source, MemoryPlace& place) {
     source.node->touch_changed();
   }
   place.folder->add(place.name, source.node);
+  store_->watches->created(place.folder->id(), place.name);
   return Errno::success;
 }
 
@@ -305,6 +321,27 @@ Outcome<std::string> MemoryDirectory::read_link(std::string_view path, Wait) {
   if (place.node == nullptr) return Errno::noent;
   if (place.node->type != FileType::link) return Errno::inval;
   return static_cast<MemoryLink&>(*place.node).target;
+}
+
+Outcome<std::shared_ptr<Watch>> MemoryDirectory::watch(std::string_view path, Wait) {
+  const std::lock_guard lock(store_->mutex);
+  Outcome<MemoryPlace> found = find_in_memory(*folder_, path, true);
+  if (const Errno* error = std::get_if<Errno>(&found);
+      error != nullptr && *error != Errno::noent && *error != Errno::loop) {
+    return *error;
+  }
+  const auto* followed = std::get_if<MemoryPlace>(&found);
+  if (followed != nullptr && is_folder(*followed)) {
+    if (followed->node->links == 0) return Errno::noent;
+    return store_->watches->add(followed->node->id(), {}, store_);
+  }
+  found = find_name(path, Errno::noent);
+  if (const Errno* error = std::get_if<Errno>(&found)) return *error;
+  const MemoryPlace& place = std::get<MemoryPlace>(found);
+  if (const Errno error = check_existing(place, place.must_be_directory); error != Errno::success) {
+    return error;
+  }
+  return store_->watches->add(place.folder->id(), place.name, store_);
 }
 
 std::shared_ptr<Directory> make_memory(const MemoryLimits& limits) {

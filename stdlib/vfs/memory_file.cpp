@@ -42,7 +42,10 @@ Outcome<u32> MemoryFile::write(std::span<const u8> from, std::optional<u64> at, 
   const Outcome<u32> written = pages.write(from, start);
   const u32* const size = std::get_if<u32>(&written);
   if (size == nullptr) return written;
-  if (*size != 0) bytes_->touch_modified();
+  if (*size != 0) {
+    bytes_->touch_modified();
+    store_->watches->changed(place_);
+  }
   if (!at) position_ = start + *size;
   return written;
 }
@@ -71,7 +74,10 @@ Errno MemoryFile::truncate(u64 size, Wait) {
   if (!access_.write) return Errno::badf;
   const std::lock_guard lock(bytes_->mutex);
   const Errno error = bytes_->pages.resize(size);
-  if (error == Errno::success) bytes_->touch_modified();
+  if (error == Errno::success) {
+    bytes_->touch_modified();
+    store_->watches->changed(place_);
+  }
   return error;
 }
 
@@ -80,7 +86,10 @@ Errno MemoryFile::allocate(u64 at, u64 size, Wait) {
   if (size == 0) return Errno::inval;
   const std::lock_guard lock(bytes_->mutex);
   const Errno error = bytes_->pages.reserve(at, size);
-  if (error == Errno::success) bytes_->touch_modified();
+  if (error == Errno::success) {
+    bytes_->touch_modified();
+    store_->watches->changed(place_);
+  }
   return error;
 }
 
@@ -90,8 +99,9 @@ Errno MemoryFile::advise(u64 at, u64 size, Advice, Wait) {
 
 std::shared_ptr<File> make_memory_file(std::shared_ptr<MemoryStore> store,
                                        std::shared_ptr<MemoryBytes> bytes, Access access,
-                                       bool append) {
-  return std::make_shared<MemoryFile>(std::move(store), std::move(bytes), access, append);
+                                       bool append, std::shared_ptr<Watches::Opened> place) {
+  return std::make_shared<MemoryFile>(std::move(store), std::move(bytes), access, append,
+                                      std::move(place));
 }
 
 }  // namespace atollvm::vfs

@@ -28,6 +28,7 @@ class MemoryDirectory final : public Directory {
   Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait) override { return Errno::success; }
+  Outcome<std::shared_ptr<Watch>> watch(std::string_view path, Wait wait) override;
   [[nodiscard]] std::string_view type_name() const override { return "memory"; }
   [[nodiscard]] const void* file_system() const override { return store_.get(); }
   [[nodiscard]] std::unique_ptr<Kept> kept() override;
@@ -55,8 +56,12 @@ class MemoryDirectory final : public Directory {
 class MemoryFile final : public File {
  public:
   MemoryFile(std::shared_ptr<MemoryStore> store, std::shared_ptr<MemoryBytes> bytes, Access access,
-             bool append)
-      : store_(std::move(store)), bytes_(std::move(bytes)), access_(access), append_(append) {}
+             bool append, std::shared_ptr<Watches::Opened> place)
+      : store_(std::move(store)),
+        bytes_(std::move(bytes)),
+        place_(std::move(place)),
+        access_(access),
+        append_(append) {}
 
   Outcome<u32> read(std::span<u8> to, std::optional<u64> at, Wait wait) override;
   Outcome<u32> write(std::span<const u8> from, std::optional<u64> at, WriteMode mode,
@@ -69,6 +74,7 @@ class MemoryFile final : public File {
   Errno sync(Durability, Wait) override { return Errno::success; }
   Errno set_times(const Times& times, Wait) override {
     set_times_of(*bytes_, times);
+    store_->watches->changed(place_);
     return Errno::success;
   }
 
@@ -86,6 +92,7 @@ class MemoryFile final : public File {
 
   std::shared_ptr<MemoryStore> store_;  // outlives the bytes
   std::shared_ptr<MemoryBytes> bytes_;
+  std::shared_ptr<Watches::Opened> place_;  // null: it is open to read only
   Access access_;
   bool append_;
   std::mutex position_mutex_;  // taken before that of the bytes

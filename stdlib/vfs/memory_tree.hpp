@@ -12,6 +12,7 @@
 
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/memory_pages.hpp"
+#include "stdlib/vfs/watch.hpp"
 
 namespace atollvm::vfs {
 
@@ -28,6 +29,7 @@ struct MemoryNode : std::enable_shared_from_this<MemoryNode> {
   MemoryNode(const MemoryNode&) = delete;
   MemoryNode& operator=(const MemoryNode&) = delete;
 
+  [[nodiscard]] Watches::Id id() const { return {0, inode}; }
   void touch_accessed();
   void touch_changed();
   void touch_modified();
@@ -106,6 +108,7 @@ class MemoryStore {
   Budget bytes;
   Budget inodes;
   const u64 device;
+  const std::shared_ptr<Watches> watches = std::make_shared<Watches>();
   std::atomic<u64> next_inode{1};
   std::mutex mutex;  // of the tree
   std::shared_ptr<MemoryFolder> root;
@@ -127,7 +130,8 @@ Outcome<MemoryPlace> find_in_memory(MemoryFolder& start, std::string_view path, 
 // An open file.
 std::shared_ptr<File> make_memory_file(std::shared_ptr<MemoryStore> store,
                                        std::shared_ptr<MemoryBytes> bytes, Access access,
-                                       bool append);
+                                       bool append,
+                                       std::shared_ptr<Watches::Opened> place = nullptr);
 // Under the tree's lock, but for files.
 Stat stat_of(MemoryNode& node);
 void set_times_of(MemoryNode& node, const Times& times);

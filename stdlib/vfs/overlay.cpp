@@ -16,6 +16,8 @@ Errno check_free(const OverlayPlace& place) {
   return place.found.exists ? Errno::exist : Errno::success;
 }
 
+Watches::Id id_of(const Stat& stat) { return {stat.device, stat.inode}; }
+
 bool is_same(const OverlayName& a, const OverlayName& b) {
   return a.exists && b.exists && a.in_upper == b.in_upper && a.stat.device == b.stat.device &&
          a.stat.inode == b.stat.inode;
@@ -55,8 +57,15 @@ OverlayDirectory::Opened OverlayDirectory::open(std::string_view path, u32 flags
     if (place.must_be_directory) return Errno::isdir;
     if (wait == Wait::never) return Errno::again;
     if (const Errno error = overlay_->make_room(place); error != Errno::success) return error;
-    return place.folder.upper->open(place.name, flags | open_exclusive | open_nofollow, access,
-                                    wait);
+    auto opened =
+        place.folder.upper->open(place.name, flags | open_exclusive | open_nofollow, access, wait);
+    const auto* const object = std::get_if<std::shared_ptr<cap::Object>>(&opened);
+    if (object == nullptr) return opened;
+    note_created(place);
+    const Outcome<Stat> own = static_cast<File&>(**object).stat(wait);
+    const Stat* const stat = std::get_if<Stat>(&own);
+    if (!access.write || stat == nullptr) return opened;
+    return note_opened(place, overlay_->id(place.folder), id_of(*stat), std::move(opened));
   }
   if (exclusive) return Errno::exist;
   return open_found(place, flags, access, wait);
@@ -82,7 +91,15 @@ OverlayDirectory::Opened OverlayDirectory::open_found(OverlayPlace& place, u32 f
     const Errno error = overlay_->copy_up(place, !truncate);
     if (error != Errno::success) return error;
   }
-  if (place.found.in_upper) return place.folder.upper->open(place.name, rest, access, wait);
+  if (place.found.in_upper) {
+    const Outcome<Stat> folder = writes ? overlay_->stat(place.folder, wait) : Stat{};
+    if (const Errno* error = std::get_if<Errno>(&folder)) return *error;
+    auto upper = place.folder.upper->open(place.name, rest, access, wait);
+    if (!writes || std::get_if<Errno>(&upper) != nullptr) return upper;
+    const Watches::Id id = id_of(std::get<Stat>(folder));
+    if (truncate) overlay_->watches().changed(id, place.name);
+    return note_opened(place, id, id_of(place.found.stat), std::move(upper));
+  }
   auto opened = place.folder.lower->open(place.name, rest, access, wait);
   if (std::get_if<Errno>(&opened) != nullptr) return opened;
   std::string own_path = Overlay::path_of(place.folder, place.name);
@@ -116,13 +133,23 @@ Errno OverlayDirectory::set_times(std::string_view path, bool follow, const Time
   if (!place.found.exists) return Errno::noent;
   if (!place.found.is_folder()) {
     if (const Errno error = overlay_->copy_up(place); error != Errno::success) return error;
-    return place.folder.upper->set_times(place.name, false, times, wait);
+    const Errno error = place.folder.upper->set_times(place.name, false, times, wait);
+    Watches& watches = overlay_->watches();
+    if (error == Errno::success && watches.is_needed()) {
+      watches.changed(overlay_->id(place.folder), place.name);
+    }
+    return error;
   }
   Outcome<Layered> inner = overlay_->enter(place, wait);
   if (const Errno* error = std::get_if<Errno>(&inner)) return *error;
   Layered& folder = std::get<Layered>(inner);
   if (const Errno error = overlay_->copy_up(folder); error != Errno::success) return error;
-  return folder.upper->set_times(".", true, times, wait);
+  const Errno error = folder.upper->set_times(".", true, times, wait);
+  Watches& watches = overlay_->watches();
+  if (error == Errno::success && !place.name.empty() && watches.is_needed()) {
+    watches.changed(overlay_->id(place.folder), place.name);
+  }
+  return error;
 }
 
 Outcome<std::vector<Entry>> OverlayDirectory::list(u64 cookie, u32 bytes, Wait wait) {
@@ -140,7 +167,9 @@ Errno OverlayDirectory::make_directory(std::string_view path, Wait wait) {
   OverlayPlace& place = std::get<OverlayPlace>(found);
   if (place.found.exists) return Errno::exist;
   if (const Errno error = overlay_->make_room(place); error != Errno::success) return error;
-  return place.folder.upper->make_directory(place.name, wait);
+  const Errno error = place.folder.upper->make_directory(place.name, wait);
+  if (error == Errno::success) note_created(place);
+  return error;
 }
 
 Errno OverlayDirectory::remove_file(std::string_view path, Wait wait) {
@@ -154,7 +183,14 @@ Errno OverlayDirectory::remove_file(std::string_view path, Wait wait) {
   }
   if (place.found.is_folder()) return Errno::isdir;
   if (const Errno error = overlay_->hide(place); error != Errno::success) return error;
-  return place.found.in_upper ? place.folder.upper->remove_file(place.name, wait) : Errno::success;
+  if (place.found.in_upper) {
+    const Errno error = place.folder.upper->remove_file(place.name, wait);
+    if (error != Errno::success) return error;
+  }
+  if (overlay_->watches().is_needed()) {
+    overlay_->watches().removed(overlay_->id(place.folder), place.name, id_of(place.found.stat));
+  }
+  return Errno::success;
 }
 
 // Makes sure that a directory is empty, and leaves of it no more than an upper part without
@@ -178,9 +214,15 @@ Errno OverlayDirectory::remove_directory(std::string_view path, Wait wait) {
   if (const Errno error = check_existing(place, true); error != Errno::success) return error;
   const Outcome<Layered> inner = empty_folder(place);
   if (const Errno* error = std::get_if<Errno>(&inner)) return *error;
-  return std::get<Layered>(inner).upper == nullptr
-             ? Errno::success
-             : place.folder.upper->remove_directory(place.name, wait);
+  const auto& folder = std::get<Layered>(inner);
+  Watches& watches = overlay_->watches();
+  const Watches::Id id = watches.is_needed() ? overlay_->id(folder) : Watches::Id{};
+  if (folder.upper != nullptr) {
+    const Errno error = place.folder.upper->remove_directory(place.name, wait);
+    if (error != Errno::success) return error;
+  }
+  if (watches.is_needed()) watches.removed_folder(overlay_->id(place.folder), place.name, id);
+  return Errno::success;
 }
 
 Errno OverlayDirectory::rename(std::string_view path, Directory& to, std::string_view to_path,
@@ -207,9 +249,11 @@ Errno OverlayDirectory::rename_folder(OverlayPlace& source, OverlayPlace& place)
   if (const Errno* error = std::get_if<Errno>(&inner)) return *error;
   if (place.found.exists && !place.found.is_folder()) return Errno::notdir;
   if (std::get<Layered>(inner).lower != nullptr) return Errno::xdev;
+  Watches::Id replaced;
   if (place.found.exists) {
     const Outcome<Layered> target = overlay_->enter(place, Wait::allowed);
     if (const Errno* error = std::get_if<Errno>(&target)) return *error;
+    if (overlay_->watches().is_needed()) replaced = overlay_->id(std::get<Layered>(target));
     // Of two that are above alone, the upper layer says by itself what is wrong.
     if (std::get<Layered>(target).lower != nullptr) {
       const Outcome<Layered> emptied = empty_folder(place);
@@ -217,7 +261,10 @@ Errno OverlayDirectory::rename_folder(OverlayPlace& source, OverlayPlace& place)
     }
   }
   if (const Errno error = overlay_->make_room(place); error != Errno::success) return error;
-  return source.folder.upper->rename(source.name, *place.folder.upper, place.name, Wait::allowed);
+  const Errno error =
+      source.folder.upper->rename(source.name, *place.folder.upper, place.name, Wait::allowed);
+  if (error == Errno::success) note_renamed(source, place, replaced);
+  return error;
 }
 
 Errno OverlayDirectory::rename_file(OverlayPlace& source, OverlayPlace& place) {
@@ -225,7 +272,10 @@ Errno OverlayDirectory::rename_file(OverlayPlace& source, OverlayPlace& place) {
   if (const Errno error = overlay_->make_room(place); error != Errno::success) return error;
   if (const Errno error = overlay_->copy_up(source); error != Errno::success) return error;
   if (const Errno error = overlay_->hide(source); error != Errno::success) return error;
-  return source.folder.upper->rename(source.name, *place.folder.upper, place.name, Wait::allowed);
+  const Errno error =
+      source.folder.upper->rename(source.name, *place.folder.upper, place.name, Wait::allowed);
+  if (error == Errno::success) note_renamed(source, place, id_of(place.found.stat));
+  return error;
 }
 
 Errno OverlayDirectory::link(std::string_view path, Directory& to, std::string_view to_path,
@@ -247,7 +297,9 @@ Errno OverlayDirectory::link(std::string_view path, Directory& to, std::string_v
   if (source.found.is_folder()) return Errno::perm;
   if (const Errno error = overlay_->make_room(place); error != Errno::success) return error;
   if (const Errno error = overlay_->copy_up(source); error != Errno::success) return error;
-  return source.folder.upper->link(source.name, *place.folder.upper, place.name, wait);
+  const Errno error = source.folder.upper->link(source.name, *place.folder.upper, place.name, wait);
+  if (error == Errno::success) note_created(place);
+  return error;
 }
 
 Errno OverlayDirectory::make_link(std::string_view target, std::string_view path, Wait wait) {
@@ -259,7 +311,9 @@ Errno OverlayDirectory::make_link(std::string_view target, std::string_view path
   OverlayPlace& place = std::get<OverlayPlace>(found);
   if (const Errno error = check_free(place); error != Errno::success) return error;
   if (const Errno error = overlay_->make_room(place); error != Errno::success) return error;
-  return place.folder.upper->make_link(target, place.name, wait);
+  const Errno error = place.folder.upper->make_link(target, place.name, wait);
+  if (error == Errno::success) note_created(place);
+  return error;
 }
 
 Outcome<std::string> OverlayDirectory::read_link(std::string_view path, Wait wait) {
@@ -279,6 +333,55 @@ Errno OverlayDirectory::sync(Wait wait) {
   const auto guard = lock(wait);
   if (const Errno error = overlay_->refresh(folder_, wait); error != Errno::success) return error;
   return folder_.upper == nullptr ? Errno::success : folder_.upper->sync(wait);
+}
+
+Outcome<std::shared_ptr<Watch>> OverlayDirectory::watch(std::string_view path, Wait wait) {
+  if (wait == Wait::never) return Errno::again;
+  const auto guard = lock(wait);
+  Outcome<OverlayPlace> found = find(path, true, wait);
+  if (const Errno* error = std::get_if<Errno>(&found);
+      error != nullptr && *error != Errno::noent && *error != Errno::loop) {
+    return *error;
+  }
+  Watches& watches = overlay_->watches();
+  const auto* const followed = std::get_if<OverlayPlace>(&found);
+  if (followed != nullptr && followed->found.is_folder()) {
+    const Outcome<Layered> inner = overlay_->enter(*followed, wait);
+    if (const Errno* error = std::get_if<Errno>(&inner)) return *error;
+    return watches.add(overlay_->id(std::get<Layered>(inner)), {}, overlay_);
+  }
+  found = find_name(path, Errno::noent);
+  if (const Errno* error = std::get_if<Errno>(&found)) return *error;
+  const OverlayPlace& place = std::get<OverlayPlace>(found);
+  if (const Errno error = check_existing(place, place.must_be_directory); error != Errno::success) {
+    return error;
+  }
+  return watches.add(overlay_->id(place.folder), place.name, overlay_);
+}
+
+// --- For who watches ----------------------------------------------------------------------------
+
+OverlayDirectory::Opened OverlayDirectory::note_opened(const OverlayPlace& place,
+                                                       const Watches::Id& folder,
+                                                       const Watches::Id& file, Opened opened) {
+  auto object = std::get<std::shared_ptr<cap::Object>>(std::move(opened));
+  return std::make_shared<OverlayFile>(overlay_, std::static_pointer_cast<File>(std::move(object)),
+                                       overlay_->watches().opened(file, folder, place.name));
+}
+
+void OverlayDirectory::note_created(const OverlayPlace& place) {
+  Watches& watches = overlay_->watches();
+  if (watches.is_needed()) watches.created(overlay_->id(place.folder), place.name);
+}
+
+void OverlayDirectory::note_renamed(const OverlayPlace& source, const OverlayPlace& place,
+                                    Watches::Id replaced) {
+  Watches& watches = overlay_->watches();
+  if (!watches.is_needed()) return;
+  const Watches::Id to = overlay_->id(place.folder);
+  if (place.found.exists) watches.replaced(to, place.name, replaced);
+  watches.renamed(overlay_->id(source.folder), source.name, to, place.name,
+                  id_of(source.found.stat));
 }
 
 std::shared_ptr<Directory> make_overlay(std::shared_ptr<Directory> lower,

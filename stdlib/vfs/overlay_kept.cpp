@@ -105,7 +105,8 @@ std::optional<std::string> OverlayKept::describe(cap::Object& object) {
     }
     return fmt::format("l{0}{1}{0}{2}", field_separator, state.path, state.position);
   }
-  const auto upper = describe_upper(object);
+  auto* const file = dynamic_cast<OverlayFile*>(&object);
+  const auto upper = describe_upper(file == nullptr ? object : file->file());
   return upper ? std::optional(std::string("u") + field_separator + *upper) : std::nullopt;
 }
 

@@ -163,6 +163,13 @@ Outcome<Stat> Overlay::stat(const Layered& folder, Wait wait) {
   return found;
 }
 
+// Nothing has the number that is given where there is none to be had.
+Watches::Id Overlay::id(const Layered& folder) {
+  const Outcome<Stat> found = stat(folder, Wait::allowed);
+  const Stat* const own = std::get_if<Stat>(&found);
+  return own == nullptr ? Watches::Id{} : Watches::Id{own->device, own->inode};
+}
+
 Outcome<OverlayPlace> Overlay::find(const Layered& start, std::string_view path, bool follow,
                                     Wait wait) {
   if (const Errno error = check_path(path); error != Errno::success) return error;

@@ -11,6 +11,7 @@
 
 #include "stdlib/vfs/overlay.hpp"
 #include "stdlib/vfs/path.hpp"
+#include "stdlib/vfs/watch.hpp"
 
 namespace atollvm::vfs {
 
@@ -86,6 +87,10 @@ class Overlay {
   [[nodiscard]] const std::set<std::string>& removed() const { return removed_; }
   bool add_removed(std::string path) { return removed_.insert(std::move(path)).second; }
 
+  // Who watches directories, by their numbers, and files of the upper layer, by theirs.
+  [[nodiscard]] Watches& watches() { return *watches_; }
+  Watches::Id id(const Layered& folder);
+
   std::mutex mutex;
 
  private:
@@ -95,6 +100,7 @@ class Overlay {
   std::shared_ptr<Directory> upper_;
   std::set<std::string> removed_;  // paths of lower directories
   std::multimap<std::string, std::weak_ptr<LowerFile>> readers_;
+  const std::shared_ptr<Watches> watches_ = std::make_shared<Watches>();
   usize purge_at_ = 64;
 };
 

@@ -1,6 +1,8 @@
 // An implementation that does not have a function inherits its refusal from here.
 #include "stdlib/vfs/vfs.hpp"
 
+#include "stdlib/vfs/watch.hpp"
+
 namespace atollvm::vfs {
 
 Outcome<u32> File::read(std::span<u8>, std::optional<u64>, Wait) { return Errno::notsup; }
@@ -34,6 +36,7 @@ Errno Directory::link(std::string_view, Directory&, std::string_view, Wait) {
 Errno Directory::make_link(std::string_view, std::string_view, Wait) { return Errno::notsup; }
 Outcome<std::string> Directory::read_link(std::string_view, Wait) { return Errno::notsup; }
 Errno Directory::sync(Wait) { return Errno::notsup; }
+Outcome<std::shared_ptr<Watch>> Directory::watch(std::string_view, Wait) { return Errno::notsup; }
 std::optional<Origin> Directory::origin() const { return std::nullopt; }
 std::unique_ptr<Kept> Directory::kept() { return nullptr; }
 

@@ -128,6 +128,7 @@ struct Origin {
 };
 
 class Kept;
+class Watch;
 
 // The process that makes a call, for file systems that show each process something else.
 struct Viewer {
@@ -222,6 +223,10 @@ class Directory : public cap::Object {
   // What a symbolic link says. Errors: inval (not a link).
   virtual Outcome<std::string> read_link(std::string_view path, Wait wait);
   virtual Errno sync(Wait wait);
+  // Who is told of changes of the names in a directory, a link to which is followed; of what is
+  // none, of changes of its own name alone. See watch.hpp. Errors: mfile, nfile, notsup, also where
+  // nothing tells of changes.
+  virtual Outcome<std::shared_ptr<Watch>> watch(std::string_view path, Wait wait);
   // As File's.
   [[nodiscard]] virtual std::optional<Origin> origin() const;
 

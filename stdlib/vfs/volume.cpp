@@ -31,6 +31,7 @@ class VolumeDirectory final : public Directory {
   Errno make_link(std::string_view target, std::string_view path, Wait wait) override;
   Outcome<std::string> read_link(std::string_view path, Wait wait) override;
   Errno sync(Wait wait) override { return wait == Wait::never ? Errno::again : store_.sync(); }
+  Outcome<std::shared_ptr<Watch>> watch(std::string_view path, Wait wait) override;
   [[nodiscard]] std::string_view type_name() const override { return "volume"; }
   [[nodiscard]] const void* file_system() const override { return &store_; }
   [[nodiscard]] VolumeStore& store() const { return store_; }
@@ -42,12 +43,32 @@ class VolumeDirectory final : public Directory {
   Errno move(VolumePlace& source, VolumePlace& place);
   std::optional<bool> is_below(const VolumeInode& folder, i64 of);
 
+  // A name that a call works on, for those who watch; found by the call, told of when it is done.
+  struct Named {
+    Watches::Id folder;
+    std::string name;
+    Watches::Id node{};
+    bool is_folder = false;
+    [[nodiscard]] bool is_set() const { return !name.empty(); }
+  };
+  static Named named(const VolumePlace& place);
+
   const std::shared_ptr<VolumeNode> node_;
   VolumeStore& store_;
   // Entries that were made since the stream began are not in it: who makes one for each that he
   // reads comes to an end.
   std::atomic<u64> end_{static_cast<u64>(INT64_MAX)};
 };
+
+VolumeDirectory::Named VolumeDirectory::named(const VolumePlace& place) {
+  if (!place.folder) return {};
+  Named result{watch_id(place.folder->id), place.name};
+  if (place.node) {
+    result.node = watch_id(place.node->id);
+    result.is_folder = place.node->type == FileType::directory;
+  }
+  return result;
+}
 
 bool is_folder(const VolumePlace& place) {
   return place.node && place.node->type == FileType::directory;
@@ -101,10 +122,15 @@ Outcome<std::shared_ptr<cap::Object>> VolumeDirectory::open(std::string_view pat
   const bool follow = (flags & open_nofollow) == 0 && !exclusive;
   std::shared_ptr<VolumeNode> node;
   VolumeInode inode;
+  Named what;
+  bool is_new = false;
+  std::shared_ptr<Watches::Opened> opened;
   const auto settle = [&]() -> Errno {
     Outcome<VolumePlace> found = find(path, follow);
     if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
     VolumePlace& place = std::get<VolumePlace>(found);
+    what = named(place);
+    is_new = !place.node;
     if (!place.node) {
       if (!create) return Errno::noent;
       if (place.must_be_directory) return Errno::isdir;
@@ -132,6 +158,14 @@ Outcome<std::shared_ptr<cap::Object>> VolumeDirectory::open(std::string_view pat
   const auto take = [&] {
     node = store_.node(inode);
     if (truncate) node->size = 0;
+    if ((access.write || truncate) && inode.type == FileType::regular) {
+      opened = store_.watches().opened(watch_id(inode.id), what.folder, what.name);
+    }
+    if (is_new) {
+      store_.watches().created(what.folder, what.name);
+    } else if (truncate) {
+      store_.watches().changed(opened);
+    }
   };
   Errno error = Errno::success;
   if (create || truncate) {
@@ -145,7 +179,7 @@ Outcome<std::shared_ptr<cap::Object>> VolumeDirectory::open(std::string_view pat
   }
   if (error != Errno::success) return error;
   if (inode.type == FileType::directory) return std::make_shared<VolumeDirectory>(node);
-  return make_volume_file(std::move(node), access, (flags & open_append) != 0);
+  return make_volume_file(std::move(node), access, (flags & open_append) != 0, std::move(opened));
 }
 
 Outcome<Stat> VolumeDirectory::stat(std::string_view path, bool follow, Wait wait) {
@@ -160,13 +194,22 @@ Outcome<Stat> VolumeDirectory::stat(std::string_view path, bool follow, Wait wai
 Errno VolumeDirectory::set_times(std::string_view path, bool follow, const Times& times,
                                  Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_keeps, 0, [&] {
-    Outcome<VolumeInode> found = find_node(path, follow);
-    if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-    set_volume_times(std::get<VolumeInode>(found), times);
-    store_.put(std::get<VolumeInode>(found));
-    return Errno::success;
-  });
+  Named what;
+  return store_.change(
+      volume_keeps, 0,
+      [&] {
+        Outcome<VolumePlace> found = find(path, follow);
+        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
+        VolumePlace& place = std::get<VolumePlace>(found);
+        if (!place.node) return Errno::noent;
+        what = named(place);
+        set_volume_times(*place.node, times);
+        store_.put(*place.node);
+        return Errno::success;
+      },
+      [&] {
+        if (what.is_set()) store_.watches().changed(what.folder, what.name);
+      });
 }
 
 Outcome<std::vector<Entry>> VolumeDirectory::list(u64 cookie, u32 bytes, Wait wait) {
@@ -203,57 +246,87 @@ Outcome<std::vector<Entry>> VolumeDirectory::list(u64 cookie, u32 bytes, Wait wa
 
 Errno VolumeDirectory::make_directory(std::string_view path, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_name_pages, 0, [&] {
-    Outcome<VolumePlace> found = find_name(path, Errno::exist);
-    if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-    VolumePlace& place = std::get<VolumePlace>(found);
-    if (place.node) return Errno::exist;
-    store_.make(place, FileType::directory);
-    return Errno::success;
-  });
+  Named what;
+  return store_.change(
+      volume_name_pages, 0,
+      [&] {
+        Outcome<VolumePlace> found = find_name(path, Errno::exist);
+        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
+        VolumePlace& place = std::get<VolumePlace>(found);
+        if (place.node) return Errno::exist;
+        what = named(place);
+        store_.make(place, FileType::directory);
+        return Errno::success;
+      },
+      [&] { store_.watches().created(what.folder, what.name); });
 }
 
 Errno VolumeDirectory::remove_file(std::string_view path, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_frees, 0, [&] {
-    Outcome<VolumePlace> found = find_name(path, Errno::isdir);
-    if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-    VolumePlace& place = std::get<VolumePlace>(found);
-    const Errno error = check_existing(place, place.must_be_directory);
-    if (error != Errno::success) return error;
-    if (is_folder(place)) return Errno::isdir;
-    store_.remove_entry(place);
-    store_.unlink(*std::move(place.node));
-    return Errno::success;
-  });
+  Named what;
+  return store_.change(
+      volume_frees, 0,
+      [&] {
+        Outcome<VolumePlace> found = find_name(path, Errno::isdir);
+        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
+        VolumePlace& place = std::get<VolumePlace>(found);
+        const Errno error = check_existing(place, place.must_be_directory);
+        if (error != Errno::success) return error;
+        if (is_folder(place)) return Errno::isdir;
+        what = named(place);
+        store_.remove_entry(place);
+        store_.unlink(*std::move(place.node));
+        return Errno::success;
+      },
+      [&] { store_.watches().removed(what.folder, what.name, what.node); });
 }
 
 Errno VolumeDirectory::remove_directory(std::string_view path, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_frees, 0, [&] {
-    Outcome<VolumePlace> found = find_name(path, Errno::inval);
-    if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-    VolumePlace& place = std::get<VolumePlace>(found);
-    if (const Errno error = check_existing(place, true); error != Errno::success) return error;
-    if (place.node->id == volume_root) return Errno::io;  // nothing that is sound names it
-    if (!store_.is_empty(*place.node)) return Errno::notempty;
-    store_.remove_entry(place);
-    store_.unlink(*std::move(place.node));
-    return Errno::success;
-  });
+  Named what;
+  return store_.change(
+      volume_frees, 0,
+      [&] {
+        Outcome<VolumePlace> found = find_name(path, Errno::inval);
+        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
+        VolumePlace& place = std::get<VolumePlace>(found);
+        if (const Errno error = check_existing(place, true); error != Errno::success) return error;
+        if (place.node->id == volume_root) return Errno::io;  // nothing that is sound names it
+        if (!store_.is_empty(*place.node)) return Errno::notempty;
+        what = named(place);
+        store_.remove_entry(place);
+        store_.unlink(*std::move(place.node));
+        return Errno::success;
+      },
+      [&] { store_.watches().removed_folder(what.folder, what.name, what.node); });
 }
 
 Errno VolumeDirectory::rename(std::string_view path, Directory& to, std::string_view to_path,
                               Wait wait) {
   if (to.file_system() != file_system()) return Errno::xdev;
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_keeps, 0, [&] {
-    Outcome<VolumePlace> from = find_name(path, Errno::busy);
-    if (const Errno* const error = std::get_if<Errno>(&from)) return *error;
-    Outcome<VolumePlace> onto = static_cast<VolumeDirectory&>(to).find_name(to_path, Errno::busy);
-    if (const Errno* const error = std::get_if<Errno>(&onto)) return *error;
-    return move(std::get<VolumePlace>(from), std::get<VolumePlace>(onto));
-  });
+  Named source;
+  Named target;
+  return store_.change(
+      volume_keeps, 0,
+      [&] {
+        Outcome<VolumePlace> from = find_name(path, Errno::busy);
+        if (const Errno* const error = std::get_if<Errno>(&from)) return *error;
+        Outcome<VolumePlace> onto =
+            static_cast<VolumeDirectory&>(to).find_name(to_path, Errno::busy);
+        if (const Errno* const error = std::get_if<Errno>(&onto)) return *error;
+        source = named(std::get<VolumePlace>(from));
+        target = named(std::get<VolumePlace>(onto));
+        return move(std::get<VolumePlace>(from), std::get<VolumePlace>(onto));
+      },
+      [&] {
+        if (source.node == target.node) return;  // two names of one file: nothing was done
+        Watches& watches = store_.watches();
+        if (target.node != Watches::Id{}) {
+          watches.replaced(target.folder, target.name, target.node);
+        }
+        watches.renamed(source.folder, source.name, target.folder, target.name, source.node);
+      });
 }
 
 // Whether `folder` is `of` or lies in it; nothing: too deep to say.
@@ -323,7 +396,8 @@ Errno VolumeDirectory::link(std::string_view path, Directory& to, std::string_vi
                             Wait wait) {
   if (to.file_system() != file_system()) return Errno::xdev;
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_name_pages, 0, [&] {
+  Named what;
+  const auto add = [&] {
     Outcome<VolumePlace> from = find_name(path, Errno::perm);
     if (const Errno* const error = std::get_if<Errno>(&from)) return *error;
     Outcome<VolumePlace> onto = static_cast<VolumeDirectory&>(to).find_name(to_path, Errno::exist);
@@ -340,23 +414,31 @@ Errno VolumeDirectory::link(std::string_view path, Directory& to, std::string_vi
     if (inode.links >= most_volume_links) return Errno::mlink;
     ++inode.links;
     inode.changed_ns = volume_now();
+    what = named(place);
     store_.put(inode);
     store_.add_entry(*place.folder, place.name, inode);
     return Errno::success;
-  });
+  };
+  return store_.change(volume_name_pages, 0, add,
+                       [&] { store_.watches().created(what.folder, what.name); });
 }
 
 Errno VolumeDirectory::make_link(std::string_view target, std::string_view path, Wait wait) {
   if (const Errno error = check_path(target); error != Errno::success) return error;
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_name_pages, 0, [&] {
-    Outcome<VolumePlace> found = find_name(path, Errno::exist);
-    if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-    VolumePlace& place = std::get<VolumePlace>(found);
-    if (const Errno error = check_free(place); error != Errno::success) return error;
-    store_.make(place, FileType::link, target);
-    return Errno::success;
-  });
+  Named what;
+  return store_.change(
+      volume_name_pages, 0,
+      [&] {
+        Outcome<VolumePlace> found = find_name(path, Errno::exist);
+        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
+        VolumePlace& place = std::get<VolumePlace>(found);
+        if (const Errno error = check_free(place); error != Errno::success) return error;
+        what = named(place);
+        store_.make(place, FileType::link, target);
+        return Errno::success;
+      },
+      [&] { store_.watches().created(what.folder, what.name); });
 }
 
 Outcome<std::string> VolumeDirectory::read_link(std::string_view path, Wait wait) {
@@ -367,6 +449,30 @@ Outcome<std::string> VolumeDirectory::read_link(std::string_view path, Wait wait
     VolumeInode& inode = std::get<VolumeInode>(found);
     if (inode.type != FileType::link) return Errno::inval;
     return std::move(inode.target);
+  });
+}
+
+Outcome<std::shared_ptr<Watch>> VolumeDirectory::watch(std::string_view path, Wait wait) {
+  if (wait == Wait::never) return Errno::again;
+  return store_.read([&]() -> Outcome<std::shared_ptr<Watch>> {
+    Outcome<VolumePlace> found = find(path, true);
+    if (const Errno* const error = std::get_if<Errno>(&found);
+        error != nullptr && *error != Errno::noent && *error != Errno::loop) {
+      return *error;
+    }
+    const auto* const followed = std::get_if<VolumePlace>(&found);
+    if (followed != nullptr && is_folder(*followed)) {
+      if (followed->node->links == 0) return Errno::noent;
+      return store_.watches().add(watch_id(followed->node->id), {}, node_);
+    }
+    found = find_name(path, Errno::noent);
+    if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
+    const VolumePlace& place = std::get<VolumePlace>(found);
+    if (const Errno error = check_existing(place, place.must_be_directory);
+        error != Errno::success) {
+      return error;
+    }
+    return store_.watches().add(watch_id(place.folder->id), place.name, node_);
   });
 }
 

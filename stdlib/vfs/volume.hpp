@@ -57,6 +57,8 @@ base::Result<std::shared_ptr<Directory>> open_volume(const std::string& path,
 
 // Whether a file of the host says that it is a volume.
 bool is_volume(const std::string& path);
+// Whether this program has it open.
+bool is_open_volume(const std::string& path);
 
 // The following are for an open volume's root; they block. Errors: usage (no volume's), io.
 base::Result<VolumeInfo> volume_info(Directory& root);

@@ -11,8 +11,13 @@ constexpr u64 most_volume_transfer = u64{4} << 20;  // bytes of one read or writ
 
 class VolumeFile final : public File {
  public:
-  VolumeFile(std::shared_ptr<VolumeNode> node, Access access, bool append)
-      : node_(std::move(node)), store_(*node_->store), access_(access), append_(append) {}
+  VolumeFile(std::shared_ptr<VolumeNode> node, Access access, bool append,
+             std::shared_ptr<Watches::Opened> place)
+      : node_(std::move(node)),
+        store_(*node_->store),
+        place_(std::move(place)),
+        access_(access),
+        append_(append) {}
 
   Outcome<u32> read(std::span<u8> to, std::optional<u64> at, Wait wait) override;
   Outcome<u32> write(std::span<const u8> from, std::optional<u64> at, WriteMode mode,
@@ -36,9 +41,11 @@ class VolumeFile final : public File {
   void write_block(u64 block, u64 offset, std::span<const u8> from);
   // The row, which is there as long as the handle is.
   VolumeInode row();
+  void note_change() { store_.watches().changed(place_); }
 
   const std::shared_ptr<VolumeNode> node_;
   VolumeStore& store_;
+  const std::shared_ptr<Watches::Opened> place_;  // null: it is open to read only
   const Access access_;
   const bool append_;
   std::mutex mutex_;  // of what uses the position; taken before the volume's
@@ -146,7 +153,9 @@ Outcome<u32> VolumeFile::write(std::span<const u8> from, std::optional<u64> at, 
         return from.empty() ? Outcome<u32>(u32{0}) : write_at(from, start);
       },
       [&] {
-        if (!from.empty()) node_->size = std::max(node_->size.load(), start + from.size());
+        if (from.empty()) return;
+        node_->size = std::max(node_->size.load(), start + from.size());
+        note_change();
       });
   const u32* const size = std::get_if<u32>(&written);
   if (size == nullptr) return written;
@@ -188,7 +197,10 @@ Errno VolumeFile::truncate(u64 size, Wait wait) {
         store_.put(inode);
         return Errno::success;
       },
-      [&] { node_->size = size; });
+      [&] {
+        node_->size = size;
+        note_change();
+      });
 }
 
 Errno VolumeFile::allocate(u64 at, u64 size, Wait wait) {
@@ -216,24 +228,30 @@ Errno VolumeFile::allocate(u64 at, u64 size, Wait wait) {
         store_.put(inode);
         return Errno::success;
       },
-      [&] { node_->size = std::max(node_->size.load(), at + size); });
+      [&] {
+        node_->size = std::max(node_->size.load(), at + size);
+        note_change();
+      });
 }
 
 Errno VolumeFile::set_times(const Times& times, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  return store_.change(volume_keeps, 0, [&] {
-    VolumeInode inode = row();
-    set_volume_times(inode, times);
-    store_.put(inode);
-    return Errno::success;
-  });
+  return store_.change(
+      volume_keeps, 0,
+      [&] {
+        VolumeInode inode = row();
+        set_volume_times(inode, times);
+        store_.put(inode);
+        return Errno::success;
+      },
+      [&] { note_change(); });
 }
 
 }  // namespace
 
-std::shared_ptr<File> make_volume_file(std::shared_ptr<VolumeNode> node, Access access,
-                                       bool append) {
-  return std::make_shared<VolumeFile>(std::move(node), access, append);
+std::shared_ptr<File> make_volume_file(std::shared_ptr<VolumeNode> node, Access access, bool append,
+                                       std::shared_ptr<Watches::Opened> place) {
+  return std::make_shared<VolumeFile>(std::move(node), access, append, std::move(place));
 }
 
 }  // namespace atollvm::vfs

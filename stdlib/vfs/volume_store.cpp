@@ -35,6 +35,15 @@ Registry& registry() {
 
 }  // namespace
 
+bool is_open_volume(const std::string& path) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0) return false;
+  Registry& all = registry();
+  const std::lock_guard turn(all.mutex);
+  const auto found = all.volumes.find({status.st_dev, status.st_ino});
+  return found != all.volumes.end() && !found->second.expired();
+}
+
 i64 volume_now() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME_COARSE, &now);

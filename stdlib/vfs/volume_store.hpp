@@ -14,6 +14,7 @@
 #include "stdlib/vfs/posix.hpp"
 #include "stdlib/vfs/volume_database.hpp"
 #include "stdlib/vfs/walk.hpp"
+#include "stdlib/vfs/watch.hpp"
 
 namespace atollvm::vfs {
 
@@ -90,6 +91,8 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
     return change(pages, bytes, f, [] {});
   }
   Errno sync();
+  // With `mutex` held: within read(), or when a change is done.
+  [[nodiscard]] Watches& watches() { return *watches_; }
   // Within change().
   bool has_room(u64 pages);
 
@@ -140,6 +143,7 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
   const Key key_;
   Descriptor lock_;  // holds the host's lock of the file
   const u64 device_;
+  const std::shared_ptr<Watches> watches_ = std::make_shared<Watches>();
   std::mutex mutex_;
   std::condition_variable changed_;
   std::unique_ptr<VolumeDatabase> database_;
@@ -157,6 +161,7 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
 // The host's coarse clock, as the kernel's own file systems take it.
 i64 volume_now();
 void set_volume_times(VolumeInode& inode, const Times& times);
+inline Watches::Id watch_id(i64 inode) { return {0, static_cast<u64>(inode)}; }
 inline i64 volume_place(i64 inode, u64 block) {
   return static_cast<i64>(static_cast<u64>(inode) << volume_block_bits | block);
 }
@@ -167,7 +172,7 @@ constexpr u64 pages_of_blocks(u64 blocks) {
   return blocks * (volume_block / volume_page + 3) + volume_name_pages;
 }
 
-std::shared_ptr<File> make_volume_file(std::shared_ptr<VolumeNode> node, Access access,
-                                       bool append);
+std::shared_ptr<File> make_volume_file(std::shared_ptr<VolumeNode> node, Access access, bool append,
+                                       std::shared_ptr<Watches::Opened> place);
 
 }  // namespace atollvm::vfs

@@ -48,6 +48,38 @@ for mount in "${mounts[@]}"; do
   run_expect "files of a mount: $mount" 0 "a line" \
     "$ATOLL" run --harden --mount $mount "$samples/grep/grep.atoll" line granted/below/file
 done
+"$ATOLL" volume create kept.vol --size 64M >stdout
+cat >fill.atoll <<'ATOLL'
+module fill
+use std.sys
+memory 1 << 20
+data path = "/v/file"
+data other = "/v/other"
+export func main() -> i32 {
+    var h: i32, got: i32
+    call open(ROOT, path, len(path), OPEN_CREATE, RIGHT_WRITE | RIGHT_TRUNCATE | RIGHT_SYNC) -> h
+    if i32.lt_s h, 0 { ret 1 }
+    // More than is kept beside the volume's file before it goes there.
+    for i: i32 in 0 .. 40 {
+        memory.fill 65536, 'x', 1 << 19
+        call write(h, 65536, 1 << 19) -> got
+        if i32.ne got, 1 << 19 { ret 2 }
+    }
+    if (call sync(h)) { ret 3 }
+    if (call truncate(h, 100)) { ret 4 }
+    if (call rename_at(ROOT, path, len(path), ROOT, other, len(other))) { ret 5 }
+    ret (call clock_sleep(1_200_000_000))
+}
+ATOLL
+for mount in volume overlay; do
+  run_expect "files of a mount: $mount:kept.vol" 0 "" \
+    "$ATOLL" run --harden --mount $mount:kept.vol:/v fill.atoll
+done
+run_expect "a volume below a granted directory" 0 "" \
+  "$ATOLL" run --harden --dir . --mount volume:kept.vol:/v fill.atoll
+check_contains "a volume is whole after that" "sound: " "$("$ATOLL" volume check kept.vol)"
+"$ATOLL" volume cp kept.vol :other copied
+check "and holds what was written" 100 "$(tr -d '\n' <copied | wc -c)"
 check "sorted input" "$(printf 'a\nb\n')" \
   "$(printf 'b\na\n' | "$ATOLL" run --harden "$samples/sort/sort.atoll")"
 

@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "stdlib/vfs/copy_tree.hpp"
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/overlay.hpp"
+#include "stdlib/vfs/volume.hpp"
 #include "stdlib/wasi/descriptor.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/guest.hpp"
@@ -164,10 +166,12 @@ struct WasiFiles : WasiGuest {
   i64 dir = 0;
   i64 readonly = 0;
 
-  // `overlaid`: the first is the upper layer of an overlay of nothing, so that it is the overlay
-  // which finds everything in it.
+  // The first is also the upper layer of an overlay of nothing, so that it is the overlay which
+  // finds everything in it; or copied into a volume.
+  enum class Kind : u8 { directory, overlay, volume };
   explicit WasiFiles(vfs::Resolver resolver = vfs::best_resolver(),
-                     wasi::Edition which = wasi::Edition::snapshot_preview1, bool overlaid = false)
+                     wasi::Edition which = wasi::Edition::snapshot_preview1,
+                     Kind kind = Kind::directory)
       : WasiGuest(64, which) {
     std::filesystem::create_directories(scratch / "data/d/e");
     std::filesystem::create_directories(scratch / "readonly/d");
@@ -178,7 +182,14 @@ struct WasiFiles : WasiGuest {
     put_text(scratch / "outside", "outside");
     for (int i = 0; i < 3; ++i) insert(wasi::stream(std::make_shared<host::Stream>(), i != 0));
     auto data = granted(scratch / "data", resolver);
-    if (overlaid) data = vfs::make_overlay(vfs::make_memory({}), std::move(data));
+    if (kind == Kind::overlay) data = vfs::make_overlay(vfs::make_memory({}), std::move(data));
+    if (kind == Kind::volume) {
+      REQUIRE(vfs::create_volume(scratch / "volume", u64{16} << 20).ok());
+      const auto volume = vfs::open_volume(scratch / "volume");
+      REQUIRE(volume.ok());
+      REQUIRE(vfs::copy_tree(*data, ".", **volume, ".").ok());
+      data = *volume;
+    }
     dir = grant_directory(std::move(data), "/", true);
     readonly = grant_directory(granted(scratch / "readonly", resolver), "/ro", false);
   }

@@ -62,6 +62,7 @@ std::vector<Row> rows() {
     add("open", right_open | right_truncate, {vfs::open_truncate, 0});
     add("stat_at", right_stat, {0, data_at});
     add("set_times_at", right_times, {0, 0, 0});
+    add("watch_at", right_list | right_open, {});
     add("mkdir_at", right_create, {});
     add("remove_at", right_remove, {});
     add("rmdir_at", right_remove, {});

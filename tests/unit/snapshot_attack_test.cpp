@@ -189,14 +189,42 @@ TEST_CASE("snapshot: places beyond what a host has room for are refused before t
     image.append(reinterpret_cast<const char*>(&value), sizeof value);
   };
   number(snapshot::image_version);
-  for (int i = 0; i < 4; ++i) number(u32{0});  // programs, functions, objects, file systems
-  number(u64{0});                              // CPU time
-  number(u64{1});                              // the next timer's number
+  for (int i = 0; i < 5; ++i)
+    number(u32{0});  // programs, functions, revokers, objects, file systems
+  number(u64{0});    // CPU time
+  number(u64{1});    // the next timer's number
   number(sched::Table::max_processes);
   Victims victims;
   const base::Status status = victims.try_image(image);
   REQUIRE_FALSE(status.ok());
   CHECK(status.error().code == Code::limit);
+}
+
+TEST_CASE("snapshot: revokers that are none") {
+  Victims victims;
+  const auto refusal = [&](u8 state, u32 number) {
+    std::string image(reinterpret_cast<const char*>(snapshot::image_magic),
+                      sizeof snapshot::image_magic);
+    const auto put = [&](auto value) {
+      image.append(reinterpret_cast<const char*>(&value), sizeof value);
+    };
+    put(snapshot::image_version);
+    put(u32{0});  // programs
+    put(u32{0});  // functions
+    put(u32{1});
+    put(state);
+    put(u32{1});
+    put(static_cast<u8>(cap::Kind::revoker));
+    put(u32{sizeof number});
+    put(number);
+    const base::Status status = victims.try_image(image);
+    REQUIRE_FALSE(status.ok());
+    return status.error().text();
+  };
+  CHECK(refusal(2, 0).find("no such state of a revoker") != std::string::npos);
+  CHECK(refusal(0, 1).find("a revoker that is none") != std::string::npos);
+  CHECK(refusal(1, ~u32{0}).find("a revoker that is none") != std::string::npos);
+  CHECK(refusal(1, 0).find("revoker") == std::string::npos);
 }
 
 TEST_CASE("snapshot: what is no image, or of another version, says so") {

@@ -458,6 +458,80 @@ export func main() -> i32 {
   CHECK(output.text() == "hellohello");
 }
 
+TEST_CASE("snapshot: what can be taken away can still be, in all processes") {
+  Pipe output;
+  SharedObjects objects;
+  objects.all.push_back(host::make_stream(output.ends[1]));
+  Guests guests;
+  sched::Spawn spawn;
+  for (int i = 0; i < 5; ++i) spawn.handles.push_back({objects.all[0], cap::right_write});
+  // The embedder's own, one that it has given up, and one over each other.
+  cap::Revoker kept;
+  auto gone = std::make_unique<cap::Revoker>();
+  spawn.handles[1].revocation = kept.revocation();
+  spawn.handles[2].revocation = gone->revocation();
+  gone.reset();
+  const sched::Pid main = guests.start(program_of(R"(
+reserve buffer 64 align 8
+reserve info sizeof(MessageInfo) align 8
+reserve options sizeof(SpawnOptions) align 8
+data text = "x"
+data child_name = "child"
+/// Has the handle that its parent lends as its number 0, and in a message another one.
+export func child(parent: i64) {
+    var h: i32
+    call is(20, (call write(0, text, 1)), 1)
+    call is(21, (call receive(1, buffer, 64, -1, info)), 1)
+    call is(22, (call write(0, text, 1)), -E_NOTCAPABLE)
+    i32.load h, [info + MessageInfo.handle0]
+    call is(23, (call write(h, text, 1)), -E_NOTCAPABLE)
+    call is(24, (call process_send(parent, 2, text, 1)), 0)
+    ret
+}
+export func main() -> i32 {
+    var by: i32, other: i32, lent: i32, twice: i32, own: i32, pid: i64
+    call revoker_make() -> by
+    call revoker_make() -> other
+    call handle_revocable(0, by, RIGHT_WRITE) -> lent
+    call handle_revocable(3, other, RIGHT_WRITE) -> own
+    call handle_revocable(lent, other, RIGHT_WRITE) -> twice
+    i32.store [options + SpawnOptions.handles], buffer
+    i32.store [options + SpawnOptions.handle_count], 1
+    i32.store [buffer], (call handle_attenuate(lent, RIGHT_WRITE))
+    i64.store [buffer + 8], (call process_self())
+    call spawn((call entry_find(child_name, len(child_name))), buffer + 8, 1, options) -> pid
+    i32.store [buffer], twice
+    call is(1, (call receive(9, 0, 0, 200_000_000, 0)), -E_TIMEDOUT)
+    // The machine was moved meanwhile.
+    call is(2, (call write(0, text, 1)), 1)
+    call is(3, (call write(1, text, 1)), -E_NOTCAPABLE)
+    call is(4, (call write(2, text, 1)), 1)
+    call is(5, (call write(lent, text, 1)), 1)
+    call is(6, (call write(own, text, 1)), 1)
+    call is(7, (call handle_rights(by)), RIGHT_REVOKE)
+    call is(8, (call revoke(by)), 0)
+    call is(9, (call write(lent, text, 1)), -E_NOTCAPABLE)
+    call is(10, (call write(own, text, 1)), 1)
+    call is(11, (call process_send_handles(pid, 1, text, 1, buffer, 1)), 0)
+    call is(12, (call receive(2, buffer, 64, -1, 0)), 1)
+    call is(13, (call revoke(other)), 0)
+    call is(14, (call write(own, text, 1)), -E_NOTCAPABLE)
+    call is(15, (call write(0, text, 1)), 1)
+    ret 0
+}
+)"),
+                                       spawn);
+  REQUIRE(main != 0);
+  wait_for_handles(guests, main, 10);
+  snapshot::Summary summary;
+  const auto moved = move(guests, objects, summary);
+  CHECK(summary.processes == 2);
+  CHECK(summary.lost_handles == 0);
+  moved->resume();
+  CHECK(moved->wait_for_main().code == 0);
+  kept.revoke();
+}
+
 TEST_CASE("snapshot: ten thousand processes go on elsewhere") {
   Guests guests(2);
   const sched::Pid main = guests.start(program_of(R"(

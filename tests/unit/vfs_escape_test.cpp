@@ -8,9 +8,11 @@
 #include <chrono>
 #include <thread>
 
+#include "stdlib/vfs/copy_tree.hpp"
 #include "stdlib/vfs/host_directory.hpp"
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/overlay.hpp"
+#include "stdlib/vfs/volume.hpp"
 #include "tests/support/files.hpp"
 
 using namespace atollvm;
@@ -90,6 +92,41 @@ void for_each_resolver(const Test& test) {
   run(tree, vfs::make_overlay(vfs::make_memory({}), granted(tree.inside)));
 }
 
+std::shared_ptr<vfs::Directory> open_volume_at(const std::string& path) {
+  auto opened = vfs::open_volume(path);
+  REQUIRE_MESSAGE(opened.ok(), (opened.ok() ? "" : opened.error().text()));
+  return *opened;
+}
+
+// A volume with what is inside. No link in one is absolute: those lead up.
+std::shared_ptr<vfs::Directory> volume_of(const Tree& tree) {
+  const std::string path = tree.root / "volume";
+  REQUIRE(vfs::create_volume(path, u64{16} << 20).ok());
+  std::filesystem::remove(tree.inside + "/absolute");
+  std::filesystem::remove(tree.inside + "/absolute_root");
+  REQUIRE(symlink("../../etc/passwd", (tree.inside + "/absolute").c_str()) == 0);
+  REQUIRE(symlink("../..", (tree.inside + "/absolute_root").c_str()) == 0);
+  auto volume = open_volume_at(path);
+  const base::Status copied = vfs::copy_tree(*granted(tree.inside), ".", *volume, ".");
+  REQUIRE_MESSAGE(copied.ok(), (copied.ok() ? "" : copied.error().text()));
+  return volume;
+}
+
+// The same, and with all of it in a volume: for tests that do not look at the host's files.
+template <class Test>
+void for_each_kind(const Test& test) {
+  for_each_resolver(test);
+  CAPTURE("volume");
+  const Tree tree;
+  const auto volume = volume_of(tree);
+  test(tree, *volume);
+  tree.check_outside();
+  CAPTURE("overlaid volume");
+  const Tree other;
+  test(other, *vfs::make_overlay(vfs::make_memory({}), volume_of(other)));
+  other.check_outside();
+}
+
 std::string read_text(cap::Object& object) {
   REQUIRE(object.kind() == cap::Kind::file);
   u8 bytes[100];
@@ -148,7 +185,7 @@ const Escape escapes[] = {
 }  // namespace
 
 TEST_CASE("vfs: opening, reading, writing and looking never lead outside") {
-  for_each_resolver([](const Tree&, vfs::Directory& directory) {
+  for_each_kind([](const Tree&, vfs::Directory& directory) {
     for (const Escape& escape : escapes) {
       CAPTURE(escape.path);
       CHECK(error_of(directory.open(escape.path, 0, reading, Wait::allowed)) == escape.error);
@@ -167,8 +204,25 @@ TEST_CASE("vfs: opening, reading, writing and looking never lead outside") {
   });
 }
 
+TEST_CASE("vfs: an absolute link that somebody put into a volume is damage") {
+  const ScratchDirectory scratch;
+  const std::string path = scratch / "volume";
+  REQUIRE(vfs::create_volume(path, u64{1} << 20).ok());
+  const std::string stand_in = "\x01" + std::string("etc/passwd");
+  REQUIRE(open_volume_at(path)->make_link(stand_in, "link", Wait::allowed) == Errno::success);
+  std::string bytes = text_of(path);
+  const usize at = bytes.find(stand_in);
+  REQUIRE(at != std::string::npos);
+  bytes[at] = '/';
+  put_text(path, bytes);
+  const auto volume = open_volume_at(path);
+  CHECK(error_of(volume->read_link("link", Wait::allowed)) == Errno::io);
+  CHECK(error_of(volume->open("link", 0, reading, Wait::allowed)) == Errno::io);
+  CHECK(error_of(volume->stat("link", false, Wait::allowed)) == Errno::io);
+}
+
 TEST_CASE("vfs: making, removing and renaming never lead outside") {
-  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
+  for_each_kind([](const Tree&, vfs::Directory& directory) {
     // "" and "/x" as they are; others with a name after them that exists outside.
     for (const char* path :
          {"..", "../x", "out/x", "out/a", "out/empty", "up/outside/x", "up/outside/a",
@@ -181,7 +235,9 @@ TEST_CASE("vfs: making, removing and renaming never lead outside") {
       CHECK(directory.rename(path, directory, "got", Wait::allowed) == Errno::notcapable);
       CHECK(directory.rename("a", directory, path, Wait::allowed) == Errno::notcapable);
     }
-    CHECK(text_of(tree.inside + "/a") == "inside");
+    Opened still = directory.open("a", 0, reading, Wait::allowed);
+    REQUIRE(error_of(still) == Errno::success);
+    CHECK(read_text(*std::get<0>(still)) == "inside");
     // A link as the last name is the thing itself, with or without a slash.
     CHECK(directory.make_directory("out_new", Wait::allowed) == Errno::exist);
     CHECK(directory.make_directory("out_new/", Wait::allowed) == Errno::exist);
@@ -190,13 +246,15 @@ TEST_CASE("vfs: making, removing and renaming never lead outside") {
     CHECK(directory.remove_file("out/", Wait::allowed) == Errno::notdir);
     CHECK(directory.rename("out/", directory, "moved", Wait::allowed) == Errno::notdir);
     CHECK(directory.rename("a", directory, "out", Wait::allowed) == Errno::success);
-    CHECK(text_of(tree.inside + "/out") == "inside");
+    still = directory.open("out", 0, reading, Wait::allowed);
+    REQUIRE(error_of(still) == Errno::success);
+    CHECK(read_text(*std::get<0>(still)) == "inside");
     CHECK(directory.remove_file("out_file", Wait::allowed) == Errno::success);
   });
 }
 
 TEST_CASE("vfs: links inside work, also at the end and back and forth") {
-  for_each_resolver([](const Tree& tree, vfs::Directory& directory) {
+  for_each_kind([](const Tree&, vfs::Directory& directory) {
     for (const char* path : {"a", "./a", "d/../a", "round", "to_d/e/f", "to_d/../a", "chain39",
                              "d//e/./f", "to_d/e/../../a"}) {
       CAPTURE(path);
@@ -221,12 +279,12 @@ TEST_CASE("vfs: links inside work, also at the end and back and forth") {
                                   Wait::allowed)) == Errno::exist);
     CHECK(error_of(directory.open("dangling", vfs::open_create, writing, Wait::allowed)) ==
           Errno::success);
-    CHECK(std::filesystem::exists(tree.inside + "/created"));
+    CHECK(error_of(directory.stat("created", false, Wait::allowed)) == Errno::success);
   });
 }
 
 TEST_CASE("vfs: directories opened from a grant are as closed, each for itself") {
-  for_each_resolver([](const Tree&, vfs::Directory& directory) {
+  for_each_kind([](const Tree&, vfs::Directory& directory) {
     Opened opened = directory.open("to_d", vfs::open_directory, {}, Wait::allowed);
     REQUIRE(error_of(opened) == Errno::success);
     auto& below = static_cast<vfs::Directory&>(*std::get<0>(opened));
@@ -244,7 +302,7 @@ TEST_CASE("vfs: directories opened from a grant are as closed, each for itself")
 
 TEST_CASE("vfs: NUL bytes, long names, long paths and wrong flags are refused") {
   using namespace std::string_view_literals;
-  for_each_resolver([](const Tree&, vfs::Directory& directory) {
+  for_each_kind([](const Tree&, vfs::Directory& directory) {
     const std::string long_name(256, 'x');
     std::string long_path = "d";
     while (long_path.size() <= vfs::max_path) long_path += "/../d";
@@ -273,7 +331,7 @@ TEST_CASE("vfs: NUL bytes, long names, long paths and wrong flags are refused") 
 }
 
 TEST_CASE("vfs: a path may be as long as allowed") {
-  for_each_resolver([](const Tree&, vfs::Directory& directory) {
+  for_each_kind([](const Tree&, vfs::Directory& directory) {
     std::string path;
     while (path.size() + 6 <= vfs::max_path) path += "d/../";
     path += "a";

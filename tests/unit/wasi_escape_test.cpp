@@ -33,7 +33,17 @@ void for_each_resolver(const Test& test) {
     run(WasiFiles(resolver));
   }
   CAPTURE("overlaid");
-  run(WasiFiles(vfs::best_resolver(), wasi::Edition::snapshot_preview1, true));
+  run(WasiFiles(vfs::best_resolver(), wasi::Edition::snapshot_preview1, WasiFiles::Kind::overlay));
+}
+
+// The same, and in a volume: for tests that do not look at the host's files.
+template <class Test>
+void for_each_kind(const Test& test) {
+  for_each_resolver(test);
+  CAPTURE("volume");
+  WasiFiles guest(vfs::best_resolver(), wasi::Edition::snapshot_preview1, WasiFiles::Kind::volume);
+  test(guest);
+  guest.check_unchanged();
 }
 
 // All ways to reach a path, none of which may succeed: each gives one of these errors.
@@ -71,7 +81,7 @@ void check_name_refused(WasiFiles& guest, i64 dir, std::string_view path, Errno 
 }  // namespace
 
 TEST_CASE("wasi escapes: .. and absolute paths") {
-  for_each_resolver([](WasiFiles& guest) {
+  for_each_kind([](WasiFiles& guest) {
     for (const char* path :
          {"..", "../", "../outside", "../data/a", "../readonly/b", "d/../../outside",
           "d/e/../../../outside", "./.././outside", "d/..//../outside", ".//../outside"}) {
@@ -94,7 +104,7 @@ TEST_CASE("wasi escapes: .. and absolute paths") {
 }
 
 TEST_CASE("wasi escapes: links that a guest makes itself") {
-  for_each_resolver([](WasiFiles& guest) {
+  for_each_kind([](WasiFiles& guest) {
     const auto make = [&](std::string_view target, std::string_view path) {
       CHECK(guest.symlink(target, guest.dir, path) == success);
     };
@@ -180,7 +190,7 @@ TEST_CASE("wasi escapes: links that others left, also absolute and of /proc") {
 }
 
 TEST_CASE("wasi escapes: what is only to be read is not written, whichever way") {
-  for_each_resolver([](WasiFiles& guest) {
+  for_each_kind([](WasiFiles& guest) {
     const i64 ro = guest.readonly;
     const WasiGuest::Stat given = guest.fdstat(ro);
     for (const u64 rights : {given.base, given.inheriting}) {
@@ -254,7 +264,7 @@ TEST_CASE("wasi escapes: what is only to be read is not written, whichever way")
 }
 
 TEST_CASE("wasi escapes: rights are not gained by moving or linking to where there are more") {
-  for_each_resolver([](WasiFiles& guest) {
+  for_each_kind([](WasiFiles& guest) {
     const WasiGuest::Stat all = guest.fdstat(guest.dir);
     const i64 less = guest.open(
         guest.dir, "d", {WasiGuest::directory, all.base, all.inheriting & ~right_fd_write, 0, 0});
@@ -272,7 +282,7 @@ TEST_CASE("wasi escapes: rights are not gained by moving or linking to where the
 }
 
 TEST_CASE("wasi escapes: descriptors swapped under other names") {
-  for_each_resolver([](WasiFiles& guest) {
+  for_each_kind([](WasiFiles& guest) {
     const WasiGuest::Stat all = guest.fdstat(guest.dir);
     const i64 below =
         guest.open(guest.dir, "d", {WasiGuest::directory, all.base, all.inheriting, 0, 0});
@@ -291,7 +301,7 @@ TEST_CASE("wasi escapes: descriptors swapped under other names") {
 }
 
 TEST_CASE("wasi escapes: a directory that was moved away keeps its guest inside") {
-  for_each_resolver([](WasiFiles& guest) {
+  for_each_kind([](WasiFiles& guest) {
     const WasiGuest::Stat all = guest.fdstat(guest.dir);
     const i64 deep =
         guest.open(guest.dir, "d/e", {WasiGuest::directory, all.base, all.inheriting, 0, 0});

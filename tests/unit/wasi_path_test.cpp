@@ -29,7 +29,7 @@ void for_each_resolver(const Test& test) {
     run(WasiFiles(resolver));
   }
   CAPTURE("overlaid");
-  run(WasiFiles(vfs::best_resolver(), wasi::Edition::snapshot_preview1, true));
+  run(WasiFiles(vfs::best_resolver(), wasi::Edition::snapshot_preview1, WasiFiles::Kind::overlay));
 }
 
 struct Entry {

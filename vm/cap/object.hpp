@@ -75,14 +75,15 @@ class Facet {
 class Revoker final : public Object {
  public:
   Revoker() : Object(Kind::revoker) {}
+  ~Revoker() override { switch_->has_revoker.store(false, std::memory_order_release); }
 
   // At once, everywhere, for ever.
-  void revoke() { switch_->store(true, std::memory_order_release); }
+  void revoke() { switch_->is_revoked.store(true, std::memory_order_release); }
   // For a capability that is to depend on it.
   [[nodiscard]] const std::shared_ptr<const Revocation>& revocation() const { return revocation_; }
 
  private:
-  const std::shared_ptr<std::atomic<bool>> switch_ = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<Revocation::State> switch_ = std::make_shared<Revocation::State>();
   const std::shared_ptr<const Revocation> revocation_ = std::make_shared<Revocation>(switch_);
 };
 

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "vm/base/types.hpp"
@@ -16,15 +18,25 @@ namespace atollvm::cap {
 // shared by the capabilities that were made of one.
 class Revocation {
  public:
-  using Switch = std::shared_ptr<const std::atomic<bool>>;
+  // What a revoker and the capabilities that depend on it share.
+  struct State {
+    std::atomic<bool> is_revoked = false;
+    std::atomic<bool> has_revoker = true;  // so it can still be
+  };
+  using Switch = std::shared_ptr<const State>;
   // More revokers than this can't be over one capability.
   static constexpr usize max_switches = 16;
 
   explicit Revocation(Switch one) : switches_{std::move(one)} {}
+  // At most max_switches.
+  explicit Revocation(std::vector<Switch> all) : switches_(std::move(all)) {}
+
+  [[nodiscard]] std::span<const Switch> switches() const { return switches_; }
 
   [[nodiscard]] bool is_revoked() const {
-    return std::any_of(switches_.begin(), switches_.end(),
-                       [](const Switch& each) { return each->load(std::memory_order_acquire); });
+    return std::any_of(switches_.begin(), switches_.end(), [](const Switch& each) {
+      return each->is_revoked.load(std::memory_order_acquire);
+    });
   }
 
   // What depends on all that two others (null: on none) depend on. Nothing: those are too many.

@@ -19,13 +19,14 @@ namespace atollvm {
 // Files: those below `directories`, and directories and archives of `mounts`, can be opened
 // (written and made where they are writable), as far as the kernel has Landlock, 5.19 and later; on
 // older ones whatever the user may open. Where there are none no file can be. Opening others fails
-// with EACCES.
+// with EACCES. Volumes of `mounts` must be open: make the processes that they are mounted in
+// before.
 //
 // Errors, with nothing changed but that the program and its children gain no privileges by execve:
 // unsupported, the kernel has no system call filters, or this library none for the CPU, or there is
-// no libarchive for a mount; io, a directory or archive can't be opened. Threads: it holds for all
-// (files other than "none can be" for the calling thread and those that it starts); at best there
-// is but one.
+// no libarchive for a mount, or a volume of one is not open; io, a directory or archive can't be
+// opened. Threads: it holds for all (files other than "none can be" for the calling thread and
+// those that it starts); at best there is but one.
 std::optional<Error> confine(std::vector<DirectoryGrant> directories,
                              const std::vector<Mount>& mounts = {});
 

@@ -89,6 +89,14 @@
 #define ATOLL_KIND_SOCKET 6  // socket
 #define ATOLL_KIND_LINK 7  // symbolic link
 
+// --- What watch_at tells ---
+#define ATOLL_WATCH_CREATED 1  // made, linked or moved in; it may have replaced what had the name
+#define ATOLL_WATCH_REMOVED 2  // or moved out
+#define ATOLL_WATCH_RENAMED 3  // within the directory; it may have replaced what had the new name
+#define ATOLL_WATCH_CHANGED 4  // a file's bytes, size or times
+#define ATOLL_WATCH_OVERFLOW 5  // too much at once: events are missing
+#define ATOLL_WATCH_GONE 6  // the directory was removed; the last event
+
 // --- Processes ---
 #define ATOLL_TAG_ANY -2147483648  // receive: whatever comes
 #define ATOLL_TAG_EXIT -1  // a linked process ended; the message is an ExitInfo
@@ -154,6 +162,18 @@ typedef struct AtollDirEntry {
 static_assert(sizeof(AtollDirEntry) == 24, "");
 #else
 _Static_assert(sizeof(AtollDirEntry) == 24, "");
+#endif
+
+/// An event that is read of watch_at's handle, 12 bytes, followed by its names; not aligned.
+typedef struct AtollWatchEvent {
+  uint32_t event;  // WATCH_
+  uint32_t name_length;  // bytes; the name follows the structure; 0: of the directory
+  uint32_t old_length;  // WATCH_RENAMED: of the old name, which follows the new one
+} AtollWatchEvent;
+#ifdef __cplusplus
+static_assert(sizeof(AtollWatchEvent) == 12, "");
+#else
+_Static_assert(sizeof(AtollWatchEvent) == 12, "");
 #endif
 
 /// How to start a process, 96 bytes (72 without SPAWN_MORE or SPAWN_MODULE); all 0: as usual.
@@ -370,6 +390,13 @@ int32_t atoll_set_times_at(int32_t dir, const char* p, uint32_t n, int32_t flags
 /// no such cookie. dir is a directory with list.
 ATOLL_IMPORT(read_dir)
 int32_t atoll_read_dir(int32_t dir, int64_t cookie, void* p, uint32_t n);
+/// A handle, with RIGHT_READ, to a stream that tells of changes from now on: of the names in a
+/// directory, but not below; of what is no directory, of its own name alone. Also needs RIGHT_OPEN,
+/// but for the path "." of a directory's handle. read waits for events and gives whole ones (see
+/// WatchEvent), -E_RANGE where not even one fits, and 0 when there will be none. -E_NOTSUP: nothing
+/// tells of changes there, -E_MFILE, -E_NFILE. dir is a directory or name space with list.
+ATOLL_IMPORT(watch_at)
+int32_t atoll_watch_at(int32_t dir, const char* p, uint32_t n);
 /// Makes a directory. -E_EXIST, -E_NOSPC. dir is a directory or name space with create.
 ATOLL_IMPORT(mkdir_at)
 int32_t atoll_mkdir_at(int32_t dir, const char* p, uint32_t n);
