@@ -71,6 +71,7 @@
 #define ATOLL_RIGHT_OPEN 1024  // open what lies below
 #define ATOLL_RIGHT_SYNC 2048  // flush to the disk
 #define ATOLL_RIGHT_REVOKE 4096  // take away what depends on a revoker
+#define ATOLL_RIGHT_LOAD 8192  // make modules of files
 
 // --- Flags of open ---
 #define ATOLL_OPEN_CREATE 1  // make an empty file when there is none
@@ -327,10 +328,14 @@ ATOLL_IMPORT(revoke)
 int32_t atoll_revoke(int32_t h);
 /// A new handle, with the rights of h, to a name space like that of h in which the path of n bytes
 /// at p gives -E_NOENT, with all mounts there and below. To pass to others; h stays as it is.
-/// -E_NOENT: the path is empty, -E_MLINK: 64 paths are hidden already, -E_MFILE, -E_NFILE. h is a
-/// name space.
+/// -E_NOENT: the path is empty, -E_MLINK: 64 paths are hidden or attenuated already, -E_MFILE,
+/// -E_NFILE. h is a name space.
 ATOLL_IMPORT(name_space_hide)
 int32_t atoll_name_space_hide(int32_t h, const char* p, uint32_t n);
+/// As name_space_hide, but in the new name space the path, and all mounts there and below, give at
+/// most these rights. -E_NOENT: nothing is mounted there, above or below. h is a name space.
+ATOLL_IMPORT(name_space_attenuate)
+int32_t atoll_name_space_attenuate(int32_t h, const char* p, uint32_t n, int32_t rights);
 
 // --- Streams and files ---
 /// Reads into the n bytes at p, waits until there is something, and gives the number of bytes: 0 at
@@ -455,6 +460,10 @@ int64_t atoll_spawn(int32_t entry, int32_t args, int32_t count, int32_t options)
 /// machine's memory has room for, -E_MFILE, -E_NFILE, -E_NOSYS.
 ATOLL_IMPORT(module_load)
 int32_t atoll_module_load(void* p, uint32_t n, void* to, uint32_t to_n);
+/// As module_load, of what a file holds, from its start; its position stays. -E_NOEXEC, -E_FBIG,
+/// -E_NOMEM, -E_MFILE, -E_NFILE, -E_NOSYS as there, -E_IO. h is a file with load.
+ATOLL_IMPORT(module_open)
+int32_t atoll_module_open(int32_t h, void* to, uint32_t to_n);
 /// As entry_find, of a module that was loaded. h is a module with read.
 ATOLL_IMPORT(module_entry)
 int32_t atoll_module_entry(int32_t h, void* p, uint32_t n);
