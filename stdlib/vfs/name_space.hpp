@@ -12,8 +12,9 @@
 namespace atollvm::vfs {
 
 // What a mount of each kind may grant at most.
-inline constexpr cap::Rights rights_read_only =
-    cap::right_read | cap::right_list | cap::right_stat | cap::right_open | cap::right_load;
+inline constexpr cap::Rights rights_read_only = cap::right_read | cap::right_list |
+                                                cap::right_stat | cap::right_open |
+                                                cap::right_load | cap::right_lock;
 inline constexpr cap::Rights rights_read_write = cap::rights_all;
 
 // Threads: mounting before the process runs, resolving afterwards.

@@ -54,7 +54,10 @@ cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting) {
   if (kind == cap::Kind::directory) lost |= missing(on_file | on_directory, inheriting);
   if ((lost & cap::right_write) != 0) lost |= cap::right_append;
   cap::Rights known = cap::right_append;
-  if (kind != cap::Kind::stream && (lost & cap::right_read) == 0) known |= cap::right_load;
+  if (kind != cap::Kind::stream) {
+    known |= cap::right_lock;
+    if ((lost & cap::right_read) == 0) known |= cap::right_load;
+  }
   for (const Row& row : rows) {
     if ((row.kinds & (kind == cap::Kind::directory ? ~0u : static_cast<u32>(kind))) != 0) {
       known |= row.needed;

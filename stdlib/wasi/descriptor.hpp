@@ -52,7 +52,7 @@ cap::Capability make_capability(std::shared_ptr<cap::Object> object, Rights base
 // Atoll's rights that go with WASI's.
 cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting);
 // Those of them that WASI can't say by rights of its own: a second name gives none of them, either.
-inline constexpr cap::Rights unsaid_rights = cap::right_write | cap::right_load;
+inline constexpr cap::Rights unsaid_rights = cap::right_write | cap::right_load | cap::right_lock;
 
 // The facet of a handle. One that Atoll's own calls made gets the rights that Atoll's imply.
 Descriptor& descriptor_of(cap::Capability& capability);

@@ -269,7 +269,7 @@ TEST_CASE("wasi: Atoll's own calls can do no more with a descriptor than WASI's"
   cap::HandleTable& handles = guest.process->handles();
   const auto rights = [&](i64 fd) { return handles.find(static_cast<u32>(fd))->rights; };
   CHECK((rights(guest.readonly) & ~(cap::right_read | cap::right_list | cap::right_stat |
-                                    cap::right_open | cap::right_load)) == 0);
+                                    cap::right_open | cap::right_load | cap::right_lock)) == 0);
   CHECK((rights(guest.dir) & cap::right_write) != 0);
   // Giving up one of WASI's rights takes the whole right of Atoll's away that stood for it.
   const WasiGuest::Stat all = guest.fdstat(guest.dir);
@@ -287,7 +287,7 @@ TEST_CASE("wasi: Atoll's own calls can do no more with a descriptor than WASI's"
   CHECK((rights(guest.dir) & (cap::right_write | cap::right_append)) == 0);
   CHECK((rights(guest.dir) & cap::right_read) != 0);
   const i64 file = guest.open(guest.dir, "a", {0, right_fd_read | right_fd_sync, 0, 0, 0});
-  CHECK(rights(file) == (cap::right_read | cap::right_load));
+  CHECK(rights(file) == (cap::right_read | cap::right_load | cap::right_lock));
   // And a handle of Atoll's is a descriptor with the rights that it implies.
   const auto opened =
       granted(guest.scratch / "data")->open("a", 0, {true, false}, vfs::Wait::allowed);
