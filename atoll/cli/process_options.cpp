@@ -149,7 +149,7 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
   add_list(app, "--dir-ro", "HOST[::GUEST]", "Grant a directory, to read",
            grant("--dir-ro", false));
   add_list(app, "--mount", "TYPE:SRC:GUEST[:OPTIONS]",
-           "Give it a file system: dir, memory, overlay, archive, dev or proc",
+           "Give it a file system, such as memory::/tmp:size=16M; docs/file-systems.md lists all",
            [&process](const std::string& text) {
              auto mount = parse_mount(text);
              if (!mount) throw CLI::ValidationError("--mount", mount.error().text());

@@ -18,6 +18,10 @@ Result<Mount> parse_mount(std::string_view text) {
   mount.upper = std::move(parsed->upper);
   mount.bytes = parsed->bytes;
   mount.inodes = parsed->inodes;
+  mount.append_only = parsed->append_only;
+  mount.no_delete = parsed->no_delete;
+  mount.no_modules = parsed->no_modules;
+  mount.hidden = parsed->is_hidden;
   return mount;
 }
 
@@ -30,6 +34,10 @@ vfs::Mount to_internal(const Mount& mount) {
   result.upper = mount.upper;
   result.bytes = mount.bytes;
   result.inodes = mount.inodes;
+  result.append_only = mount.append_only;
+  result.no_delete = mount.no_delete;
+  result.no_modules = mount.no_modules;
+  result.is_hidden = mount.hidden;
   return result;
 }
 

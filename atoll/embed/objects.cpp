@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <bit>
 
 #include "stdlib/vfs/fields.hpp"
 #include "stdlib/wasi/wasi.hpp"
@@ -27,6 +28,10 @@ u64 position_of(vfs::File& file) {
   return value != nullptr ? *value : 0;
 }
 
+bool may_write(cap::Rights rights) {
+  return (rights & (cap::right_write | cap::right_append)) != 0;
+}
+
 // The path from a folder; nothing: it is not in it.
 std::optional<std::string> below(std::string_view folder, std::string_view path) {
   if (path == folder) return ".";
@@ -39,15 +44,15 @@ std::optional<std::string> below(std::string_view folder, std::string_view path)
 
 }  // namespace
 
-// "GUEST\0PATH" of the innermost granted directory that has it; of two the writable one.
+// "GUEST\0PATH" of the innermost granted directory that has it; of two that with more rights.
 std::optional<std::string> GrantedObjects::place_of(std::string_view host_path) const {
   std::optional<std::string> best;
-  std::pair<usize, bool> quality{0, false};
+  std::pair<usize, int> quality{0, 0};
   for (const Grants::Directory& each : grants_.directories) {
     const auto folder = each.object->origin();
     if (!folder) continue;
     const auto path = below(folder->path, host_path);
-    const std::pair own{folder->path.size(), each.writable};
+    const std::pair own{folder->path.size(), std::popcount(each.rights)};
     if (!path || (best && own <= quality)) continue;
     best = each.guest + separator + *path;
     quality = own;
@@ -111,7 +116,7 @@ std::shared_ptr<cap::Object> GrantedObjects::restore(cap::Kind kind, std::string
         static_cast<void>(own[i]->file()->seek(*offset, 0));
       }
       rights &= cap::right_stat | (i == 0 ? cap::right_read : cap::right_write | cap::right_append);
-      writable_[own[i].get()] = i != 0;
+      rights_[own[i].get()] = i == 0 ? cap::right_read : cap::right_write;
       return own[i];
     }
     return nullptr;
@@ -127,11 +132,11 @@ std::shared_ptr<cap::Object> GrantedObjects::restore(cap::Kind kind, std::string
     if (!rest.starts_with(separator)) {
       object = open_by_path(each, kind, rest);
     } else if (kept_[i] != nullptr) {
-      object = kept_[i]->restore(kind, rest.substr(1), each.writable);
+      object = kept_[i]->restore(kind, rest.substr(1), may_write(each.rights));
     }
     if (object == nullptr || object->kind() != kind) return nullptr;
-    rights &= each.writable ? vfs::rights_read_write : vfs::rights_read_only;
-    writable_[object.get()] = each.writable;
+    rights &= each.rights;
+    rights_[object.get()] = each.rights;
     return object;
   }
   return nullptr;
@@ -148,7 +153,7 @@ std::shared_ptr<cap::Object> GrantedObjects::open_by_path(const Grants::Director
   u32 flags = vfs::open_directory;
   if (is_file) {
     access.read = fields[1].find('r') != std::string_view::npos;
-    access.write = from.writable && fields[1].find('w') != std::string_view::npos;
+    access.write = may_write(from.rights) && fields[1].find('w') != std::string_view::npos;
     flags = fields[1].find('a') != std::string_view::npos ? vfs::open_append : 0;
     if (!access.read && !access.write) return nullptr;
   }
@@ -211,8 +216,8 @@ std::string GrantedObjects::describe(const cap::Facet& facet) { return wasi::des
 
 bool GrantedObjects::restore(std::string_view description, cap::Capability& capability) {
   if (description.empty()) return true;
-  const auto found = writable_.find(capability.object.get());
-  return found != writable_.end() && wasi::restore(description, found->second, capability);
+  const auto found = rights_.find(capability.object.get());
+  return found != rights_.end() && wasi::restore(description, found->second, capability);
 }
 
 }  // namespace atollvm

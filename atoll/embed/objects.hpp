@@ -37,7 +37,7 @@ class GrantedObjects final : public snapshot::Objects {
 
   const Grants& grants_;
   std::vector<std::unique_ptr<vfs::Kept>> kept_;  // as the directories; null: nothing is kept
-  std::unordered_map<const cap::Object*, bool> writable_;  // by what was restored
+  std::unordered_map<const cap::Object*, cap::Rights> rights_;  // by what was restored
 };
 
 }  // namespace atollvm

@@ -246,8 +246,8 @@ base::Status Machines::grant(Entry& entry) {
   }
   std::vector<Mount> mounts;
   for (const machine::Mount& each : spec.mounts) {
-    mounts.push_back(
-        {each.type, each.source, each.guest, each.writable, each.bytes, each.inodes, each.upper});
+    mounts.push_back({each.type, each.source, each.guest, each.writable, each.bytes, each.inodes,
+                      each.upper, each.append_only, each.no_delete, each.no_modules, each.hidden});
   }
   auto grants = open_grants(std::move(streams), directories, mounts);
   if (!grants) return std::move(grants).error();

@@ -55,7 +55,8 @@ HostCalls host_calls(const runtime::Program& program, host::Environment& environ
     return std::any_of(all.begin(), all.end(), is_it);
   };
   if (imports([](const mod::Import& import) {
-        return import.module == "atoll" && import.name == "module_load";
+        return import.module == "atoll" &&
+               (import.name == "module_load" || import.name == "module_open");
       })) {
     // What it loads may import anything.
     return {all_host_calls(environment), uses_wasi(program)};
@@ -113,28 +114,33 @@ base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant
   for (const vfs::Mount& mount : all) {
     auto directory = vfs::open_mount(mount);
     if (!directory) return std::move(directory).error();
-    const bool writable = vfs::is_writable(mount);
-    base::Status status = grants.name_space->mount(
-        mount.guest, *directory, writable ? vfs::rights_read_write : vfs::rights_read_only);
+    const cap::Rights rights = vfs::rights_of(mount);
+    base::Status status = mount.is_hidden
+                              ? grants.name_space->reserve(mount.guest)
+                              : grants.name_space->mount(mount.guest, *directory, rights);
     if (!status) return std::move(status).error();
-    grants.directories.push_back({mount.guest, writable, *std::move(directory)});
+    grants.directories.push_back({mount.guest, rights, mount.is_hidden, *std::move(directory)});
   }
   return grants;
 }
 
 std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi) {
   const Streams& streams = grants.streams;
-  if (!uses_wasi) {
-    return {{streams.input, cap::right_read | cap::right_stat},
-            {streams.output, cap::right_write | cap::right_stat},
-            {streams.error, cap::right_write | cap::right_stat},
-            {grants.name_space, cap::rights_all}};
+  std::vector<cap::Capability> handles;
+  if (uses_wasi) {
+    handles = {wasi::stream(streams.input, false), wasi::stream(streams.output, true),
+               wasi::stream(streams.error, true)};
+    for (const Grants::Directory& each : grants.directories) {
+      if (!each.is_hidden) handles.push_back(wasi::preopen(each.object, each.guest, each.rights));
+    }
+  } else {
+    handles = {{streams.input, cap::right_read | cap::right_stat},
+               {streams.output, cap::right_write | cap::right_stat},
+               {streams.error, cap::right_write | cap::right_stat},
+               {grants.name_space, cap::rights_all}};
   }
-  std::vector<cap::Capability> handles = {wasi::stream(streams.input, false),
-                                          wasi::stream(streams.output, true),
-                                          wasi::stream(streams.error, true)};
   for (const Grants::Directory& each : grants.directories) {
-    handles.push_back(wasi::preopen(each.object, each.guest, each.writable));
+    if (each.is_hidden) handles.push_back({each.object, each.rights});
   }
   return handles;
 }

@@ -40,7 +40,8 @@ struct HostCalls {
 HostCalls host_calls(const runtime::Program& program, host::Environment& environment);
 
 // A program's handles in the order of host::StandardHandle; one of WASI gets a descriptor for each
-// directory and mount in place of the name space. Errors: of opening these.
+// directory and mount in place of the name space. Behind them are those of the hidden mounts.
+// Errors: of opening these.
 struct Streams {
   std::shared_ptr<host::Stream> input;
   std::shared_ptr<host::Stream> output;
@@ -57,7 +58,8 @@ base::Result<std::vector<cap::Capability>> first_handles(
 struct Grants {
   struct Directory {
     std::string guest;
-    bool writable = false;
+    cap::Rights rights = cap::rights_none;
+    bool is_hidden = false;
     std::shared_ptr<vfs::Directory> object;
   };
   Streams streams;

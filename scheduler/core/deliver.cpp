@@ -50,7 +50,7 @@ Scheduler::Sent Scheduler::deliver(const Machine& machine, Pid to, MessagePtr& m
 
 Scheduler::Sent Scheduler::deliver_to_full(Table::Held to, MessagePtr& message, bool must,
                                            Worker* here, Task* sender) {
-  std::vector<MessagePtr> dropped;  // not under the lock: handles go with them
+  std::vector<MessagePtr> dropped;  // not under the lock: handles go with them, and may wake others
   Table::Held held = std::move(to);
   Mailbox& mailbox = held->mailbox;
   const MailboxLimits& limits = held->terms->mailbox;
@@ -58,6 +58,7 @@ Scheduler::Sent Scheduler::deliver_to_full(Table::Held to, MessagePtr& message, 
     case Overflow::refuse:
       return Sent::full;
     case Overflow::newest:
+      held.release();
       message.reset();
       return Sent::yes;
     case Overflow::oldest:

@@ -342,6 +342,29 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
   return HostResult::pending();
 }
 
+HostResult Loop::until(HostContext& context, std::optional<u64> deadline_ns, Finish finish,
+                       std::function<void()> cancel, std::function<void()>& ready) {
+  Impl& self = impl();
+  const auto group = std::make_shared<Group>(Group{self, {}, {}, std::move(finish)});
+  const Completion completion = context.suspend([group, cancel = std::move(cancel)] {
+    group->cancel();
+    group->finish = nullptr;
+    cancel();
+  });
+  const auto first = [group](HostContext& later) {
+    group->cancel();
+    return std::exchange(group->finish, nullptr)(later);
+  };
+  if (deadline_ns) {
+    const std::pair key{*deadline_ns, self.next++};
+    group->timer = key;
+    self.timers.emplace(key, Waiting{completion, first});
+    self.arm_timer();
+  }
+  ready = [completion, first] { completion.finish(first); };
+  return HostResult::pending();
+}
+
 HostResult Loop::soon(HostContext& context, Finish finish) {
   context.suspend().finish(std::move(finish));
   return HostResult::pending();

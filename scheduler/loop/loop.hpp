@@ -51,6 +51,12 @@ class Loop {
   // When the process gets its next turn, at once if nobody else wants one: for calls that do long
   // work piece by piece.
   runtime::HostResult soon(runtime::HostContext& context, runtime::Finish finish);
+  // When `ready`, which is set here, is called, by whatever thread, or at the deadline, if there is
+  // one; calls after that do nothing. `cancel` runs if the process ends first, in place of
+  // `finish`.
+  runtime::HostResult until(runtime::HostContext& context, std::optional<u64> deadline_ns,
+                            runtime::Finish finish, std::function<void()> cancel,
+                            std::function<void()>& ready);
   // Runs `job` on a thread of the pool, then the Finish that it gives on the process's thread. The
   // job must own all that it uses: no guest address, nothing that belongs to the process's thread.
   using Job = std::function<runtime::Finish()>;

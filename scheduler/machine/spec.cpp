@@ -62,6 +62,12 @@ constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "ki
 constexpr std::string_view access_words[] = {"ro", "rw"};
 constexpr std::string_view mount_words[] = {"dir",   "memory", "overlay", "archive",
                                             "image", "volume", "dev",     "proc"};
+constexpr std::pair<const char*, bool Mount::*> mount_flags[] = {
+    {"append", &Mount::append_only},
+    {"nodelete", &Mount::no_delete},
+    {"nomodules", &Mount::no_modules},
+    {"hidden", &Mount::hidden},
+};
 constexpr std::string_view restart_words[] = {"never", "on-failure", "always"};
 
 class SpecReader {
@@ -176,7 +182,8 @@ class SpecReader {
   void read_mounts() {
     reader_.each_table(node_, "mounts", max_directories, [&](const Node& node) {
       reader_.known(node, "a mount",
-                    {"type", "source", "guest", "access", "size", "inodes", "upper"});
+                    {"type", "source", "guest", "access", "size", "inodes", "upper", "append",
+                     "nodelete", "nomodules", "hidden"});
       Mount mount;
       if (node.find("type") == nullptr) {
         reader_.fail(node, fmt::format("a mount needs `type`: {}", words_text(mount_words)));
@@ -191,6 +198,9 @@ class SpecReader {
         reader_.fail(*node.find("guest"), "another mount or directory has this guest path");
       }
       mount.writable = reader_.word(node, "access", access_words, 1) == 1;
+      for (const auto& [key, field] : mount_flags) {
+        mount.*field = reader_.boolean(node, key, false);
+      }
       if (node.find("size") != nullptr) mount.bytes = reader_.size(node, "size", 0, max_size, 0);
       if (node.find("inodes") != nullptr) {
         mount.inodes = reader_.integer(node, "inodes", 0, max_count, 0);
@@ -226,6 +236,9 @@ class SpecReader {
     if (only_reads && mount.writable && node.find("access") != nullptr) {
       reader_.fail(*node.find("access"),
                    fmt::format("a mount of the type {} can only be read", mount.type));
+    }
+    if (mount.append_only && (only_reads || !mount.writable || mount.type == "image")) {
+      reader_.fail(*node.find("append"), "a mount that can only be read has no `append`");
     }
   }
 
@@ -404,6 +417,9 @@ nlohmann::ordered_json to_json(const MachineSpec& spec) {
     mount["access"] = access_words[each.writable ? 1 : 0];
     if (each.bytes) mount["size"] = *each.bytes;
     if (each.inodes) mount["inodes"] = *each.inodes;
+    for (const auto& [key, field] : mount_flags) {
+      if (each.*field) mount[key] = true;
+    }
     result["mounts"].push_back(std::move(mount));
   }
   result["names"] = spec.names;

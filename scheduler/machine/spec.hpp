@@ -35,6 +35,10 @@ struct Mount {
   std::optional<u64> bytes;
   std::optional<u64> inodes;
   std::string upper;  // as source
+  bool append_only = false;
+  bool no_delete = false;
+  bool no_modules = false;
+  bool hidden = false;
 };
 
 // Of a machine: all its processes together. Bytes and nanoseconds.

@@ -13,6 +13,7 @@ namespace {
 using vfs::FileType;
 
 constexpr i64 number(FileType type) { return static_cast<i64>(type); }
+constexpr i64 number(vfs::LockKind kind) { return static_cast<i64>(kind); }
 constexpr i64 number(StandardHandle handle) { return static_cast<i64>(handle); }
 constexpr i64 number(Clock clock) { return static_cast<i64>(clock); }
 
@@ -39,6 +40,11 @@ constexpr Constant open_flags[] = {
     {"OPEN_APPEND", vfs::open_append, "write goes to the end"},
     {"OPEN_DIRECTORY", vfs::open_directory, "fail when it is not a directory"},
     {"OPEN_NOFOLLOW", vfs::open_nofollow, "fail when it is a symbolic link"},
+};
+constexpr Constant locks[] = {
+    {"LOCK_NONE", number(vfs::LockKind::none), "give locks up"},
+    {"LOCK_SHARED", number(vfs::LockKind::shared), "beside others that are shared"},
+    {"LOCK_EXCLUSIVE", number(vfs::LockKind::exclusive), "alone"},
 };
 constexpr Constant kinds[] = {
     {"KIND_UNKNOWN", number(FileType::unknown), "something else, such as a pipe"},
@@ -103,8 +109,9 @@ constexpr Constant others[] = {
 constexpr ConstantGroup groups[] = {
     {"Handles at the start", "", handles}, {"Errors", "E_", errors},
     {"Rights", "RIGHT_", rights},          {"Flags of open", "", open_flags},
-    {"Kinds of files", "", kinds},         {"What watch_at tells", "", watches},
-    {"Processes", "", processes},          {"Other numbers", "", others},
+    {"Kinds of locks", "", locks},         {"Kinds of files", "", kinds},
+    {"What watch_at tells", "", watches},  {"Processes", "", processes},
+    {"Other numbers", "", others},
 };
 
 constexpr Field stat_fields[] = {

@@ -36,11 +36,17 @@ struct Loaded {
   Program program;  // null: there is none
   Errno error = Errno::success;
   std::string why;
-  u64 cpu = 0;  // ns
+  u64 cpu = 0;    // ns
+  u32 taken = 0;  // bytes of a file that may be read,
+  u32 read = 0;   // and that were
 };
 
 // What a job needs: the machine may be gone when it runs.
 struct Job {
+  // Of a file of which so many bytes may be read.
+  Job(const Environment& environment, std::shared_ptr<cap::Account> machine,
+      std::shared_ptr<vfs::File> from, u32 most)
+      : load(environment.load), account(std::move(machine)), file(std::move(from)), room(most) {}
   Job(const Environment& environment, std::shared_ptr<cap::Account> machine,
       std::span<const u8> from)
       : load(environment.load),
@@ -53,7 +59,32 @@ struct Job {
   std::shared_ptr<cap::Account> account;
   std::optional<cap::LastingCharge> charge;  // while it is under way
   std::string bytes;
+  std::shared_ptr<vfs::File> file{};  // null: the bytes are there
+  u32 room = 0;
+  bool is_cut = false;  // more may not be read
 };
+
+// The bytes of its file, into the job.
+Errno read_file(Job& job, u32& read) {
+  const vfs::Outcome<vfs::Stat> status = job.file->stat(vfs::Wait::allowed);
+  if (const Errno* error = error_of(status)) return *error;
+  u64 size = std::get<vfs::Stat>(status).size;
+  if (size > max_module_bytes) return Errno::fbig;
+  if (size > job.room && job.is_cut) return Errno::dquot;
+  size = std::min<u64>(size, job.room);  // it may have grown
+  job.charge.emplace(job.account, size * bytes_for_each + least_bytes);
+  if (!*job.charge) return Errno::nomem;
+  job.bytes.resize(size);
+  while (read < size) {
+    const std::span<u8> to(reinterpret_cast<u8*>(job.bytes.data()) + read, size - read);
+    const vfs::Outcome<u32> some = job.file->read(to, read, vfs::Wait::allowed);
+    if (const Errno* error = error_of(some)) return *error;
+    if (std::get<u32>(some) == 0) break;
+    read += std::get<u32>(some);
+  }
+  job.bytes.resize(read);
+  return Errno::success;
+}
 
 void make_program(const Job& job, Loaded& loaded) {
   auto verified = job.load(job.bytes);
@@ -73,25 +104,30 @@ void make_program(const Job& job, Loaded& loaded) {
 Loaded run(Job& job) {
   const u64 begin = thread_time();
   Loaded loaded;
+  loaded.taken = job.room;
   try {
-    make_program(job, loaded);
+    if (job.file != nullptr) loaded.error = read_file(job, loaded.read);
+    if (loaded.error == Errno::success) make_program(job, loaded);
   } catch (const std::bad_alloc&) {
-    loaded = Loaded();
+    loaded.program = nullptr;
     loaded.error = Errno::nomem;
   }
   job.bytes = {};
+  job.file = nullptr;
   job.charge.reset();
   loaded.cpu = thread_time() - begin;
   return loaded;
 }
 
-HostResult finish(HostContext& context, const Loaded& loaded) {
+// `words`: the parameter with the address for what is wrong.
+HostResult finish(HostContext& context, const Loaded& loaded, u32 words) {
+  if (loaded.taken != 0) settle_io(context, loaded.taken, loaded.read);
   auto& task = static_cast<sched::Task&>(context.process());
   // The time of other threads is its own as well.
   task.cpu += loaded.cpu;
   task.machine->charge(loaded.cpu);
-  const auto refuse = [&context](const std::string& why) {
-    const auto to = context.memory(context.arg_u32(2), context.arg_u32(3));
+  const auto refuse = [&context, words](const std::string& why) {
+    const auto to = context.memory(context.arg_u32(words), context.arg_u32(words + 1));
     const usize size = std::min(to->size(), why.size());
     if (size != 0) memcpy(to->data(), why.data(), size);
     if (size < to->size()) (*to)[size] = 0;
@@ -107,6 +143,18 @@ HostResult finish(HostContext& context, const Loaded& loaded) {
   return context.result_i32(static_cast<i32>(std::get<cap::Handle>(handle)));
 }
 
+HostResult make_in_pool(HostContext& context, const std::shared_ptr<Job>& job, u32 words) {
+  return loop::of(context).work(context, [job, words]() -> runtime::Finish {
+    return [loaded = std::make_shared<const Loaded>(run(*job)), words](HostContext& later) {
+      return finish(later, *loaded, words);
+    };
+  });
+}
+
+const std::shared_ptr<cap::Account>& account_of(const HostContext& context) {
+  return static_cast<sched::Task&>(context.process()).machine->shared_account();
+}
+
 }  // namespace
 
 HostResult call_module_load(Environment& environment, HostContext& context) {
@@ -117,14 +165,26 @@ HostResult call_module_load(Environment& environment, HostContext& context) {
     return context.error32(Errno::fault);
   }
   if (size > max_module_bytes) return context.error32(Errno::fbig);
-  const auto& account = static_cast<sched::Task&>(context.process()).machine->shared_account();
-  const auto job = std::make_shared<Job>(environment, account, *bytes);
+  const auto job = std::make_shared<Job>(environment, account_of(context), *bytes);
   if (!*job->charge) return context.error32(Errno::nomem);
-  return loop::of(context).work(context, [job]() -> runtime::Finish {
-    return [loaded = std::make_shared<const Loaded>(run(*job))](HostContext& later) {
-      return finish(later, *loaded);
-    };
-  });
+  return make_in_pool(context, job, 2);
+}
+
+HostResult call_module_open(Environment& environment, HostContext& context) {
+  if (!is_scheduled(context) || !environment.load) return context.error32(Errno::nosys);
+  if (!context.memory(context.arg_u32(1), context.arg_u32(2))) {
+    return context.error32(Errno::fault);
+  }
+  auto file = std::static_pointer_cast<vfs::File>(context.capability().object);
+  const vfs::Outcome<vfs::Stat> status = file->stat(vfs::Wait::never);
+  const auto* const known = std::get_if<vfs::Stat>(&status);
+  const u64 wanted = known == nullptr ? max_module_bytes : known->size;
+  if (wanted > max_module_bytes) return context.error32(Errno::fbig);
+  const u32 taken = take_io_bytes(context, wanted);
+  if (taken == 0 && wanted != 0) return context.error32(Errno::dquot);
+  const auto job = std::make_shared<Job>(environment, account_of(context), std::move(file), taken);
+  job->is_cut = taken < wanted;
+  return make_in_pool(context, job, 1);
 }
 
 HostResult call_module_entry(Environment&, HostContext& context) {

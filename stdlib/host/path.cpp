@@ -140,6 +140,21 @@ HostResult put_entries(HostContext& context, u32 address, u32 size,
   return context.result_i32(static_cast<i32>(used));
 }
 
+// A handle to a name space with less in it than that of parameter 0, by the path of 1 and 2.
+template <class Make>
+HostResult give_less(HostContext& context, Make make) {
+  const auto bytes = context.memory(context.arg_u32(1), context.arg_u32(2));
+  if (!bytes) return context.error32(Errno::fault);
+  const cap::Capability& from = context.capability();
+  const auto less =
+      make(static_cast<const vfs::NameSpace&>(*from.object),
+           std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size()));
+  if (const Errno* error = error_of(less)) return context.error32(*error);
+  return give_handle(context,
+                     context.handles().insert({std::get<std::shared_ptr<vfs::NameSpace>>(less),
+                                               from.rights, from.revocation}));
+}
+
 }  // namespace
 
 HostResult call_open(Environment&, HostContext& context) {
@@ -152,7 +167,7 @@ HostResult call_open(Environment&, HostContext& context) {
   if (const Errno* error = error_of(found)) return context.error32(*error);
   vfs::Access access;
   if ((flags & vfs::open_directory) == 0) {
-    access.read = (rights & cap::right_read) != 0;
+    access.read = (rights & (cap::right_read | cap::right_load)) != 0;
     access.write = (rights & (cap::right_write | cap::right_append | cap::right_truncate)) != 0;
   }
   using Opened = Outcome<std::shared_ptr<cap::Object>>;
@@ -170,15 +185,16 @@ HostResult call_open(Environment&, HostContext& context) {
 }
 
 HostResult call_name_space_hide(Environment&, HostContext& context) {
-  const auto bytes = context.memory(context.arg_u32(1), context.arg_u32(2));
-  if (!bytes) return context.error32(Errno::fault);
-  const cap::Capability& from = context.capability();
-  const auto less = static_cast<const vfs::NameSpace&>(*from.object)
-                        .without({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
-  if (const Errno* error = error_of(less)) return context.error32(*error);
-  return give_handle(context,
-                     context.handles().insert({std::get<std::shared_ptr<vfs::NameSpace>>(less),
-                                               from.rights, from.revocation}));
+  return give_less(context, [](const vfs::NameSpace& names, std::string_view path) {
+    return names.without(path);
+  });
+}
+
+HostResult call_name_space_attenuate(Environment&, HostContext& context) {
+  return give_less(
+      context, [rights = context.arg_u32(3)](const vfs::NameSpace& names, std::string_view path) {
+        return names.attenuated(path, rights);
+      });
 }
 
 HostResult call_stat_at(Environment&, HostContext& context) {

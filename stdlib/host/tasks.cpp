@@ -310,12 +310,12 @@ HostResult monitor(HostContext& context, Tag tag) {
   }
 }
 
+}  // namespace
+
 u64 deadline_after(i64 ns) {
   const u64 now = loop::monotonic_ns();
   return now + std::min(static_cast<u64>(ns), Task::never - 1 - now);
 }
-
-}  // namespace
 
 bool is_scheduled(const HostContext& context) { return worker_of(context) != nullptr; }
 

@@ -102,11 +102,23 @@ std::string escaped(std::string_view path) {
   return text;
 }
 
+// In the words of the options of mounts.
+std::string access_of(cap::Rights rights) {
+  const bool writes = (rights & (cap::right_write | cap::right_append)) != 0;
+  std::string text = writes ? "rw" : "ro";
+  if (writes && (rights & cap::right_write) == 0) {
+    text += ",append";
+  } else if (writes && (rights & cap::right_remove) == 0) {
+    text += ",nodelete";
+  }
+  if ((rights & cap::right_load) == 0) text += ",nomodules";
+  return text;
+}
+
 std::string mounts_of_self(Process& process) {
   Lines lines;
   const auto mount = [&](std::string_view type, cap::Rights rights, std::string_view path) {
-    const bool writes = (rights & (cap::right_write | cap::right_append)) != 0;
-    lines.raw(fmt::format("{} {} {}\n", type, writes ? "rw" : "ro", escaped(path)));
+    lines.raw(fmt::format("{} {} {}\n", type, access_of(rights), escaped(path)));
   };
   usize left = max_lines;
   for (const cap::Capability& each : process.handles().slots()) {

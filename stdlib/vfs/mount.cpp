@@ -11,6 +11,7 @@
 #include "stdlib/vfs/host_directory.hpp"
 #include "stdlib/vfs/image.hpp"
 #include "stdlib/vfs/memory.hpp"
+#include "stdlib/vfs/name_space.hpp"
 #include "stdlib/vfs/overlay.hpp"
 #include "stdlib/vfs/posix.hpp"
 #include "stdlib/vfs/proc.hpp"
@@ -128,6 +129,9 @@ std::string mistake_in(const Mount& mount) {
     return "an overlay has an upper directory, or size and inodes of its memory, not both";
   }
   if (mount.guest.empty()) return "a mount needs a path for the guest";
+  if (mount.append_only && !is_writable(mount)) {
+    return "a mount that can only be read has no `append`";
+  }
   return {};
 }
 
@@ -146,13 +150,25 @@ std::optional<u64> number_in(std::string_view text, bool is_size) {
   return number << shift;
 }
 
+struct Flag {
+  std::string_view name;
+  bool Mount::* field;
+  bool value = true;
+};
+constexpr Flag flags[] = {
+    {"ro", &Mount::writable, false},   {"rw", &Mount::writable},
+    {"append", &Mount::append_only},   {"nodelete", &Mount::no_delete},
+    {"nomodules", &Mount::no_modules}, {"hidden", &Mount::is_hidden},
+};
+
 // Takes one option in; "": well, else what is wrong.
 std::string take_option(std::string_view option, Mount& mount) {
   const usize equals = std::min(option.find('='), option.size());
   const std::string_view key = option.substr(0, equals);
   const std::string_view value = option.substr(std::min(equals + 1, option.size()));
-  if (option == "ro" || option == "rw") {
-    mount.writable = option == "rw";
+  const auto* const flag = std::ranges::find(flags, option, &Flag::name);
+  if (flag != std::end(flags)) {
+    mount.*flag->field = flag->value;
   } else if (key == "upper" && !value.empty()) {
     mount.upper = value;
   } else if (key == "size" || key == "inodes") {
@@ -163,8 +179,10 @@ std::string take_option(std::string_view option, Mount& mount) {
     }
     (key == "size" ? mount.bytes : mount.inodes) = *number;
   } else {
-    return fmt::format("there is no option `{}`; there are ro, size=SIZE, inodes=N, upper=DIR",
-                       option);
+    return fmt::format(
+        "there is no option `{}`; there are ro, append, nodelete, nomodules, hidden, size=SIZE, "
+        "inodes=N, upper=DIR",
+        option);
   }
   return {};
 }
@@ -186,6 +204,16 @@ std::span<const MountType> mount_types() { return types; }
 bool is_writable(const Mount& mount) {
   const MountType* const type = find_type(mount.type);
   return mount.writable && type != nullptr && !type->is_read_only;
+}
+
+cap::Rights rights_of(const Mount& mount) {
+  cap::Rights rights = is_writable(mount) ? rights_read_write : rights_read_only;
+  if (mount.append_only) {
+    rights &= ~(cap::right_write | cap::right_truncate | cap::right_times | cap::right_remove);
+  }
+  if (mount.no_delete) rights &= ~cap::right_remove;
+  if (mount.no_modules) rights &= ~cap::right_load;
+  return rights;
 }
 
 base::Result<Mount> parse_mount(std::string_view text) {

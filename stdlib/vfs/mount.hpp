@@ -24,6 +24,12 @@ struct Mount {
   std::optional<u64> bytes{};
   std::optional<u64> inodes{};
   std::string upper{};  // of an overlay: a directory of the host for the changes; empty: memory
+  // What the guest may not do with it; see rights_of().
+  bool append_only = false;  // change what a file holds, but for writing at its end; remove, rename
+  bool no_delete = false;    // remove and rename
+  bool no_modules = false;   // make modules of its files
+  // It has no name: the guest has a handle to it, and its path is noent.
+  bool is_hidden = false;
 };
 
 struct MountType {
@@ -37,9 +43,11 @@ struct MountType {
 std::span<const MountType> mount_types();
 // Whether a guest may write to it: that was not refused, and the type can be written to.
 bool is_writable(const Mount& mount);
+// The rights of a guest to it.
+cap::Rights rights_of(const Mount& mount);
 
-// "TYPE:SOURCE:GUEST", or "TYPE:SOURCE:GUEST:OPTION,...": ro, rw, size=SIZE, inodes=N,
-// upper=DIRECTORY.
+// "TYPE:SOURCE:GUEST", or "TYPE:SOURCE:GUEST:OPTION,...": ro, rw, append, nodelete, nomodules,
+// hidden, size=SIZE, inodes=N, upper=DIRECTORY.
 // SIZE is bytes, or a number with k, M or G. A path with a colon can't be said so. Errors: usage,
 // with the text as place and what to write.
 base::Result<Mount> parse_mount(std::string_view text);

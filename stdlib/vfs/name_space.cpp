@@ -28,10 +28,36 @@ bool means_directory(std::string_view path) {
   return path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
 }
 
+bool begins_with(const auto& names, const auto& first) {
+  return names.size() >= first.size() && std::equal(first.begin(), first.end(), names.begin());
+}
+
+// A path, and the names from number `from` on below it.
+std::string joined(std::string path, const std::vector<std::string_view>& names, usize from) {
+  for (usize i = from; i < names.size(); ++i) {
+    if (!path.empty()) path += '/';
+    path += names[i];
+  }
+  return path;
+}
+
 }  // namespace
 
 base::Status NameSpace::mount(std::string_view guest, std::shared_ptr<Directory> directory,
                               cap::Rights rights) {
+  Mount mount;
+  mount.directory = std::move(directory);
+  mount.rights = rights;
+  return add_checked(guest, std::move(mount));
+}
+
+base::Status NameSpace::reserve(std::string_view guest) {
+  Mount mount;
+  mount.is_hidden = true;
+  return add_checked(guest, std::move(mount));
+}
+
+base::Status NameSpace::add_checked(std::string_view guest, Mount added) {
   const auto refuse = [guest](const char* why) {
     return base::Error{base::ErrorCode::usage, std::string(guest), why};
   };
@@ -40,7 +66,8 @@ base::Status NameSpace::mount(std::string_view guest, std::shared_ptr<Directory>
   if (guest.find('\0') != std::string_view::npos) return refuse("a path can't have NUL bytes");
   if (guest.size() > max_path) return refuse("the path is too long");
   if (!split(guest, names)) return refuse("a mount's path for the guest can't begin with '..'");
-  Mount added{guest.front() == '/', {names.begin(), names.end()}, std::move(directory), rights};
+  added.absolute = guest.front() == '/';
+  added.names.assign(names.begin(), names.end());
   for (const auto& each : mounts_) {
     if (each->absolute == added.absolute && each->names == added.names) {
       return refuse("something is mounted there already");
@@ -71,23 +98,63 @@ Errno NameSpace::take_apart(std::string_view path, std::vector<std::string_view>
 Outcome<std::shared_ptr<NameSpace>> NameSpace::without(std::string_view path) const {
   Mount hidden;
   hidden.is_hidden = true;
+  hidden.is_change = true;
   std::vector<std::string_view> names;
   const Errno error = take_apart(path, names, hidden.absolute);
   if (error != Errno::success) return error;
   hidden.names.assign(names.begin(), names.end());
   auto less = std::make_shared<NameSpace>();
   less->has_relative_ = has_relative_;
-  usize hidden_count = 1;
   for (const auto& each : mounts_) {
-    const bool is_below = each->absolute == hidden.absolute && each->names.size() >= names.size() &&
-                          std::equal(names.begin(), names.end(), each->names.begin());
-    if (is_below) continue;
-    hidden_count += each->is_hidden ? 1 : 0;
-    less->mounts_.push_back(each);
+    if (!begins_with(each->names, names) || each->absolute != hidden.absolute) {
+      less->mounts_.push_back(each);
+    }
   }
-  if (hidden_count > max_hidden) return Errno::mlink;
   less->add(std::move(hidden));
+  if (less->changes() > max_changes) return Errno::mlink;
   return less;
+}
+
+Outcome<std::shared_ptr<NameSpace>> NameSpace::attenuated(std::string_view path,
+                                                          cap::Rights rights) const {
+  Mount own;
+  own.is_change = true;
+  std::vector<std::string_view> names;
+  const Errno error = take_apart(path, names, own.absolute);
+  if (error != Errno::success) return error;
+  own.names.assign(names.begin(), names.end());
+  auto less = std::make_shared<NameSpace>();
+  less->has_relative_ = has_relative_;
+  bool is_mounted = false;  // there or below
+  bool is_itself = false;
+  for (const auto& each : mounts_) {
+    const bool is_below = begins_with(each->names, names) && each->absolute == own.absolute;
+    if (is_below && !each->is_hidden) {
+      auto copy = std::make_shared<Mount>(*each);
+      copy->rights &= rights;
+      less->mounts_.push_back(std::move(copy));
+      is_mounted = true;
+    } else {
+      less->mounts_.push_back(each);
+    }
+    is_itself |= is_below && each->names.size() == names.size();
+  }
+  const Mount* const whole = find(names, own.absolute);
+  const bool is_part = whole != nullptr && !whole->is_hidden;
+  if (!is_mounted && !is_part) return Errno::noent;
+  if (is_part && !is_itself) {
+    own.directory = whole->directory;
+    own.rights = whole->rights & rights;
+    own.inner = joined(whole->inner, names, whole->names.size());
+    less->add(std::move(own));
+  }
+  if (less->changes() > max_changes) return Errno::mlink;
+  return less;
+}
+
+usize NameSpace::changes() const {
+  return static_cast<usize>(
+      std::ranges::count_if(mounts_, [](const auto& each) { return each->is_change; }));
 }
 
 std::vector<NameSpace::Shown> NameSpace::mounts() const {
@@ -108,24 +175,24 @@ Outcome<NameSpace::Resolved> NameSpace::resolve(std::string_view path) const {
   bool absolute = true;
   std::vector<std::string_view> names;
   if (const Errno error = take_apart(path, names, absolute); error != Errno::success) return error;
-  for (const auto& each : mounts_) {
-    const Mount& mount = *each;
-    if (mount.absolute != absolute || mount.names.size() > names.size()) continue;
-    if (!std::equal(mount.names.begin(), mount.names.end(), names.begin())) continue;
-    if (mount.is_hidden) return Errno::noent;
-    Resolved resolved{mount.directory, mount.rights, {}};
-    for (usize i = mount.names.size(); i < names.size(); ++i) {
-      if (!resolved.path.empty()) resolved.path += '/';
-      resolved.path += names[i];
-    }
-    if (resolved.path.empty()) {
-      resolved.path.assign(1, '.');
-    } else if (means_directory(path)) {
-      resolved.path += '/';
-    }
-    return resolved;
+  const Mount* const mount = find(names, absolute);
+  if (mount == nullptr || mount->is_hidden) return Errno::noent;
+  Resolved resolved{mount->directory, mount->rights,
+                    joined(mount->inner, names, mount->names.size())};
+  if (resolved.path.empty()) {
+    resolved.path.assign(1, '.');
+  } else if (means_directory(path)) {
+    resolved.path += '/';
   }
-  return Errno::noent;
+  return resolved;
+}
+
+const NameSpace::Mount* NameSpace::find(const std::vector<std::string_view>& names,
+                                        bool absolute) const {
+  for (const auto& each : mounts_) {
+    if (each->absolute == absolute && begins_with(names, each->names)) return each.get();
+  }
+  return nullptr;
 }
 
 }  // namespace atollvm::vfs

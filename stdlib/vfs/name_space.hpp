@@ -12,8 +12,9 @@
 namespace atollvm::vfs {
 
 // What a mount of each kind may grant at most.
-inline constexpr cap::Rights rights_read_only =
-    cap::right_read | cap::right_list | cap::right_stat | cap::right_open;
+inline constexpr cap::Rights rights_read_only = cap::right_read | cap::right_list |
+                                                cap::right_stat | cap::right_open |
+                                                cap::right_load | cap::right_lock;
 inline constexpr cap::Rights rights_read_write = cap::rights_all;
 
 // Threads: mounting before the process runs, resolving afterwards.
@@ -31,6 +32,9 @@ class NameSpace : public cap::Object {
   base::Status mount(std::string_view guest, std::shared_ptr<Directory> directory,
                      cap::Rights rights);
 
+  // The path, and all below it, is noent: a mount that has no name. Errors: as mount().
+  base::Status reserve(std::string_view guest);
+
   struct Resolved {
     std::shared_ptr<Directory> directory;
     cap::Rights rights = cap::rights_none;
@@ -42,9 +46,13 @@ class NameSpace : public cap::Object {
   [[nodiscard]] Outcome<Resolved> resolve(std::string_view path) const;
 
   // The same without a path: what it names, and all mounts there and below, is noent. Errors: those
-  // of resolve(), but for noent; mlink (max_hidden paths are hidden already).
+  // of resolve(), but for noent; mlink (max_changes paths are changed already).
   [[nodiscard]] Outcome<std::shared_ptr<NameSpace>> without(std::string_view path) const;
-  static constexpr usize max_hidden = 64;
+  // The same with not more than `rights` to what the path names, and to all mounts there and below.
+  // Errors: those of resolve(); mlink (max_changes paths are changed already).
+  [[nodiscard]] Outcome<std::shared_ptr<NameSpace>> attenuated(std::string_view path,
+                                                               cap::Rights rights) const;
+  static constexpr usize max_changes = 64;
 
   struct Shown {
     std::string guest;
@@ -61,11 +69,17 @@ class NameSpace : public cap::Object {
     std::shared_ptr<Directory> directory;
     cap::Rights rights = cap::rights_none;
     bool is_hidden = false;  // it only keeps shorter ones from being found
+    bool is_change = false;  // made by without() or attenuated(), where nothing is mounted
+    std::string inner{};     // what it is below the directory; empty: itself
   };
   // What a path is, by its names; nothing else of it counts. Errors: those of resolve().
   [[nodiscard]] Errno take_apart(std::string_view path, std::vector<std::string_view>& names,
                                  bool& absolute) const;
+  base::Status add_checked(std::string_view guest, Mount mount);
   void add(Mount mount);
+  // The mount that names belong to; null: none.
+  [[nodiscard]] const Mount* find(const std::vector<std::string_view>& names, bool absolute) const;
+  [[nodiscard]] usize changes() const;
 
   std::vector<std::shared_ptr<const Mount>>
       mounts_;  // longest first; shared by what without() makes

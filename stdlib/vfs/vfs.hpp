@@ -24,6 +24,7 @@
 #include <variant>
 #include <vector>
 
+#include "stdlib/vfs/locks.hpp"
 #include "vm/base/stream.hpp"
 #include "vm/cap/object.hpp"
 
@@ -182,6 +183,11 @@ class File : public cap::Object {
   [[nodiscard]] virtual std::optional<Origin> origin() const;
   // As stat() says.
   [[nodiscard]] virtual FileType type() const { return FileType::regular; }
+  // Those of all handles to it.
+  [[nodiscard]] LockOwner& locks() { return locks_; }
+
+ private:
+  LockOwner locks_;
 };
 
 // An open directory. Paths are relative to it and stay below it: names separated by '/', where "."

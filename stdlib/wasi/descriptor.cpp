@@ -26,6 +26,7 @@ constexpr Row rows[] = {
 // The rights of the rows for these kinds that Atoll's rights imply.
 Rights implied(u32 kinds, cap::Rights rights) {
   Rights result = 0;
+  if (only_appends(rights)) rights |= cap::right_write;
   for (const Row& row : rows) {
     if ((row.kinds & kinds) != 0 && (row.needed & ~rights) == 0) result |= row.right;
   }
@@ -53,6 +54,10 @@ cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting) {
   if (kind == cap::Kind::directory) lost |= missing(on_file | on_directory, inheriting);
   if ((lost & cap::right_write) != 0) lost |= cap::right_append;
   cap::Rights known = cap::right_append;
+  if (kind != cap::Kind::stream) {
+    known |= cap::right_lock;
+    if ((lost & cap::right_read) == 0) known |= cap::right_load;
+  }
   for (const Row& row : rows) {
     if ((row.kinds & (kind == cap::Kind::directory ? ~0u : static_cast<u32>(kind))) != 0) {
       known |= row.needed;
@@ -62,13 +67,15 @@ cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting) {
 }
 
 cap::Capability make_capability(std::shared_ptr<cap::Object> object, Rights base, Rights inheriting,
-                                u32 flags, std::shared_ptr<const cap::Revocation> revocation) {
+                                u32 flags, std::shared_ptr<const cap::Revocation> revocation,
+                                cap::Rights most) {
   const cap::Kind kind = object->kind();
   auto facet = std::make_shared<Descriptor>();
   facet->base = base & rights_on(kind);
   facet->inheriting = kind == cap::Kind::directory ? inheriting & rights_inheritable() : 0;
   facet->flags = flags;
-  const cap::Rights rights = atoll_rights(kind, facet->base, facet->inheriting);
+  const cap::Rights rights =
+      atoll_rights(kind, facet->base, facet->inheriting) & (most | ~unsaid_rights);
   return {std::move(object), rights, std::move(revocation), std::move(facet)};
 }
 
@@ -94,14 +101,10 @@ cap::Capability stream(std::shared_ptr<host::Stream> stream, bool writable) {
 }
 
 cap::Capability preopen(std::shared_ptr<vfs::Directory> directory, std::string name,
-                        bool writable) {
-  constexpr Rights look = right_path_open | right_fd_readdir | right_path_readlink |
-                          right_path_filestat_get | right_fd_filestat_get;
-  constexpr Rights read = look | right_fd_read | right_fd_seek | right_fd_tell | right_fd_advise |
-                          right_fd_fdstat_set_flags | right_poll_fd_readwrite;
-  const Rights base = writable ? rights_on(cap::Kind::directory) : look;
-  const Rights inheriting = writable ? rights_inheritable() : read;
-  cap::Capability capability = make_capability(std::move(directory), base, inheriting, 0, nullptr);
+                        cap::Rights rights) {
+  cap::Capability capability =
+      make_capability(std::move(directory), implied(on_directory, rights),
+                      implied(on_file | on_directory | on_stream, rights), 0, nullptr, rights);
   descriptor_of(capability).preopen = std::move(name);
   return capability;
 }
@@ -113,15 +116,15 @@ struct Most {
   Rights base = 0;
   Rights inheriting = 0;
 };
-Most most_of(const cap::Capability& capability, bool writable) {
+Most most_of(const cap::Capability& capability, cap::Rights rights) {
   const cap::Kind kind = capability.object->kind();
   if (kind == cap::Kind::stream) {
-    cap::Capability whole =
-        stream(std::static_pointer_cast<host::Stream>(capability.object), writable);
+    cap::Capability whole = stream(std::static_pointer_cast<host::Stream>(capability.object),
+                                   (rights & cap::right_write) != 0);
     return {descriptor_of(whole).base, 0};
   }
   // Only the rights of the grant count, not the directory.
-  cap::Capability whole = preopen(std::make_shared<vfs::Directory>(), "", writable);
+  cap::Capability whole = preopen(std::make_shared<vfs::Directory>(), "", rights);
   const Descriptor& grant = descriptor_of(whole);
   const Rights below = (grant.base | grant.inheriting) & rights_on(kind);
   return {below, kind == cap::Kind::directory ? grant.inheriting : 0};
@@ -136,7 +139,7 @@ std::string describe(const cap::Facet& facet) {
   return text;
 }
 
-bool restore(std::string_view description, bool writable, cap::Capability& capability) {
+bool restore(std::string_view description, cap::Rights rights, cap::Capability& capability) {
   u64 numbers[3];
   for (usize i = 0; i < 3; ++i) {
     const char* const end = description.data() + description.size();
@@ -149,7 +152,7 @@ bool restore(std::string_view description, bool writable, cap::Capability& capab
   if (!description.empty() && (description[0] != ' ' || description.size() > vfs::max_path)) {
     return false;
   }
-  const Most most = most_of(capability, writable);
+  const Most most = most_of(capability, rights);
   auto facet = std::make_shared<Descriptor>();
   facet->base = numbers[0] & most.base;
   facet->inheriting = numbers[1] & most.inheriting;

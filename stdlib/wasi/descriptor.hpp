@@ -39,12 +39,20 @@ struct Descriptor final : cap::Facet {
 Rights rights_on(cap::Kind kind);
 Rights rights_inheritable();
 
+// Whether writing is writing at the end, for which WASI has no right of its own.
+inline bool only_appends(cap::Rights rights) {
+  return (rights & (cap::right_write | cap::right_append)) == cap::right_append;
+}
+
 // A handle with these rights, cut to its object's kind. Its rights for Atoll's own calls are those
-// that allow nothing which the WASI rights don't.
+// that allow nothing which the WASI rights don't; of those that WASI can't say, the ones in `most`.
 cap::Capability make_capability(std::shared_ptr<cap::Object> object, Rights base, Rights inheriting,
-                                u32 flags, std::shared_ptr<const cap::Revocation> revocation);
+                                u32 flags, std::shared_ptr<const cap::Revocation> revocation,
+                                cap::Rights most = cap::rights_all);
 // Atoll's rights that go with WASI's.
 cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting);
+// Those of them that WASI can't say by rights of its own: a second name gives none of them, either.
+inline constexpr cap::Rights unsaid_rights = cap::right_write | cap::right_load | cap::right_lock;
 
 // The facet of a handle. One that Atoll's own calls made gets the rights that Atoll's imply.
 Descriptor& descriptor_of(cap::Capability& capability);

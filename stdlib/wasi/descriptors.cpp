@@ -98,6 +98,8 @@ HostResult call_fd_fdstat_get(Call& call) {
 HostResult call_fd_fdstat_set_flags(Call& call) {
   const u32 flags = call.u32_at(1);
   if ((flags & ~flags_all) != 0) return give(call, Errno::inval);
+  const bool appends = only_appends(call.context.capability().rights);
+  if (appends && (flags & flag_append) == 0) return give(call, Errno::notcapable);
   call.descriptor->flags = flags;
   return give(call, Errno::success);
 }

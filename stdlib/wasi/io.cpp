@@ -219,7 +219,8 @@ HostResult start(Call& call, bool writes, u32 count, std::optional<u64> at) {
   transfer.at = at;
   const u32 flags = call.descriptor->flags;
   transfer.nonblocking = (flags & flag_nonblock) != 0;
-  transfer.mode.append = (flags & flag_append) != 0;
+  transfer.mode.append =
+      (flags & flag_append) != 0 || only_appends(call.context.capability().rights);
   if ((flags & (flag_sync | flag_rsync)) != 0) {
     transfer.mode.durability = vfs::Durability::all;
   } else if ((flags & flag_dsync) != 0) {
@@ -241,6 +242,9 @@ HostResult start_at(Call& call, bool writes) {
   if ((call.descriptor->base & right_fd_seek) == 0) {
     const bool is_pipe = call.kind() == Kind::stream;
     return give(call, is_pipe ? Errno::spipe : Errno::notcapable);
+  }
+  if (writes && only_appends(call.context.capability().rights)) {
+    return give(call, Errno::notcapable);
   }
   return start(call, writes, 4, call.u64_at(3));
 }

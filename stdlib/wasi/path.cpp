@@ -58,6 +58,8 @@ Outcome<Place> target_of(Call& call, u32 handle_index, Rights needed) {
   if ((to.base & needed) != needed) return Errno::notcapable;
   if ((to.inheriting & ~from.inheriting) != 0) return Errno::notcapable;
   if ((to.base & by_name & ~from.base) != 0) return Errno::notcapable;
+  const cap::Rights source = call.context.capability().rights;
+  if ((capability.rights & ~source & unsaid_rights) != 0) return Errno::notcapable;
   Outcome<std::string> path = path_at(call, handle_index + 1);
   if (const Errno* error = error_of(path)) return *error;
   return Place{
@@ -78,6 +80,7 @@ struct Opening {
   vfs::Access access{};
   Rights base = 0;
   Rights inheriting = 0;
+  cap::Rights most = cap::rights_none;  // of those that WASI can't say
   u32 descriptor_flags = 0;
 };
 
@@ -95,6 +98,11 @@ Errno set_access(Opening& opening, const Descriptor& parent, Rights wanted) {
   opening.base = wanted & parent.inheriting;
   opening.access.read = (opening.base & right_fd_read) != 0;
   opening.access.write = (opening.base & right_fd_write) != 0;
+  const bool is_file = (opening.flags & vfs::open_directory) == 0;
+  if (is_file && opening.access.write && only_appends(opening.most) &&
+      (opening.descriptor_flags & flag_append) == 0) {
+    return Errno::notcapable;
+  }
   // Programs that only read ask for these, too: they don't make the file open for writing.
   if (!opening.access.write) opening.base &= ~(right_fd_allocate | right_fd_filestat_set_size);
   return Errno::success;
@@ -106,6 +114,7 @@ Outcome<cap::Capability> opened_as(HostContext& context, std::shared_ptr<cap::Ob
                                    const Opening& opening,
                                    const std::shared_ptr<const cap::Revocation>& through) {
   Rights base = opening.base;
+  cap::Rights most = opening.most;
   std::shared_ptr<const cap::Revocation> revocation = through;
   if (host::is_own_handle(*opened)) {
     const Outcome<cap::Capability*> own = host::own_handle(context, *opened);
@@ -114,13 +123,14 @@ Outcome<cap::Capability> opened_as(HostContext& context, std::shared_ptr<cap::Ob
     const Rights allowed = descriptor_of(capability).base;
     if ((base & ~allowed & (right_fd_read | right_fd_write)) != 0) return Errno::notcapable;
     base &= allowed;
+    most &= capability.rights;
     auto both = cap::Revocation::both(capability.revocation, through);
     if (!both) return Errno::mlink;
     revocation = *std::move(both);
     opened = capability.object;
   }
   return make_capability(std::move(opened), base, opening.inheriting, opening.descriptor_flags,
-                         std::move(revocation));
+                         std::move(revocation), most);
 }
 
 }  // namespace
@@ -136,6 +146,7 @@ HostResult call_path_open(Call& call) {
   constexpr u32 oflags_all = open_create | open_directory | open_exclusive | open_truncate;
   Opening opening{directory_of(call), std::get<std::string>(std::move(path))};
   opening.descriptor_flags = call.u32_at(7);
+  opening.most = call.context.capability().rights;
   if (!follow || (oflags & ~oflags_all) != 0) return give(call, Errno::inval);
   if ((opening.descriptor_flags & ~flags_all) != 0) return give(call, Errno::inval);
 

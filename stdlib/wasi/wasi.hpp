@@ -27,14 +27,15 @@ std::vector<runtime::HostFunction> functions(host::Environment& environment, Edi
 cap::Capability stream(std::shared_ptr<host::Stream> stream, bool writable);
 
 // A directory that the guest finds through fd_prestat_get: WASI's programs look for them from
-// descriptor 3 on. `name` is what the guest's paths begin with.
-cap::Capability preopen(std::shared_ptr<vfs::Directory> directory, std::string name, bool writable);
+// descriptor 3 on. `name` is what the guest's paths begin with; `rights` are those to all below.
+cap::Capability preopen(std::shared_ptr<vfs::Directory> directory, std::string name,
+                        cap::Rights rights);
 
 // What a snapshot says of a handle besides its object and rights.
 std::string describe(const cap::Facet& facet);
 // The same as a facet again, for a handle to `capability.object`, which came from a directory or
-// stream that is granted with `writable`: not more than that allows, in the rights of the handle,
-// too. False: this is no description.
-bool restore(std::string_view description, bool writable, cap::Capability& capability);
+// stream that is granted with `rights`: not more than they allow, in the rights of the handle, too.
+// False: this is no description.
+bool restore(std::string_view description, cap::Rights rights, cap::Capability& capability);
 
 }  // namespace atollvm::wasi

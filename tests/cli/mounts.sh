@@ -127,6 +127,55 @@ TOML
   bad "too many entries" "a.zip: the archive has more than 3 entries: \`inodes\`" archive:a.zip:/a:inodes=3
 fi
 
+# What options leave of a mount.
+program add 'call open(ROOT, path, n, OPEN_CREATE, RIGHT_APPEND) -> h
+    if i32.lt_s h, 0 { ret (i32.sub 0, h) }
+    call write(h, text, 4) -> size
+    call close(h) -> size' >add.atoll
+program drop 'call remove_at(ROOT, path, n) -> h
+    if i32.lt_s h, 0 { ret (i32.sub 0, h) }' >drop.atoll
+mkdir logs
+run_expect "append: a new file" 0 new "$ATOLL" run --mount dir:logs:/l:append add.atoll /l/log
+run_expect "append: at its end" 0 "new
+new" "$ATOLL" run --mount dir:logs:/l:append add.atoll /l/log
+run_expect "append: not to write anew" $notcapable "" "$ATOLL" run --mount dir:logs:/l:append keep.atoll /l/log
+run_expect "append: not to remove" $notcapable "" "$ATOLL" run --mount dir:logs:/l:append drop.atoll /l/log
+run_expect "nodelete: not to remove" $notcapable "" "$ATOLL" run --mount dir:logs:/l:nodelete drop.atoll /l/log
+run_expect "nodelete: to write" 0 new "$ATOLL" run --mount dir:logs:/l:nodelete keep.atoll /l/log
+run_expect "options: in proc" 0 "dir rw,append,nomodules /l
+proc ro /proc" "$ATOLL" run --mount dir:logs:/l:append,nomodules --mount proc::/proc show.atoll /proc/self/mounts
+run_expect "hidden: no such path" $noent "" "$ATOLL" run --dir-ro data::/d --mount memory::/d/sub:hidden show.atoll /d/sub/file
+cat >found.atoll <<'ATOLL'
+module found
+use std.sys
+data name = "file"
+export func child(x: i64) { ret }
+export func main() -> i32 {
+    var h: i32
+    call open(4, name, len(name), 0, RIGHT_READ) -> h
+    if i32.lt_s h, 0 { ret (i32.sub 0, h) }
+    ret 0
+}
+ATOLL
+run_expect "hidden: by its handle" 0 "" "$ATOLL" run --mount dir:data:/d:hidden found.atoll
+run_expect "not hidden: no such handle" 8 "" "$ATOLL" run --mount dir:data:/d found.atoll
+"$ATOLL" asm found.atoll -o data/found.atb
+load=$root/tests/guest/tools/load.atoll
+check "modules of files" "/d/found.atb loaded" "$("$ATOLL" run --mount dir:data:/d "$load" 1 /d/found.atb)"
+check "nomodules" "/d/found.atb the handle lacks the right" \
+  "$("$ATOLL" run --mount dir:data:/d:nomodules "$load" 1 /d/found.atb)"
+cat >options.toml <<'TOML'
+[[machine]]
+name = "one"
+module = "drop.atoll"
+arguments = ["/l/log"]
+mounts = [{ type = "dir", source = "logs", guest = "/l", append = true }]
+TOML
+run_expect "append: of a machine" $notcapable "" "$ATOLL" up options.toml
+sed -i 's/append = true/append = true, access = "ro"/' options.toml
+check_contains "append: of a machine that only reads" "a mount that can only be read has no \`append\`" \
+  "$("$ATOLL" up options.toml 2>&1)"
+
 # Devices, and what a process sees of itself.
 run_expect "dev: null" 0 "" "$ATOLL" run --mount dev::/dev keep.atoll /dev/null
 run_expect "dev: full" $nospc "" "$ATOLL" run --mount dev::/dev keep.atoll /dev/full

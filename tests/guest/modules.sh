@@ -53,7 +53,7 @@ run_expect modules/none 0 "files/empty no module: offset 0x0: not an Atoll modul
 files/cut no module: $("$ATOLL" check files/cut 2>&1 | sed 's/^atoll: [^:]*: //; q')
 files/zeros no module: offset 0x0: not an Atoll module: the first bytes are not \"\\0atb\" and a version
 files/large file too large
-files/huge out of memory
+files/huge file too large
 files/foreign.atb no module: import \"elsewhere\" \"f\": unknown import: nothing here gives a function of type ()" \
   load 1 files/empty files/cut files/zeros files/large files/huge files/foreign.atb
 run_expect modules/unreachable 0 "files/folder no such handle, or of another kind

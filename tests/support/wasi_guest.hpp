@@ -10,6 +10,7 @@
 
 #include "stdlib/vfs/copy_tree.hpp"
 #include "stdlib/vfs/memory.hpp"
+#include "stdlib/vfs/name_space.hpp"
 #include "stdlib/vfs/overlay.hpp"
 #include "stdlib/vfs/volume.hpp"
 #include "stdlib/wasi/descriptor.hpp"
@@ -60,7 +61,8 @@ struct WasiGuest : Guest {
 
   i64 grant_directory(const std::shared_ptr<vfs::Directory>& granted_one, std::string name,
                       bool writable) {
-    return insert(wasi::preopen(granted_one, std::move(name), writable));
+    return insert(wasi::preopen(granted_one, std::move(name),
+                                writable ? vfs::rights_read_write : vfs::rights_read_only));
   }
   i64 insert(cap::Capability capability) {
     const auto made = process->handles().insert(std::move(capability));

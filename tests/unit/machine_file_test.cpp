@@ -66,6 +66,14 @@ source = "web/src"
 upper = "changes"
 guest = "/src"
 access = "ro"
+hidden = true
+nomodules = true
+[[machine.mounts]]
+type = "dir"
+source = "kept"
+guest = "/kept"
+append = true
+nodelete = true
 [[machine.directories]]
 host = "/var/data"
 guest = "/data"
@@ -118,7 +126,7 @@ TEST_CASE("a machine file with everything") {
   CHECK(!web.directories[0].writable);
   CHECK(web.directories[1].host == "/var/data");
   CHECK(web.directories[1].writable);
-  REQUIRE(web.mounts.size() == 2);
+  REQUIRE(web.mounts.size() == 3);
   CHECK(web.mounts[0].type == "memory");
   CHECK(web.mounts[0].source.empty());
   CHECK(web.mounts[0].guest == "/tmp");
@@ -130,6 +138,13 @@ TEST_CASE("a machine file with everything") {
   CHECK(web.mounts[1].upper == "/srv/changes");
   CHECK(!web.mounts[1].writable);
   CHECK(!web.mounts[1].bytes);
+  CHECK(web.mounts[1].hidden);
+  CHECK(web.mounts[1].no_modules);
+  CHECK(!web.mounts[1].append_only);
+  CHECK(!web.mounts[1].no_delete);
+  CHECK(web.mounts[2].append_only);
+  CHECK(web.mounts[2].no_delete);
+  CHECK(!web.mounts[2].hidden);
   CHECK(web.names == std::vector<std::string>{"web", "front"});
   CHECK(web.input == "/dev/null");
   CHECK(web.output == "/srv/out.txt");
@@ -273,7 +288,8 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
       {"mounts = [{ type = \"proc\", guest = \"/proc\", access = \"rw\" }]",
        "4:54: a mount of the type proc can only be read"},
       {"mounts = [{ type = \"memory\", guest = \"/\", mode = 1 }]",
-       "4:43: a mount has no `mode`; it may have type, source, guest, access, size, inodes, upper"},
+       "4:43: a mount has no `mode`; it may have type, source, guest, access, size, inodes, upper, "
+       "append, nodelete, nomodules, hidden"},
       {"mounts = [{ type = \"memory\", guest = \"/\" }]\ndirectories = [{ host = \"x\", guest = "
        "\"/\" }]",
        "4:38: another mount or directory has this guest path"},

@@ -47,15 +47,18 @@ std::vector<Row> rows() {
       {"read_dir", On::directory, right_list, {0, data_at, 1000}},
       {"revoke", On::revoker, right_revoke, {}},
       {"name_space_hide", On::name_space, 0, {path_at, 4}},
+      {"name_space_attenuate", On::name_space, 0, {path_at, 4, 0}},
+      {"module_open", On::file, right_load, {data_at, 10}},
+      {"lock", On::file, right_lock, {1, 0, 0, 0}},
   };
   for (const On on : {On::name_space, On::directory}) {
     const auto add = [&](const char* call, Rights needed, std::vector<i64> more) {
       more.insert(more.begin(), {path_at, 4});
       all.push_back({call, on, needed, std::move(more)});
     };
-    for (const Rights right :
-         {right_read, right_write, right_append, right_stat, right_truncate, right_times,
-          right_sync, right_list, right_link, right_remove, right_create, right_open}) {
+    for (const Rights right : {right_read, right_write, right_append, right_stat, right_truncate,
+                               right_times, right_sync, right_list, right_link, right_remove,
+                               right_create, right_open, right_load, right_lock}) {
       add("open", right_open | right, {0, right});
     }
     add("open", right_open | right_create, {vfs::open_create, 0});
@@ -106,7 +109,7 @@ struct RightsGuest : Guest {
       CHECK((*this)("handle_rights", {result}) == row.more.back());
       CHECK((*this)("close", {result}) == 0);
     }
-    if (std::string_view(row.call) == "name_space_hide" && result >= 0) {
+    if (std::string_view(row.call).starts_with("name_space_") && result >= 0) {
       CHECK((*this)("handle_rights", {result}) == static_cast<i32>(rights));
       CHECK((*this)("close", {result}) == 0);
     }

@@ -26,6 +26,12 @@ TEST_CASE("mounts: as text") {
   REQUIRE(overlay.ok());
   CHECK(overlay->upper == "/changes");
   CHECK(overlay->writable);
+  const auto kept = vfs::parse_mount("dir:logs:/logs:append,nodelete,nomodules,hidden");
+  REQUIRE(kept.ok());
+  CHECK(kept->append_only);
+  CHECK(kept->no_delete);
+  CHECK(kept->no_modules);
+  CHECK(kept->is_hidden);
 }
 
 TEST_CASE("mounts: mistakes in the text, with what to write") {
@@ -43,8 +49,12 @@ TEST_CASE("mounts: mistakes in the text, with what to write") {
       {"archive:a:/b:upper=x", "a mount of the type archive has no upper"},
       {"memory:a:/b", "a mount of the type memory has no directory of the host"},
       {"memory::", "a mount needs a path for the guest"},
-      {"memory::/b:", "there is no option ``; there are ro, size=SIZE, inodes=N, upper=DIR"},
-      {"memory::/b:rx", "there is no option `rx`; there are ro, size=SIZE, inodes=N, upper=DIR"},
+      {"memory::/b:",
+       "there is no option ``; there are ro, append, nodelete, nomodules, hidden, size=SIZE, "
+       "inodes=N, upper=DIR"},
+      {"memory::/b:rx",
+       "there is no option `rx`; there are ro, append, nodelete, nomodules, hidden, size=SIZE, "
+       "inodes=N, upper=DIR"},
       {"memory::/b:size", "`` is not a size (bytes, or like 64k, 16M, 2G)"},
       {"memory::/b:size=1T", "`1T` is not a size (bytes, or like 64k, 16M, 2G)"},
       {"memory::/b:size=-1", "`-1` is not a size (bytes, or like 64k, 16M, 2G)"},
@@ -55,8 +65,14 @@ TEST_CASE("mounts: mistakes in the text, with what to write") {
       {"dir:a:/b:size=1M", "a mount of the type dir has no size or inodes"},
       {"overlay:a:/b:upper=x,size=1M",
        "an overlay has an upper directory, or size and inodes of its memory, not both"},
+      {"memory::/b:ro,append", "a mount that can only be read has no `append`"},
+      {"proc::/b:append", "a mount that can only be read has no `append`"},
+      {"memory::/b:hidden=1",
+       "there is no option `hidden=1`; there are ro, append, nodelete, nomodules, hidden, "
+       "size=SIZE, inodes=N, upper=DIR"},
       {"overlay:a:/b:upper=",
-       "there is no option `upper=`; there are ro, size=SIZE, inodes=N, upper=DIR"},
+       "there is no option `upper=`; there are ro, append, nodelete, nomodules, hidden, size=SIZE, "
+       "inodes=N, upper=DIR"},
   };
   for (const auto& [text, message] : rows) {
     CAPTURE(text);

@@ -143,7 +143,8 @@ bool make_call(WasiGuest& guest, const runtime::HostFunction& function, Entropy&
 
 // The directory to read and write. Not to fill the disk, no room in it can be taken in advance.
 cap::Capability without_allocation(const WasiFiles& guest) {
-  cap::Capability capability = wasi::preopen(granted(guest.scratch / "data"), "/", true);
+  cap::Capability capability =
+      wasi::preopen(granted(guest.scratch / "data"), "/", vfs::rights_read_write);
   wasi::descriptor_of(capability).inheriting &= ~wasi::right_fd_allocate;
   return capability;
 }

@@ -268,8 +268,8 @@ TEST_CASE("wasi: Atoll's own calls can do no more with a descriptor than WASI's"
   WasiFiles guest;
   cap::HandleTable& handles = guest.process->handles();
   const auto rights = [&](i64 fd) { return handles.find(static_cast<u32>(fd))->rights; };
-  CHECK((rights(guest.readonly) &
-         ~(cap::right_read | cap::right_list | cap::right_stat | cap::right_open)) == 0);
+  CHECK((rights(guest.readonly) & ~(cap::right_read | cap::right_list | cap::right_stat |
+                                    cap::right_open | cap::right_load | cap::right_lock)) == 0);
   CHECK((rights(guest.dir) & cap::right_write) != 0);
   // Giving up one of WASI's rights takes the whole right of Atoll's away that stood for it.
   const WasiGuest::Stat all = guest.fdstat(guest.dir);
@@ -287,7 +287,7 @@ TEST_CASE("wasi: Atoll's own calls can do no more with a descriptor than WASI's"
   CHECK((rights(guest.dir) & (cap::right_write | cap::right_append)) == 0);
   CHECK((rights(guest.dir) & cap::right_read) != 0);
   const i64 file = guest.open(guest.dir, "a", {0, right_fd_read | right_fd_sync, 0, 0, 0});
-  CHECK(rights(file) == cap::right_read);
+  CHECK(rights(file) == (cap::right_read | cap::right_load | cap::right_lock));
   // And a handle of Atoll's is a descriptor with the rights that it implies.
   const auto opened =
       granted(guest.scratch / "data")->open("a", 0, {true, false}, vfs::Wait::allowed);
@@ -416,7 +416,8 @@ TEST_CASE("wasi: sockets: no descriptor is one") {
 TEST_CASE("wasi: a revoked directory and all that came from it stop working") {
   WasiFiles guest;
   cap::Revoker revoker;
-  cap::Capability given = wasi::preopen(granted(guest.scratch / "data"), "/x", true);
+  cap::Capability given =
+      wasi::preopen(granted(guest.scratch / "data"), "/x", vfs::rights_read_write);
   given.revocation = revoker.revocation();
   const i64 dir = guest.insert(std::move(given));
   const i64 file = guest.open(dir, "a", {0, right_fd_read, 0, 0, 0});

@@ -52,6 +52,14 @@ struct Mount {
   // Of "overlay": a directory of the host that keeps the changes, in place of memory. One overlay
   // uses it at a time.
   std::string upper{};
+  // What the guest may not do below it, besides: change files but by writing at their end, and
+  // remove or rename anything; remove or rename; make modules of files.
+  bool append_only = false;
+  bool no_delete = false;
+  bool no_modules = false;
+  // It has no name: its path, and all below, is not there, and the guest has a handle to its
+  // directory behind those that it has anyway.
+  bool hidden = false;
 };
 // A mount as the command line has it: "memory::/tmp:size=16M", "overlay:src:/src",
 // "dir:data:/d:ro". Errors: usage.

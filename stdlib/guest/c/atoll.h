@@ -38,6 +38,7 @@
 #define ATOLL_E_NFILE 41  // too many open files in the system
 #define ATOLL_E_NOENT 44  // no such file or directory
 #define ATOLL_E_NOEXEC 45  // not a module that can run
+#define ATOLL_E_NOLCK 46  // no locks left
 #define ATOLL_E_NOMEM 48  // out of memory
 #define ATOLL_E_NOSPC 51  // no space left
 #define ATOLL_E_NOSYS 52  // no such function
@@ -71,6 +72,8 @@
 #define ATOLL_RIGHT_OPEN 1024  // open what lies below
 #define ATOLL_RIGHT_SYNC 2048  // flush to the disk
 #define ATOLL_RIGHT_REVOKE 4096  // take away what depends on a revoker
+#define ATOLL_RIGHT_LOAD 8192  // make modules of files
+#define ATOLL_RIGHT_LOCK 16384  // lock and unlock files
 
 // --- Flags of open ---
 #define ATOLL_OPEN_CREATE 1  // make an empty file when there is none
@@ -79,6 +82,11 @@
 #define ATOLL_OPEN_APPEND 8  // write goes to the end
 #define ATOLL_OPEN_DIRECTORY 16  // fail when it is not a directory
 #define ATOLL_OPEN_NOFOLLOW 32  // fail when it is a symbolic link
+
+// --- Kinds of locks ---
+#define ATOLL_LOCK_NONE 0  // give locks up
+#define ATOLL_LOCK_SHARED 1  // beside others that are shared
+#define ATOLL_LOCK_EXCLUSIVE 2  // alone
 
 // --- Kinds of files ---
 #define ATOLL_KIND_UNKNOWN 0  // something else, such as a pipe
@@ -327,10 +335,14 @@ ATOLL_IMPORT(revoke)
 int32_t atoll_revoke(int32_t h);
 /// A new handle, with the rights of h, to a name space like that of h in which the path of n bytes
 /// at p gives -E_NOENT, with all mounts there and below. To pass to others; h stays as it is.
-/// -E_NOENT: the path is empty, -E_MLINK: 64 paths are hidden already, -E_MFILE, -E_NFILE. h is a
-/// name space.
+/// -E_NOENT: the path is empty, -E_MLINK: 64 paths are hidden or attenuated already, -E_MFILE,
+/// -E_NFILE. h is a name space.
 ATOLL_IMPORT(name_space_hide)
 int32_t atoll_name_space_hide(int32_t h, const char* p, uint32_t n);
+/// As name_space_hide, but in the new name space the path, and all mounts there and below, give at
+/// most these rights. -E_NOENT: nothing is mounted there, above or below. h is a name space.
+ATOLL_IMPORT(name_space_attenuate)
+int32_t atoll_name_space_attenuate(int32_t h, const char* p, uint32_t n, int32_t rights);
 
 // --- Streams and files ---
 /// Reads into the n bytes at p, waits until there is something, and gives the number of bytes: 0 at
@@ -369,6 +381,16 @@ int32_t atoll_stat(int32_t h, AtollStat* p);
 /// directory with times.
 ATOLL_IMPORT(set_times)
 int32_t atoll_set_times(int32_t h, int64_t accessed, int64_t modified);
+/// Locks size bytes of a file from a place on (size 0: all behind it, also what is not there yet),
+/// for this opening of it alone (LOCK_EXCLUSIVE, which also needs RIGHT_WRITE or RIGHT_APPEND) or
+/// for many (LOCK_SHARED), in place of the locks that the opening had there; LOCK_NONE gives these
+/// up. A lock keeps others' locks out, nothing else. Waits for theirs, at most timeout nanoseconds
+/// (0: not at all; negative: for ever). All handles that come from one open share its locks; these
+/// end with the last of them. -E_TIMEDOUT, -E_INVAL: no such kind, a negative number, or no regular
+/// file, -E_NOLCK: as many locks or waiting calls as a file may have, -E_NOMEM. h is a file with
+/// lock.
+ATOLL_IMPORT(lock)
+int32_t atoll_lock(int32_t h, int32_t kind, int64_t from, int64_t size, int64_t timeout);
 
 // --- Paths ---
 /// Opens the file or directory whose path is the n bytes at p, and gives a handle with exactly
@@ -455,6 +477,10 @@ int64_t atoll_spawn(int32_t entry, int32_t args, int32_t count, int32_t options)
 /// machine's memory has room for, -E_MFILE, -E_NFILE, -E_NOSYS.
 ATOLL_IMPORT(module_load)
 int32_t atoll_module_load(void* p, uint32_t n, void* to, uint32_t to_n);
+/// As module_load, of what a file holds, from its start; its position stays. -E_NOEXEC, -E_FBIG,
+/// -E_NOMEM, -E_MFILE, -E_NFILE, -E_NOSYS as there, -E_IO. h is a file with load.
+ATOLL_IMPORT(module_open)
+int32_t atoll_module_open(int32_t h, void* to, uint32_t to_n);
 /// As entry_find, of a module that was loaded. h is a module with read.
 ATOLL_IMPORT(module_entry)
 int32_t atoll_module_entry(int32_t h, void* p, uint32_t n);

@@ -63,24 +63,11 @@ static int32_t make_room(unsigned char** p, uint32_t* room, uint32_t n) {
 }
 
 int32_t atoll_process_load(const char* path, char* why, uint32_t room) {
-  static unsigned char* bytes;
-  static uint32_t space;
-  const int32_t file =
-      atoll_open(ATOLL_ROOT, path, length_of(path), 0, ATOLL_RIGHT_READ | ATOLL_RIGHT_STAT);
+  const int32_t file = atoll_open(ATOLL_ROOT, path, length_of(path), 0, ATOLL_RIGHT_LOAD);
   if (file < 0) return file;
-  AtollStat stat;
-  int32_t result = atoll_stat(file, &stat);
-  if (result == 0 && stat.size > UINT32_MAX / 2) result = -ATOLL_E_FBIG;
-  if (result == 0) result = make_room(&bytes, &space, (uint32_t)stat.size);
-  uint32_t n = 0;
-  while (result == 0 && n < stat.size) {
-    const int32_t got = atoll_read(file, bytes + n, (uint32_t)stat.size - n);
-    if (got == 0) break;
-    if (got < 0) result = got;
-    if (got > 0) n += (uint32_t)got;
-  }
+  const int32_t module = atoll_module_open(file, why, room);
   atoll_close(file);
-  return result < 0 ? result : atoll_module_load(bytes, n, why, room);
+  return module;
 }
 
 int64_t atoll_process_start_module(int32_t module, const char* entry, const int64_t* arguments,

@@ -31,7 +31,7 @@ extern "C" {
 int64_t atoll_process_start(const char* entry, const int64_t* arguments, int32_t count,
                             const AtollSpawnOptions* options);
 // Loads the module file or WebAssembly module at a path. A handle to it, or an error of atoll_open,
-// atoll_read or atoll_module_load; where that is -E_NOEXEC, `why` (room for `room` bytes; may be
+// atoll_module_open; where that is -E_NOEXEC, `why` (room for `room` bytes; may be
 // NULL with 0) says what is wrong.
 int32_t atoll_process_load(const char* path, char* why, uint32_t room);
 // As atoll_process_start, of a function that such a module exports. The options have no
