@@ -103,13 +103,18 @@ Streams streams_of(int input, int output, int error) {
 }
 
 base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
-                                 std::span<const Mount> mounts) {
+                                 std::span<const Mount> mounts, const NetworkGrant& network) {
   std::vector<vfs::Mount> all;
   for (const DirectoryGrant& grant : directories) {
     all.push_back({"dir", grant.host, grant.guest, grant.writable});
   }
   for (const Mount& mount : mounts) all.push_back(to_internal(mount));
-  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>()};
+  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>(), nullptr};
+  if (!network.rules.empty()) {
+    auto rules = net::Rules::parse(network.rules);
+    if (!rules) return std::move(rules).error();
+    grants.network = std::make_shared<net::Network>(*std::move(rules), network.log);
+  }
   for (const vfs::Mount& mount : all) {
     auto directory = vfs::open_mount(mount);
     if (!directory) return std::move(directory).error();
@@ -124,25 +129,31 @@ base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant
 
 std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi) {
   const Streams& streams = grants.streams;
+  std::vector<cap::Capability> handles;
+  const auto add_network = [&] {
+    if (grants.network != nullptr) handles.push_back({grants.network, net::network_rights});
+  };
   if (!uses_wasi) {
-    return {{streams.input, cap::right_read | cap::right_stat},
-            {streams.output, cap::right_write | cap::right_stat},
-            {streams.error, cap::right_write | cap::right_stat},
-            {grants.name_space, cap::rights_all}};
+    handles = {{streams.input, cap::right_read | cap::right_stat},
+               {streams.output, cap::right_write | cap::right_stat},
+               {streams.error, cap::right_write | cap::right_stat},
+               {grants.name_space, cap::rights_all}};
+    add_network();
+    return handles;
   }
-  std::vector<cap::Capability> handles = {wasi::stream(streams.input, false),
-                                          wasi::stream(streams.output, true),
-                                          wasi::stream(streams.error, true)};
+  handles = {wasi::stream(streams.input, false), wasi::stream(streams.output, true),
+             wasi::stream(streams.error, true)};
   for (const Grants::Directory& each : grants.directories) {
     handles.push_back(wasi::preopen(each.object, each.guest, each.writable));
   }
+  add_network();
   return handles;
 }
 
 base::Result<std::vector<cap::Capability>> first_handles(
     Streams streams, std::span<const DirectoryGrant> directories, std::span<const Mount> mounts,
-    bool uses_wasi) {
-  auto grants = open_grants(std::move(streams), directories, mounts);
+    const NetworkGrant& network, bool uses_wasi) {
+  auto grants = open_grants(std::move(streams), directories, mounts, network);
   if (!grants) return std::move(grants).error();
   return first_handles(*grants, uses_wasi);
 }
