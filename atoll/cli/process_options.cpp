@@ -155,6 +155,18 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
              if (!mount) throw CLI::ValidationError("--mount", mount.error().text());
              process.mounts.push_back(*std::move(mount));
            });
+  add_list(app, "--net", "RULES",
+           "Give it the network: connect:HOST:PORTS, listen:ADDRESS:PORTS, udp:HOST:PORTS, dns",
+           [&process](const std::string& text) {
+             std::string& rules = process.network.rules;
+             rules += (rules.empty() ? "" : ",") + text;
+             if (const auto error = check_network_rules(rules)) {
+               throw CLI::ValidationError("--net", error->text());
+             }
+             process.network.log = [](std::string_view line) {
+               complain("network: " + printable(line));
+             };
+           });
   add_list(app, "--env", "NAME[=VALUE]", "Set a variable of its environment, or pass it on",
            [&process](const std::string& text) { add_environment(text, process); });
   add_size(app, "--memory", "Limit of its memory (4G)", process.limits.memory_bytes);

@@ -340,6 +340,10 @@ int run_command(int argc, char** argv) {
     complain("--harden: no file can be written at the end, as --profile does");
     return exit_usage;
   }
+  if (options.engine.hardened && !options.process.network.rules.empty()) {
+    complain("--harden: no sockets can be made, as --net allows");
+    return exit_usage;
+  }
   if (!options.profile.empty()) options.process.profile = options.profile_every;
   const Engine engine(options.engine);
   std::vector<Diagnostic> diagnostics;

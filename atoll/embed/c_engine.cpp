@@ -148,6 +148,19 @@ atoll_error* atoll_options_mount(atoll_options* options, const char* mount) {
     return nullptr;
   });
 }
+atoll_error* atoll_options_network(atoll_options* options, const char* rules,
+                                   void (*log)(void* env, const char* line), void* env) {
+  return guard([&]() -> atoll_error* {
+    if (const auto error = check_network_rules(rules)) return make_error(*error);
+    options->options.network = {rules, nullptr};
+    if (log != nullptr) {
+      options->options.network.log = [log, env](std::string_view line) {
+        log(env, std::string(line).c_str());
+      };
+    }
+    return nullptr;
+  });
+}
 void atoll_options_streams(atoll_options* options, int input, int output, int error) {
   options->options.input = input;
   options->options.output = output;

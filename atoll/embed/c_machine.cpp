@@ -207,6 +207,7 @@ atoll_error* atoll_machine_new(const atoll_scheduler* scheduler, const atoll_opt
     wanted.environment = all.options.environment;
     wanted.directories = all.options.directories;
     wanted.mounts = all.options.mounts;
+    wanted.network = all.options.network;
     wanted.input = all.options.input;
     wanted.output = all.options.output;
     wanted.error = all.options.error;

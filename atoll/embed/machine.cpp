@@ -370,7 +370,7 @@ Result<Machine> Machine::create(const Scheduler& scheduler, const MachineOptions
   impl->functions = all_host_calls(impl->environment);
   impl->on_end = options.on_end;
   auto grants = open_grants(streams_of(options.input, options.output, options.error),
-                            options.directories, options.mounts);
+                            options.directories, options.mounts, options.network);
   if (!grants) return to_public(std::move(grants).error());
   impl->grants = *std::move(grants);
 

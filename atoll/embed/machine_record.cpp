@@ -122,6 +122,7 @@ base::Result<MachineRecord> read_record(const std::string& place, std::string_vi
 void cut_to_defaults(machine::MachineSpec& spec) {
   const machine::MachineSpec plain;
   spec.directories.clear();
+  spec.network.clear();
   // What is in memory is nothing of the host's but memory.
   std::erase_if(spec.mounts, [](const machine::Mount& each) { return each.type != "memory"; });
   if (spec.mounts.size() > max_free_mounts) spec.mounts.resize(max_free_mounts);

@@ -15,6 +15,7 @@ namespace {
 using vfs::split_fields;
 constexpr char separator = vfs::field_separator;
 constexpr std::string_view names = "names";
+constexpr std::string_view network_word = "network";
 constexpr const char* stream_words[] = {"stdin", "stdout", "stderr"};
 
 std::optional<i64> offset_in(std::string_view text) {
@@ -75,6 +76,8 @@ std::optional<std::string> GrantedObjects::describe(const std::shared_ptr<cap::O
     }
     case cap::Kind::name_space:
       return object == grants_.name_space ? std::optional(std::string(names)) : std::nullopt;
+    case cap::Kind::network:
+      return object == grants_.network ? std::optional(std::string(network_word)) : std::nullopt;
     case cap::Kind::directory: {
       for (const Grants::Directory& each : grants_.directories) {
         if (each.object == object) return each.guest + separator + ".";
@@ -102,6 +105,10 @@ std::shared_ptr<cap::Object> GrantedObjects::restore(cap::Kind kind, std::string
                                                      cap::Rights& rights) {
   if (kind == cap::Kind::name_space) {
     return description == names ? grants_.name_space : nullptr;
+  }
+  if (kind == cap::Kind::network) {
+    rights &= net::network_rights;
+    return description == network_word ? grants_.network : nullptr;
   }
   if (kind == cap::Kind::stream) {
     std::array<std::string_view, 2> fields;

@@ -167,7 +167,7 @@ void Process::Impl::add_unknown() {
 
 base::Status Process::Impl::grant(const ProcessOptions& options) {
   auto handles = first_handles(streams_of(options.input, options.output, options.error),
-                               options.directories, options.mounts, uses_wasi);
+                               options.directories, options.mounts, options.network, uses_wasi);
   if (!handles) return std::move(handles).error();
   for (cap::Capability& each : *handles) {
     if (std::holds_alternative<cap::Errno>(process->handles().insert(std::move(each)))) {

@@ -104,13 +104,18 @@ Streams streams_of(int input, int output, int error) {
 }
 
 base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
-                                 std::span<const Mount> mounts) {
+                                 std::span<const Mount> mounts, const NetworkGrant& network) {
   std::vector<vfs::Mount> all;
   for (const DirectoryGrant& grant : directories) {
     all.push_back({"dir", grant.host, grant.guest, grant.writable});
   }
   for (const Mount& mount : mounts) all.push_back(to_internal(mount));
-  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>()};
+  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>(), nullptr};
+  if (!network.rules.empty()) {
+    auto rules = net::Rules::parse(network.rules);
+    if (!rules) return std::move(rules).error();
+    grants.network = std::make_shared<net::Network>(*std::move(rules), network.log);
+  }
   for (const vfs::Mount& mount : all) {
     auto directory = vfs::open_mount(mount);
     if (!directory) return std::move(directory).error();
@@ -139,6 +144,7 @@ std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi)
                {streams.error, cap::right_write | cap::right_stat},
                {grants.name_space, cap::rights_all}};
   }
+  if (grants.network != nullptr) handles.push_back({grants.network, net::network_rights});
   for (const Grants::Directory& each : grants.directories) {
     if (each.is_hidden) handles.push_back({each.object, each.rights});
   }
@@ -147,8 +153,8 @@ std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi)
 
 base::Result<std::vector<cap::Capability>> first_handles(
     Streams streams, std::span<const DirectoryGrant> directories, std::span<const Mount> mounts,
-    bool uses_wasi) {
-  auto grants = open_grants(std::move(streams), directories, mounts);
+    const NetworkGrant& network, bool uses_wasi) {
+  auto grants = open_grants(std::move(streams), directories, mounts, network);
   if (!grants) return std::move(grants).error();
   return first_handles(*grants, uses_wasi);
 }

@@ -11,6 +11,7 @@
 
 #include "stdlib/host/host.hpp"
 #include "stdlib/host/stream.hpp"
+#include "stdlib/net/network.hpp"
 #include "stdlib/vfs/mount.hpp"
 #include "stdlib/vfs/name_space.hpp"
 #include "vm/base/result.hpp"
@@ -40,8 +41,9 @@ struct HostCalls {
 HostCalls host_calls(const runtime::Program& program, host::Environment& environment);
 
 // A program's handles in the order of host::StandardHandle; one of WASI gets a descriptor for each
-// directory and mount in place of the name space. Behind them are those of the hidden mounts.
-// Errors: of opening these.
+// directory and mount in place of the name space. Behind them is the network, if there is one, and
+// behind that are those of the hidden mounts. Errors: of opening these, usage (rules of the
+// network).
 struct Streams {
   std::shared_ptr<host::Stream> input;
   std::shared_ptr<host::Stream> output;
@@ -52,7 +54,7 @@ struct Streams {
 Streams streams_of(int input, int output, int error);
 base::Result<std::vector<cap::Capability>> first_handles(
     Streams streams, std::span<const DirectoryGrant> directories, std::span<const Mount> mounts,
-    bool uses_wasi);
+    const NetworkGrant& network, bool uses_wasi);
 
 // The same in two steps, for who wants to know the objects.
 struct Grants {
@@ -65,9 +67,10 @@ struct Grants {
   Streams streams;
   std::vector<Directory> directories;
   std::shared_ptr<vfs::NameSpace> name_space;
+  std::shared_ptr<net::Network> network;  // null: none
 };
 base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
-                                 std::span<const Mount> mounts);
+                                 std::span<const Mount> mounts, const NetworkGrant& network);
 vfs::Mount to_internal(const Mount& mount);
 std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi);
 

@@ -253,6 +253,12 @@ ATOLL_API bool atoll_options_directory(atoll_options* options, const char* host,
 /* A file system, as the command line has it: "memory::/tmp:size=16M" (docs/file-systems.md). It is
  * made, or opened, when the process is. Errors: usage. */
 ATOLL_API atoll_error* atoll_options_mount(atoll_options* options, const char* mount);
+/* The host's network, behind rules: "connect:example.org:443,dns" (docs/networks.md). What is
+ * refused goes to `log`, a line at a time without a newline, if that is not NULL: on threads that
+ * run guests, one at a time. `env` must live as long as what is made with the options. Errors:
+ * usage. */
+ATOLL_API atoll_error* atoll_options_network(atoll_options* options, const char* rules,
+                                             void (*log)(void* env, const char* line), void* env);
 /* File descriptors for the standard streams; -1: none. They must stay open as the process does. */
 ATOLL_API void atoll_options_streams(atoll_options* options, int input, int output, int error);
 ATOLL_API void atoll_options_memory(atoll_options* options, uint64_t bytes);

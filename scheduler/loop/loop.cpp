@@ -5,6 +5,8 @@
 #include "scheduler/loop/loop.hpp"
 
 #include <errno.h>
+#include <netdb.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -72,6 +74,14 @@ struct Work {
   bool dropped = false;
 };
 
+// A question for the addresses of a host. Owned by libuv's queue until its callback.
+struct Question {
+  uv_getaddrinfo_t request{};
+  std::function<void(const Loop::Lookup&)> done;  // empty: nobody waits any more
+  Ticket ticket = 0;
+  std::unordered_map<Ticket, Question*>* questions = nullptr;  // null: the loop is gone
+};
+
 void fail(const char* what) { throw std::runtime_error(what); }
 
 }  // namespace
@@ -89,6 +99,7 @@ struct Loop::Impl {
   void watch_changed(int fd, const Watch& watch, bool is_new, Ticket ticket);
   void cancel_watch(int fd, Ticket ticket);
   void cancel_work(Ticket ticket);
+  void cancel_question(Ticket ticket);
   void arm_timer();
   void poll_set();
   void finish_timers();
@@ -105,6 +116,7 @@ struct Loop::Impl {
   std::map<std::pair<u64, Ticket>, Waiting> timers;  // by deadline, then order of calls
   std::unordered_map<int, Watch> watches;
   std::unordered_map<Ticket, Work*> works;
+  std::unordered_map<Ticket, Question*> questions;
 };
 
 #if ATOLL_TSAN
@@ -143,6 +155,11 @@ Loop::Impl::~Impl() {
     work->dropped = true;
     work->works = nullptr;
     uv_cancel(reinterpret_cast<uv_req_t*>(&work->request));
+  }
+  for (const auto& [ticket, question] : questions) {
+    question->done = nullptr;
+    question->questions = nullptr;
+    uv_cancel(reinterpret_cast<uv_req_t*>(&question->request));
   }
   uv_close(reinterpret_cast<uv_handle_t*>(&wake_up), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&set_ready), nullptr);
@@ -255,6 +272,13 @@ void Loop::Impl::cancel_work(Ticket ticket) {
   const auto found = works.find(ticket);
   if (found == works.end()) return;
   found->second->dropped = true;
+  uv_cancel(reinterpret_cast<uv_req_t*>(&found->second->request));
+}
+
+void Loop::Impl::cancel_question(Ticket ticket) {
+  const auto found = questions.find(ticket);
+  if (found == questions.end()) return;
+  found->second->done = nullptr;
   uv_cancel(reinterpret_cast<uv_req_t*>(&found->second->request));
 }
 
@@ -405,6 +429,61 @@ HostResult Loop::work(HostContext& context, Job job) {
   return HostResult::pending();
 }
 
+static void answer(uv_getaddrinfo_t* request, int status, addrinfo* list) {
+  const std::unique_ptr<Question> question(static_cast<Question*>(request->data));
+  if (question->questions != nullptr) question->questions->erase(question->ticket);
+  if (question->done) {
+    Loop::Lookup result;
+    for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
+      if (each->ai_addrlen > sizeof(sockaddr_storage)) continue;
+      memcpy(&result.addresses.emplace_back(), each->ai_addr, each->ai_addrlen);
+    }
+    const bool is_unknown = status == UV_EAI_NONAME || status == UV_EAI_NODATA ||
+                            status == UV_EAI_ADDRFAMILY || status == UV_EAI_FAIL;
+    using End = Loop::Lookup::End;
+    result.end = status == 0 ? End::found : is_unknown ? End::unknown : End::failed;
+    question->done(result);
+  }
+  uv_freeaddrinfo(list);
+}
+
+HostResult Loop::lookup(HostContext& context, const std::string& name,
+                        std::optional<u64> deadline_ns, Found finish) {
+  Impl& self = impl();
+  auto question = std::make_unique<Question>();
+  const Ticket ticket = question->ticket = self.next++;
+  question->questions = &self.questions;
+  question->request.data = question.get();
+  std::optional<std::pair<u64, Ticket>> timer;
+  if (deadline_ns) timer = {*deadline_ns, self.next++};
+  const Completion completion = context.suspend([&self, ticket, timer] {
+    self.cancel_question(ticket);
+    if (timer) self.timers.erase(*timer);
+  });
+  question->done = [&self, completion, finish, timer](const Lookup& result) {
+    if (timer) self.timers.erase(*timer);
+    completion.finish([finish, result](HostContext& later) { return finish(later, result); });
+  };
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;  // each address once
+  hints.ai_flags = AI_ADDRCONFIG;
+  self.questions.emplace(ticket, question.get());
+  if (uv_getaddrinfo(&self.loop, &question->request, answer, name.c_str(), nullptr, &hints) != 0) {
+    self.questions.erase(ticket);
+    question->done(Lookup{});
+    return HostResult::pending();
+  }
+  question.release();  // `answer` takes it
+  if (timer) {
+    self.timers.emplace(*timer, Waiting{completion, [&self, finish, ticket](HostContext& later) {
+                                          self.cancel_question(ticket);
+                                          return finish(later, {Lookup::End::timed_out, {}});
+                                        }});
+    self.arm_timer();
+  }
+  return HostResult::pending();
+}
+
 // Either wake() sees the loop running, or run_once sees the flag: both orders are sequentially
 // consistent stores followed by loads.
 void Loop::wake() noexcept {
@@ -429,7 +508,7 @@ void Loop::run_once(bool block, u64 deadline_ns) {
 
 usize Loop::waiting() const {
   if (impl_ == nullptr) return 0;
-  usize count = impl_->timers.size() + impl_->works.size();
+  usize count = impl_->timers.size() + impl_->works.size() + impl_->questions.size();
   for (const auto& [fd, watch] : impl_->watches) count += watch.waiters.size();
   return count;
 }

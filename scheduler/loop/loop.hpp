@@ -7,11 +7,15 @@
 // Nothing of libuv is created before the first wait, so that programs that never wait don't pay.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "vm/base/types.hpp"
 #include "vm/runtime/host.hpp"
@@ -61,6 +65,16 @@ class Loop {
   // job must own all that it uses: no guest address, nothing that belongs to the process's thread.
   using Job = std::function<runtime::Finish()>;
   runtime::HostResult work(runtime::HostContext& context, Job job);
+  // The addresses of a host, which the system is asked for in the pool, where such questions never
+  // take all threads; at the deadline (if there is one) `finish` is told that instead.
+  struct Lookup {
+    enum class End : u8 { found, unknown, failed, timed_out };
+    End end = End::failed;
+    std::vector<sockaddr_storage> addresses;
+  };
+  using Found = std::function<runtime::HostResult(runtime::HostContext&, const Lookup&)>;
+  runtime::HostResult lookup(runtime::HostContext& context, const std::string& name,
+                             std::optional<u64> deadline_ns, Found finish);
 
   // --- Running.
 

@@ -21,6 +21,7 @@ constexpr u64 max_count = u64{1} << 62;
 constexpr usize max_guest_name = 255;  // of a registered process
 constexpr usize max_names = 64;
 constexpr usize max_variables = 4096;
+constexpr usize max_rules = 64 << 10;    // bytes of a network's
 constexpr usize max_directories = 1000;  // and as many mounts
 
 enum class Quantity : u8 { bytes, time, count };
@@ -76,9 +77,10 @@ class SpecReader {
       : reader_(reader), node_(node), folder_(folder) {}
 
   MachineSpec read() {
-    reader_.known(node_, "a machine",
-                  {"name", "module", "arguments", "environment", "directories", "mounts", "names",
-                   "stdin", "stdout", "stderr", "log", "weight", "limits", "process", "restart"});
+    reader_.known(
+        node_, "a machine",
+        {"name", "module", "arguments", "environment", "directories", "mounts", "net", "names",
+         "stdin", "stdout", "stderr", "log", "weight", "limits", "process", "restart"});
     read_name();
     spec_.module = path(node_, "module");
     if (spec_.module.empty()) {
@@ -88,6 +90,7 @@ class SpecReader {
     read_environment();
     read_directories();
     read_mounts();
+    spec_.network = reader_.text(node_, "net", "", max_rules);
     read_names();
     spec_.input = path(node_, "stdin");
     spec_.output = path(node_, "stdout");
@@ -422,6 +425,7 @@ nlohmann::ordered_json to_json(const MachineSpec& spec) {
     }
     result["mounts"].push_back(std::move(mount));
   }
+  if (!spec.network.empty()) result["net"] = spec.network;
   result["names"] = spec.names;
   const std::pair<const char*, const std::string&> paths[] = {
       {"stdin", spec.input}, {"stdout", spec.output}, {"stderr", spec.error}, {"log", spec.log}};

@@ -5,6 +5,7 @@
 #include "scheduler/core/task.hpp"
 #include "stdlib/host/support.hpp"
 #include "stdlib/host/tasks.hpp"
+#include "stdlib/net/socket.hpp"
 #include "stdlib/vfs/watch.hpp"
 
 namespace atollvm::host {
@@ -22,6 +23,7 @@ constexpr Constant handles[] = {
     {"STDOUT", number(StandardHandle::output), "standard output"},
     {"STDERR", number(StandardHandle::error), "standard error output"},
     {"ROOT", number(StandardHandle::root), "the name space, to open paths"},
+    {"NETWORK", number(StandardHandle::network), "the network, where the process has one"},
 };
 constexpr Constant errors[] = {
 #define ERRNO(name, value, text) {#name, value, text},
@@ -98,6 +100,16 @@ constexpr Constant processes[] = {
     {"STATE_RUNNING", number(sched::Task::Phase::running), "runs"},
     {"STATE_WAITING", number(sched::Task::Phase::waiting), "waits in a host call"},
 };
+constexpr Constant networks[] = {
+    {"ADDRESS_IPV4", static_cast<i64>(net::Family::v4), "SocketAddress: the first 4 bytes count"},
+    {"ADDRESS_IPV6", static_cast<i64>(net::Family::v6), "SocketAddress: all 16 bytes count"},
+    {"SHUTDOWN_READ", net::shutdown_read, "socket_shutdown: nothing more is read"},
+    {"SHUTDOWN_WRITE", net::shutdown_write, "socket_shutdown: nothing more is written"},
+    {"OPTION_NODELAY", static_cast<i64>(net::Option::nodelay),
+     "1: what is written is sent at once, however little; 0: it is collected"},
+    {"OPTION_KEEPALIVE", static_cast<i64>(net::Option::keepalive),
+     "after so many seconds without a word the other end is asked; 0: never"},
+};
 constexpr Constant others[] = {
     {"SEEK_START", 0, "seek from the start"},
     {"SEEK_CURRENT", 1, "seek from the position"},
@@ -110,8 +122,8 @@ constexpr ConstantGroup groups[] = {
     {"Handles at the start", "", handles}, {"Errors", "E_", errors},
     {"Rights", "RIGHT_", rights},          {"Flags of open", "", open_flags},
     {"Kinds of locks", "", locks},         {"Kinds of files", "", kinds},
-    {"What watch_at tells", "", watches},  {"Processes", "", processes},
-    {"Other numbers", "", others},
+    {"What watch_at tells", "", watches},  {"Networks", "", networks},
+    {"Processes", "", processes},          {"Other numbers", "", others},
 };
 
 constexpr Field stat_fields[] = {
@@ -134,6 +146,12 @@ constexpr Field watch_fields[] = {
     {"event", "u32", "WATCH_"},
     {"name_length", "u32", "bytes; the name follows the structure; 0: of the directory"},
     {"old_length", "u32", "WATCH_RENAMED: of the old name, which follows the new one"},
+};
+constexpr Field address_fields[] = {
+    {"family", "u32", "ADDRESS_"},
+    {"port", "u32", ""},
+    {"bytes", "u64", "the first 8 bytes of the address, in the order of its text"},
+    {"bytes8", "u64", "the last 8 bytes; of IPv4 0"},
 };
 constexpr Field spawn_fields[] = {
     {"flags", "u32", "SPAWN_"},
@@ -196,6 +214,7 @@ constexpr Structure structs[] = {
     {"WatchEvent",
      "An event that is read of watch_at's handle, 12 bytes, followed by its names; not aligned.",
      watch_fields},
+    {"SocketAddress", "An address and a port, 24 bytes.", address_fields},
     {"SpawnOptions",
      "How to start a process, 96 bytes (72 without SPAWN_MORE or SPAWN_MODULE); all 0: as usual.",
      spawn_fields},

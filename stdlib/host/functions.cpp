@@ -36,6 +36,9 @@ constexpr Kind directory = Kind::directory;
 constexpr Kind name_space = Kind::name_space;
 constexpr Kind module = Kind::module;
 constexpr Kind revoker = Kind::revoker;
+constexpr Kind network = Kind::network;
+constexpr Kind listener = Kind::listener;
+constexpr Kind datagrams = Kind::datagrams;
 constexpr bool again = true;
 constexpr bool canceled = false;
 struct Needed {
@@ -127,7 +130,8 @@ std::string kind_names(Kind kind) {
   constexpr std::pair<Kind, std::string_view> names[] = {
       {Kind::stream, "stream"},         {Kind::file, "file"},        {Kind::directory, "directory"},
       {Kind::name_space, "name space"}, {Kind::host, "host object"}, {Kind::module, "module"},
-      {Kind::revoker, "revoker"}};
+      {Kind::revoker, "revoker"},       {Kind::network, "network"},  {Kind::listener, "listener"},
+      {Kind::datagrams, "datagrams"}};
   std::string text;
   for (const auto& [each, name] : names) {
     if (!cap::is_one_of(each, kind)) continue;

@@ -72,13 +72,14 @@ std::string structure(const Structure& each) {
 
 // How C has a parameter of a call. Addresses are called p, to_p (a second path) and to (a Stat).
 std::string parameter_type(const CallInfo& call, std::string_view name, std::string_view type) {
-  const bool address = name == "p" || name == "to" || name == "to_p";
+  const bool address = name == "p" || name == "to" || name == "to_p" || name == "from";
   if (!address) {
     if (name == "n" || name == "to_n") return "uint32_t ";
     return type == "i64" ? "int64_t " : "int32_t ";
   }
   if (call.doc.find(fmt::format("the Stat at {}", name)) != call.doc.npos) return "AtollStat* ";
-  if (cap::is_one_of(cap::Kind::name_space, call.kind)) return "const char* ";
+  if (name != "p" && call.doc.find("SocketAddress") != call.doc.npos) return "AtollSocketAddress* ";
+  if (cap::is_one_of(cap::Kind::name_space | cap::Kind::network, call.kind)) return "const char* ";
   const bool gives = ((call.rights | call.any_right) & cap::right_write) != 0;
   return gives ? "const void* " : "void* ";
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "scheduler/loop/loop.hpp"
+#include "stdlib/net/address.hpp"
 #include "vm/base/result.hpp"
 #include "vm/runtime/host.hpp"
 #include "vm/verify/verify.hpp"
@@ -28,12 +29,14 @@ struct Environment {
   // the loop's own clock. The random source fills all bytes; false: it can't.
   std::function<i64(Clock)> clock;
   std::function<bool(std::span<u8>)> random;
+  // The addresses of a host, for a replay and tests; empty: the system is asked, in the pool.
+  std::function<std::vector<net::Address>(std::string_view name)> resolve;
   // Reads and checks a module for module_load, which gives nosys where this is empty. Any thread.
   std::function<base::Result<verify::VerifiedModule>(std::string_view bytes)> load;
 };
 
 // The handles of a command, in the order in which they are inserted.
-enum class StandardHandle : u32 { input = 0, output = 1, error = 2, root = 3 };
+enum class StandardHandle : u32 { input = 0, output = 1, error = 2, root = 3, network = 4 };
 
 // All host calls, for one process. `environment` must outlive the process.
 std::vector<runtime::HostFunction> functions(Environment& environment);

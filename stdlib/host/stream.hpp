@@ -3,6 +3,10 @@
 
 #include "stdlib/vfs/vfs.hpp"
 
+namespace atollvm::net {
+class Socket;
+}
+
 namespace atollvm::host {
 
 // Reading and writing never block, except for one without a descriptor to wait for, with
@@ -21,6 +25,8 @@ class Stream : public cap::Object {
   [[nodiscard]] virtual bool is_terminal() const { return false; }
   // The regular file behind it (redirected), or null.
   [[nodiscard]] virtual vfs::File* file() const { return nullptr; }
+  // The socket of a connection of the guest's own, or null.
+  [[nodiscard]] virtual net::Socket* socket() const { return nullptr; }
 };
 
 // Whether reading from (writing to) a descriptor would not block now, and for reading how many

@@ -170,6 +170,12 @@ std::string_view name_of(Kind kind) {
       return "module";
     case Kind::revoker:
       return "revoker";
+    case Kind::network:
+      return "network";
+    case Kind::listener:
+      return "listener";
+    case Kind::datagrams:
+      return "datagrams";
   }
   return "lost";
 }

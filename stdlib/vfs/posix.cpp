@@ -67,6 +67,32 @@ Errno from_errno(int error) {
       return Errno::notsup;
     case EOVERFLOW:
       return Errno::overflow;
+    case EADDRINUSE:
+      return Errno::addrinuse;
+    case EADDRNOTAVAIL:
+      return Errno::addrnotavail;
+    case EAFNOSUPPORT:
+      return Errno::afnosupport;
+    case ECONNABORTED:
+      return Errno::connaborted;
+    case ECONNREFUSED:
+      return Errno::connrefused;
+    case ECONNRESET:
+      return Errno::connreset;
+    case EHOSTUNREACH:
+      return Errno::hostunreach;
+    case EMSGSIZE:
+      return Errno::msgsize;
+    case ENETDOWN:
+      return Errno::netdown;
+    case ENETUNREACH:
+      return Errno::netunreach;
+    case ENOBUFS:
+      return Errno::nobufs;
+    case ENOTCONN:
+      return Errno::notconn;
+    case ETIMEDOUT:
+      return Errno::timedout;
     case EPERM:
       return Errno::perm;
     case EPIPE:

@@ -143,8 +143,7 @@ struct Viewer {
 // handle of this number names, with not more rights. Whoever called puts that in its place.
 class OwnHandle final : public cap::Object {
  public:
-  static constexpr cap::Kind kinds =
-      static_cast<cap::Kind>(static_cast<u8>(cap::Kind::stream) | static_cast<u8>(cap::Kind::file));
+  static constexpr cap::Kind kinds = cap::Kind::stream | cap::Kind::file;
   explicit OwnHandle(u32 number) : Object(cap::Kind{}), number_(number) {}
   [[nodiscard]] u32 number() const { return number_; }
 

@@ -24,11 +24,12 @@ scheduler/machine: vm/base scheduler/policy scheduler/core
 scheduler/core: $runtime scheduler/loop scheduler/policy
 scheduler/snapshot: $runtime scheduler/core scheduler/loop scheduler/policy
 stdlib/vfs: $runtime
+stdlib/net: vm/base vm/cap stdlib/vfs
 stdlib/guest: vm/base
-stdlib/host: $runtime scheduler/loop scheduler/core scheduler/policy stdlib/guest stdlib/vfs
-stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/host
+stdlib/host: $runtime scheduler/loop scheduler/core scheduler/policy stdlib/guest stdlib/vfs stdlib/net
+stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/net stdlib/host
 atoll/include:
-atoll/embed: $runtime vm/interp vm/jit assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine scheduler/snapshot stdlib/vfs stdlib/host stdlib/wasi
+atoll/embed: $runtime vm/interp vm/jit assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine scheduler/snapshot stdlib/vfs stdlib/net stdlib/host stdlib/wasi
 atoll/cli:
 atoll/package:"
 

@@ -98,6 +98,30 @@ export func main() -> i32 {
   CHECK(code_of(atoll_process_run(process.get(), nullptr)) == ATOLL_USAGE);
 }
 
+TEST_CASE("C: a network, and what is told of refusals") {
+  Options options(atoll_options_new());
+  CHECK(code_of(atoll_options_network(options.get(), "connect", nullptr, nullptr)) == ATOLL_USAGE);
+  std::string lines;
+  const auto log = [](void* env, const char* line) {
+    *static_cast<std::string*>(env) += std::string(line) + "\n";
+  };
+  CHECK(atoll_options_network(options.get(), "connect:127.0.0.1:1", log, &lines) == nullptr);
+  const Process process = started(R"(
+use std.sys
+data host = "127.0.0.1"
+export func main() -> i32 {
+    var h: i32
+    call tcp_connect(NETWORK, host, 9, 2, -1) -> h
+    ret (i32.sub 0, h)
+}
+)",
+                                  options.get());
+  uint32_t exit_code = 99;
+  CHECK(atoll_process_run(process.get(), &exit_code) == nullptr);
+  CHECK(exit_code == 2);
+  CHECK(lines == "refused to connect to 127.0.0.1:2: no rule allows it\n");
+}
+
 TEST_CASE("C: a file system in memory is mounted") {
   Options options(atoll_options_new());
   CHECK(text_of(atoll_options_mount(options.get(), "tape::/t")) ==

@@ -70,7 +70,7 @@ class MachineGuest {
         first_handles({std::make_shared<host::Stream>(),
                        output ? host::make_stream(*output) : std::make_shared<host::Stream>(),
                        std::make_shared<host::Stream>()},
-                      directories, {}, false);
+                      directories, {}, {}, false);
     REQUIRE(handles.ok());
     spawn.program = program_;
     spawn.functions = stages_;

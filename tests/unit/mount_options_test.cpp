@@ -188,7 +188,7 @@ TEST_CASE("mount options: hidden: there by its handle alone") {
   Mount all = *parse_mount("dir:" + (scratch / "all") + ":/");
   Mount hidden = *parse_mount("memory::/secret:hidden,nodelete");
   CHECK(hidden.hidden);
-  auto grants = open_grants(streams_of(-1, -1, -1), {}, std::vector{hidden, all});
+  auto grants = open_grants(streams_of(-1, -1, -1), {}, std::vector{hidden, all}, {});
   REQUIRE(grants.ok());
   // Atoll's own programs find it behind the name space.
   Guest guest;

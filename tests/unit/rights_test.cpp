@@ -1,7 +1,7 @@
 // Which right each host call needs: all calls with all sets of rights that lack one.
 #include <sys/stat.h>
 
-#include "stdlib/host/stream.hpp"
+#include "stdlib/host/socket.hpp"
 #include "stdlib/vfs/memory.hpp"
 #include "stdlib/vfs/name_space.hpp"
 #include "tests/support/files.hpp"
@@ -18,7 +18,16 @@ constexpr i64 path_at = 1024;
 constexpr i64 to_at = 2048;
 constexpr i64 data_at = 32768;
 
-enum class On : u8 { name_space, directory, file, revoker };
+enum class On : u8 {
+  name_space,
+  directory,
+  file,
+  revoker,
+  network,
+  listener,
+  connection,
+  datagrams
+};
 
 // A call on a handle, and the rights that this one must have: each of `all`, and one of `any`.
 struct Row {
@@ -50,6 +59,20 @@ std::vector<Row> rows() {
       {"name_space_attenuate", On::name_space, 0, {path_at, 4, 0}},
       {"module_open", On::file, right_load, {data_at, 10}},
       {"lock", On::file, right_lock, {1, 0, 0, 0}},
+      {"tcp_connect", On::network, right_connect, {path_at, 4, 1, 0}},
+      {"tcp_listen", On::network, right_listen, {path_at, 4, 1, 0}},
+      {"udp_open", On::network, right_datagrams, {path_at, 4, 1}},
+      {"host_lookup", On::network, right_resolve, {path_at, 4, data_at, 1, 0}},
+      {"tcp_accept", On::listener, right_accept, {0, 0}},
+      {"socket_address", On::listener, right_stat, {0, data_at}},
+      {"socket_address", On::datagrams, right_stat, {0, data_at}},
+      {"socket_address", On::connection, right_stat, {0, data_at}},
+      {"socket_shutdown", On::connection, right_read, {1}},
+      {"socket_shutdown", On::connection, right_write, {2}},
+      {"socket_shutdown", On::connection, right_read | right_write, {3}},
+      {"socket_option", On::connection, right_option, {1, 1}},
+      {"udp_send", On::datagrams, right_write, {data_at, 1, to_at}},
+      {"udp_receive", On::datagrams, right_read, {data_at, 1, 0, 0}},
   };
   for (const On on : {On::name_space, On::directory}) {
     const auto add = [&](const char* call, Rights needed, std::vector<i64> more) {
@@ -78,6 +101,8 @@ std::vector<Row> rows() {
 struct RightsGuest : Guest {
   std::shared_ptr<vfs::NameSpace> names = std::make_shared<vfs::NameSpace>();
   std::shared_ptr<vfs::Directory> directory = vfs::make_memory({});
+  std::shared_ptr<net::Network> network =
+      std::make_shared<net::Network>(*net::Rules::parse("connections=4"));
 
   RightsGuest() {
     REQUIRE(names->mount("/", directory, cap::rights_all).ok());
@@ -92,6 +117,17 @@ struct RightsGuest : Guest {
         return directory;
       case On::revoker:
         return std::make_shared<cap::Revoker>();
+      case On::network:
+        return network;
+      case On::listener:
+        return std::make_shared<host::Listener>(
+            std::get<0>(net::listen(network, {net::Address{}, 0}, 1)));
+      case On::connection:  // to nobody
+        return std::make_shared<host::Connection>(
+            std::get<0>(net::listen(network, {net::Address{}, 0}, 1)));
+      case On::datagrams:
+        return std::make_shared<host::Datagrams>(
+            std::get<0>(net::open_datagrams(network, {net::Address{}, 0})), false);
       default:
         break;
     }

@@ -27,7 +27,7 @@ using Object = std::shared_ptr<cap::Object>;
 Grants grant(std::vector<Mount> mounts) {
   Streams streams{std::make_shared<host::Stream>(), std::make_shared<host::Stream>(),
                   std::make_shared<host::Stream>()};
-  auto opened = open_grants(std::move(streams), {}, mounts);
+  auto opened = open_grants(std::move(streams), {}, mounts, {});
   REQUIRE(opened.ok());
   return *std::move(opened);
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "atoll/embed/objects.hpp"
+#include "stdlib/host/socket.hpp"
 #include "stdlib/wasi/descriptor.hpp"
 
 namespace atollvm {
@@ -33,7 +34,7 @@ class Host {
     const DirectoryGrant grants[] = {{path_ + "/data", guest, writable}};
     Streams streams{std::make_shared<host::Stream>(), std::make_shared<host::Stream>(),
                     std::make_shared<host::Stream>()};
-    auto opened = open_grants(std::move(streams), grants, {});
+    auto opened = open_grants(std::move(streams), grants, {}, {});
     REQUIRE(opened.ok());
     return *std::move(opened);
   }
@@ -127,6 +128,32 @@ TEST_CASE("snapshot objects: nothing leads out of what is granted") {
     CHECK(objects.restore(cap::Kind::name_space, text, rights) == nullptr);
     CHECK(objects.restore(cap::Kind::host, text, rights) == nullptr);
   }
+}
+
+TEST_CASE("snapshot objects: the network is what is granted then; sockets are lost") {
+  const auto granted = [](const char* rules) {
+    auto grants = open_grants({}, {}, {}, {rules, {}});
+    REQUIRE(grants.ok());
+    return *std::move(grants);
+  };
+  const Grants before = granted("connect:*:*");
+  const auto text = GrantedObjects(before).describe(before.network);
+  REQUIRE(text.has_value());
+  for (const char* const rules : {"dns", ""}) {
+    const Grants after = granted(rules);
+    cap::Rights rights = cap::rights_all;
+    CHECK(GrantedObjects(after).restore(cap::Kind::network, *text, rights) == after.network);
+    CHECK(rights == net::network_rights);
+    CHECK((after.network == nullptr) == (*rules == '\0'));
+    CHECK(GrantedObjects(after).restore(cap::Kind::network, "x", rights) == nullptr);
+    CHECK(!GrantedObjects(after).describe(before.network).has_value());
+  }
+  auto socket = net::open_datagrams(before.network, {});
+  const auto shared = std::get<0>(std::move(socket));
+  GrantedObjects objects(before);
+  CHECK(!objects.describe(std::make_shared<host::Datagrams>(shared, true)).has_value());
+  CHECK(!objects.describe(std::make_shared<host::Listener>(shared)).has_value());
+  CHECK(!objects.describe(std::make_shared<host::Connection>(shared)).has_value());
 }
 
 TEST_CASE("snapshot objects: WASI's rights are cut to the grant") {

@@ -240,7 +240,7 @@ TEST_CASE("proc: texts of a process, fixed when they are opened") {
   CHECK(guest.content("/proc/self/handles") ==
         "0 stream read,stat\n1 stream write,stat\n2 stream write\n"
         "3 name_space read,write,append,create,remove,list,stat,truncate,times,link,open,sync,"
-        "revoke,load,lock\n");
+        "revoke,load,lock,connect,listen,accept,datagrams,resolve,option\n");
   // Without a scheduler there are no others.
   CHECK(guest.content("/proc/self/children").empty());
   CHECK(guest.content("/proc/machine/status").empty());

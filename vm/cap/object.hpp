@@ -10,21 +10,24 @@
 namespace atollvm::cap {
 
 // What an object is: one bit. A host call names the kind that it works on, or a set of kinds.
-enum class Kind : u8 {
-  stream = 1 << 0,      // standard input and output, pipes
+enum class Kind : u16 {
+  stream = 1 << 0,      // standard input and output, pipes, connections
   file = 1 << 1,        // an open regular file
   directory = 1 << 2,   // an open directory
   name_space = 1 << 3,  // a process's mount table
   host = 1 << 4,        // an embedder's own object
   module = 1 << 5,      // a module that processes can be started from
   revoker = 1 << 6,     // what takes capabilities away again
+  network = 1 << 7,     // what sockets are made of
+  listener = 1 << 8,    // a socket that takes connections; these are streams
+  datagrams = 1 << 9,   // a socket for datagrams
 };
 constexpr Kind operator|(Kind a, Kind b) {
-  return static_cast<Kind>(static_cast<u8>(a) | static_cast<u8>(b));
+  return static_cast<Kind>(static_cast<u16>(a) | static_cast<u16>(b));
 }
 // Whether `kind` is in `set`.
 constexpr bool is_one_of(Kind kind, Kind set) {
-  return (static_cast<u8>(kind) & static_cast<u8>(set)) != 0;
+  return (static_cast<u16>(kind) & static_cast<u16>(set)) != 0;
 }
 
 // Rights to an object: a set of bits that can only shrink. The numbers are part of the guest

@@ -171,6 +171,7 @@ struct MachineOptions {
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<DirectoryGrant> directories;
   std::vector<Mount> mounts;
+  NetworkGrant network;
   int input = -1;
   int output = -1;
   int error = -1;

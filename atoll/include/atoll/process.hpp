@@ -65,6 +65,18 @@ struct Mount {
 // "dir:data:/d:ro". Errors: usage.
 Result<Mount> parse_mount(std::string_view text);
 
+// The host's network, as far as rules allow it (docs/networks.md).
+struct NetworkGrant {
+  // "connect:example.org:443,listen:127.0.0.1:8080,dns"; empty: the guest has no network.
+  std::string rules{};
+  // Takes lines, without newlines, that tell of what was refused, and why. Called on threads that
+  // run guests, one at a time; it outlives the process or machine.
+  std::function<void(std::string_view line)> log{};
+};
+
+// What is wrong with rules, with what to write instead: usage. Nothing: they are sound.
+std::optional<Error> check_network_rules(std::string_view rules);
+
 // Limits of one process. Reaching one is the guest's error, never the host's.
 struct Limits {
   std::uint64_t memory_bytes = std::uint64_t{1} << 32;  // linear memories together
@@ -133,6 +145,7 @@ struct ProcessOptions {
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<DirectoryGrant> directories;
   std::vector<Mount> mounts;  // WASI's programs find them behind the directories
+  NetworkGrant network;
   // File descriptors of the host for the guest's standard streams; -1: the guest has none. They
   // stay the caller's, and must stay open while the process lives.
   int input = -1;

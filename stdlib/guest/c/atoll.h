@@ -14,18 +14,26 @@
 #define ATOLL_STDOUT 1  // standard output
 #define ATOLL_STDERR 2  // standard error output
 #define ATOLL_ROOT 3  // the name space, to open paths
+#define ATOLL_NETWORK 4  // the network, where the process has one
 
 // --- Errors ---
 #define ATOLL_E_TOOBIG 1  // too much
 #define ATOLL_E_ACCES 2  // permission denied
+#define ATOLL_E_ADDRINUSE 3  // address in use
+#define ATOLL_E_ADDRNOTAVAIL 4  // not an address of this host
+#define ATOLL_E_AFNOSUPPORT 5  // no such kind of addresses here
 #define ATOLL_E_AGAIN 6  // not ready
 #define ATOLL_E_BADF 8  // no such handle, or of another kind
 #define ATOLL_E_BUSY 10  // in use
 #define ATOLL_E_CANCELED 11  // cancelled
+#define ATOLL_E_CONNABORTED 13  // connection aborted
+#define ATOLL_E_CONNREFUSED 14  // connection refused
+#define ATOLL_E_CONNRESET 15  // connection reset
 #define ATOLL_E_DQUOT 19  // beyond the quota
 #define ATOLL_E_EXIST 20  // exists already
 #define ATOLL_E_FAULT 21  // outside of the memory
 #define ATOLL_E_FBIG 22  // file too large
+#define ATOLL_E_HOSTUNREACH 23  // no way to the host
 #define ATOLL_E_ILSEQ 25  // not valid text
 #define ATOLL_E_INTR 27  // interrupted
 #define ATOLL_E_INVAL 28  // invalid argument
@@ -34,14 +42,19 @@
 #define ATOLL_E_LOOP 32  // too many symbolic links
 #define ATOLL_E_MFILE 33  // too many handles
 #define ATOLL_E_MLINK 34  // too many links
+#define ATOLL_E_MSGSIZE 35  // message too long
 #define ATOLL_E_NAMETOOLONG 37  // name too long
+#define ATOLL_E_NETDOWN 38  // network is down
+#define ATOLL_E_NETUNREACH 40  // no way to the network
 #define ATOLL_E_NFILE 41  // too many open files in the system
+#define ATOLL_E_NOBUFS 42  // no room for more in the system
 #define ATOLL_E_NOENT 44  // no such file or directory
 #define ATOLL_E_NOEXEC 45  // not a module that can run
 #define ATOLL_E_NOLCK 46  // no locks left
 #define ATOLL_E_NOMEM 48  // out of memory
 #define ATOLL_E_NOSPC 51  // no space left
 #define ATOLL_E_NOSYS 52  // no such function
+#define ATOLL_E_NOTCONN 53  // not connected
 #define ATOLL_E_NOTDIR 54  // not a directory
 #define ATOLL_E_NOTEMPTY 55  // directory not empty
 #define ATOLL_E_NOTSOCK 57  // not a socket
@@ -74,6 +87,12 @@
 #define ATOLL_RIGHT_REVOKE 4096  // take away what depends on a revoker
 #define ATOLL_RIGHT_LOAD 8192  // make modules of files
 #define ATOLL_RIGHT_LOCK 16384  // lock and unlock files
+#define ATOLL_RIGHT_CONNECT 32768  // open connections
+#define ATOLL_RIGHT_LISTEN 65536  // make sockets that take connections
+#define ATOLL_RIGHT_ACCEPT 131072  // take connections
+#define ATOLL_RIGHT_DATAGRAMS 262144  // make sockets for datagrams
+#define ATOLL_RIGHT_RESOLVE 524288  // look names of hosts up
+#define ATOLL_RIGHT_OPTION 1048576  // set options of a socket
 
 // --- Flags of open ---
 #define ATOLL_OPEN_CREATE 1  // make an empty file when there is none
@@ -104,6 +123,14 @@
 #define ATOLL_WATCH_CHANGED 4  // a file's bytes, size or times
 #define ATOLL_WATCH_OVERFLOW 5  // too much at once: events are missing
 #define ATOLL_WATCH_GONE 6  // the directory was removed; the last event
+
+// --- Networks ---
+#define ATOLL_ADDRESS_IPV4 4  // SocketAddress: the first 4 bytes count
+#define ATOLL_ADDRESS_IPV6 6  // SocketAddress: all 16 bytes count
+#define ATOLL_SHUTDOWN_READ 1  // socket_shutdown: nothing more is read
+#define ATOLL_SHUTDOWN_WRITE 2  // socket_shutdown: nothing more is written
+#define ATOLL_OPTION_NODELAY 1  // 1: what is written is sent at once, however little; 0: it is collected
+#define ATOLL_OPTION_KEEPALIVE 2  // after so many seconds without a word the other end is asked; 0: never
 
 // --- Processes ---
 #define ATOLL_TAG_ANY -2147483648  // receive: whatever comes
@@ -182,6 +209,19 @@ typedef struct AtollWatchEvent {
 static_assert(sizeof(AtollWatchEvent) == 12, "");
 #else
 _Static_assert(sizeof(AtollWatchEvent) == 12, "");
+#endif
+
+/// An address and a port, 24 bytes.
+typedef struct AtollSocketAddress {
+  uint32_t family;  // ADDRESS_
+  uint32_t port;
+  uint64_t bytes;  // the first 8 bytes of the address, in the order of its text
+  uint64_t bytes8;  // the last 8 bytes; of IPv4 0
+} AtollSocketAddress;
+#ifdef __cplusplus
+static_assert(sizeof(AtollSocketAddress) == 24, "");
+#else
+_Static_assert(sizeof(AtollSocketAddress) == 24, "");
 #endif
 
 /// How to start a process, 96 bytes (72 without SPAWN_MORE or SPAWN_MODULE); all 0: as usual.
@@ -390,7 +430,7 @@ int32_t atoll_set_times(int32_t h, int64_t accessed, int64_t modified);
 /// file, -E_NOLCK: as many locks or waiting calls as a file may have, -E_NOMEM. h is a file with
 /// lock.
 ATOLL_IMPORT(lock)
-int32_t atoll_lock(int32_t h, int32_t kind, int64_t from, int64_t size, int64_t timeout);
+int32_t atoll_lock(int32_t h, int32_t kind, void* from, int64_t size, int64_t timeout);
 
 // --- Paths ---
 /// Opens the file or directory whose path is the n bytes at p, and gives a handle with exactly
@@ -448,6 +488,66 @@ int32_t atoll_symlink_at(int32_t dir, const char* p, uint32_t n, int32_t target,
 /// link, -E_RANGE: longer than to_n. dir is a directory or name space with stat.
 ATOLL_IMPORT(read_link_at)
 int32_t atoll_read_link_at(int32_t dir, const char* p, uint32_t n, const char* to, uint32_t to_n);
+
+// --- Networks ---
+/// Opens a connection to the host whose name or address is the n bytes at p, and gives a stream,
+/// with RIGHT_READ, RIGHT_WRITE, RIGHT_STAT and RIGHT_OPTION. Waits for at most timeout nanoseconds
+/// (negative: as long as the system does). Of a name each address is tried that the rules allow.
+/// -E_ACCES: the network's rules refuse it, -E_INVAL: neither an address nor a name, or no port,
+/// -E_NOENT: no such name, -E_AGAIN: nobody says whether there is such a name, -E_TIMEDOUT,
+/// -E_CONNREFUSED, -E_HOSTUNREACH, -E_NETUNREACH, -E_NAMETOOLONG, -E_MFILE, -E_NFILE: also where
+/// the network has as many sockets as it may. h is a network with connect.
+ATOLL_IMPORT(tcp_connect)
+int32_t atoll_tcp_connect(int32_t h, const char* p, uint32_t n, int32_t port, int64_t timeout);
+/// Takes connections at the address that is the n bytes at p, and a port (0: one that the host
+/// chooses), and gives a listener, with RIGHT_ACCEPT and RIGHT_STAT. backlog: connections that may
+/// wait until they are taken. -E_ACCES: the network's rules refuse it, or the host, -E_INVAL: no
+/// address or port, -E_ADDRINUSE, -E_ADDRNOTAVAIL, -E_MFILE, -E_NFILE. h is a network with listen.
+ATOLL_IMPORT(tcp_listen)
+int32_t atoll_tcp_listen(int32_t h, const char* p, uint32_t n, int32_t port, int32_t backlog);
+/// Takes the next connection, and gives a stream, as tcp_connect. Waits for one, at most timeout
+/// nanoseconds (0: not at all; negative: for ever). from: 0, or the address of a SocketAddress to
+/// fill with who it is. -E_TIMEDOUT, -E_MFILE, -E_NFILE. h is a listener with accept.
+ATOLL_IMPORT(tcp_accept)
+int32_t atoll_tcp_accept(int32_t h, AtollSocketAddress* from, int64_t timeout);
+/// Ends a connection's reading (SHUTDOWN_READ) or writing (SHUTDOWN_WRITE) or both, for all who
+/// have it: what reads from the other end gets the end. Needs RIGHT_READ and RIGHT_WRITE for that.
+/// -E_NOTSOCK, -E_NOTCONN, -E_INVAL. h is a stream.
+ATOLL_IMPORT(socket_shutdown)
+int32_t atoll_socket_shutdown(int32_t h, int32_t how);
+/// Fills the SocketAddress at to with the own address (side 0) or that of the other end (side 1).
+/// -E_NOTSOCK: a stream that is no connection, -E_NOTCONN, -E_INVAL. h is a stream or listener or
+/// datagrams with stat.
+ATOLL_IMPORT(socket_address)
+int32_t atoll_socket_address(int32_t h, int32_t side, AtollSocketAddress* to);
+/// Sets an option of a connection: OPTION_NODELAY, OPTION_KEEPALIVE. -E_NOTSOCK, -E_INVAL: no such
+/// option or value. h is a stream with option.
+ATOLL_IMPORT(socket_option)
+int32_t atoll_socket_option(int32_t h, int32_t option, int32_t value);
+/// Makes a socket for datagrams at the address that is the n bytes at p, and a port, and gives a
+/// handle with RIGHT_READ, RIGHT_WRITE and RIGHT_STAT. Without a rule udp-listen the address must
+/// be 0.0.0.0 or ::, and the port 0: then it receives only from those to whom the rules let it
+/// send. -E_ACCES: the network's rules refuse it, or the host, -E_INVAL, -E_ADDRINUSE,
+/// -E_ADDRNOTAVAIL, -E_MFILE, -E_NFILE. h is a network with datagrams.
+ATOLL_IMPORT(udp_open)
+int32_t atoll_udp_open(int32_t h, const char* p, uint32_t n, int32_t port);
+/// Sends the n bytes at p as one datagram to the SocketAddress at to, and gives n. -E_ACCES: the
+/// network's rules refuse it, -E_MSGSIZE, -E_INVAL, -E_CONNREFUSED, -E_HOSTUNREACH, -E_NETUNREACH.
+/// h is a datagrams with write.
+ATOLL_IMPORT(udp_send)
+int32_t atoll_udp_send(int32_t h, const void* p, uint32_t n, AtollSocketAddress* to);
+/// Takes the next datagram into the n bytes at p, where a longer one is cut off, and gives its
+/// length there, which can be 0. Waits for one, at most timeout nanoseconds (0: not at all;
+/// negative: for ever). from: 0, or the address of a SocketAddress to fill with who has sent it.
+/// -E_TIMEDOUT. h is a datagrams with read.
+ATOLL_IMPORT(udp_receive)
+int32_t atoll_udp_receive(int32_t h, void* p, uint32_t n, AtollSocketAddress* from, int64_t timeout);
+/// Looks the host up whose name is the n bytes at p, and puts at most count of its addresses at to,
+/// a SocketAddress with the port 0 each. Gives their number. Waits for at most timeout nanoseconds
+/// (negative: as long as the system does). -E_ACCES: the network has no rule dns, -E_NOENT: no such
+/// name, -E_AGAIN: nobody says, -E_TIMEDOUT, -E_INVAL, -E_NAMETOOLONG. h is a network with resolve.
+ATOLL_IMPORT(host_lookup)
+int32_t atoll_host_lookup(int32_t h, const char* p, uint32_t n, AtollSocketAddress* to, int32_t count, int64_t timeout);
 
 // --- Processes ---
 /// The number of this process (its pid): positive, plain data, and without meaning outside of its

@@ -1,0 +1,52 @@
+// A network that guests are given: the host's, behind rules. Sockets are made of it, and count
+// against its limit until they are closed, whoever has them by then. Any thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "stdlib/net/rules.hpp"
+#include "vm/cap/object.hpp"
+
+namespace atollvm::net {
+
+// All that a guest may do with a network that it is given.
+inline constexpr cap::Rights network_rights =
+    cap::right_connect | cap::right_listen | cap::right_datagrams | cap::right_resolve;
+
+class Network final : public cap::Object {
+ public:
+  // Takes lines that tell of what was refused, and why; any thread, one at a time.
+  using Log = std::function<void(std::string_view line)>;
+  static constexpr u32 max_lines = 100;
+
+  explicit Network(Rules rules, Log log = {})
+      : Object(cap::Kind::network), rules_(std::move(rules)), log_(std::move(log)) {}
+
+  [[nodiscard]] const Rules& rules() const { return rules_; }
+
+  // Whether something is allowed; else the log is told.
+  bool allows(Action action, const Endpoint& endpoint, std::string_view name = {});
+  bool allows_resolving(std::string_view name);
+  bool allows_resolving(Action action, std::string_view name, u16 port);
+
+  // Counts a socket. False: there are as many as may be.
+  bool take();
+  void give() { sockets_.fetch_sub(1, std::memory_order_relaxed); }
+  [[nodiscard]] u32 sockets() const { return sockets_.load(std::memory_order_relaxed); }
+
+ private:
+  void tell(const std::string& what, std::string_view why);
+
+  const Rules rules_;
+  const Log log_;
+  std::atomic<u32> sockets_{0};
+  std::mutex mutex_;  // of the log
+  u32 lines_ = 0;
+};
+
+}  // namespace atollvm::net

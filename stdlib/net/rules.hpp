@@ -1,0 +1,76 @@
+// What a guest may do on a network. A list of rules, each of which allows something; all else is
+// refused.
+//
+//   connect:HOST:PORTS      open TCP connections to HOST
+//   listen:ADDRESS:PORTS    take TCP connections there
+//   udp:HOST:PORTS          send datagrams to HOST, and receive from there
+//   udp-listen:ADDRESS:PORTS  receive datagrams there, from anybody
+//   dns                     look any name up
+//   connections=N           so many sockets at once (256 without it)
+//
+// ADDRESS is an IPv4 or IPv6 address, a prefix of one (10.0.0.0/8), or `*`, any. What has colons is
+// in brackets: [2001:db8::/32]. HOST can also be `public`, any address that is public, or a name.
+// PORTS is a number, FIRST-LAST, or `*`, which is 1-65535.
+//
+// What is asked is about addresses, after a name was resolved. A rule with a name allows the public
+// addresses that it resolves to in the same call; of `localhost` and what ends with it, loopback.
+// Any others need a rule that names addresses. What special_kind() tells of is in no prefix but one
+// of that kind alone.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stdlib/net/address.hpp"
+#include "vm/base/result.hpp"
+
+namespace atollvm::net {
+
+enum class Action : u8 { connect, listen, udp, udp_listen };
+
+struct Rule {
+  enum class Host : u8 { any, publics, prefix, name };
+  Action action = Action::connect;
+  Host host = Host::any;
+  Prefix prefix{};
+  std::string name{};  // canonical
+  u16 first_port = 0;
+  u16 last_port = 0;
+
+  bool operator==(const Rule&) const = default;
+};
+std::string to_text(const Rule& rule);
+
+class Rules {
+ public:
+  static constexpr u32 default_connections = 256;
+
+  // "connect:example.org:443,dns", with spaces around commas ignored. Errors: usage, with the rule
+  // as place and what to write.
+  static base::Result<Rules> parse(std::string_view text);
+  // The same in canonical form: read again, it gives the same rules and the same text.
+  [[nodiscard]] std::string text() const;
+
+  // Why something is refused; nothing: it is allowed. `name` is the canonical name that was
+  // resolved to the address, or empty.
+  [[nodiscard]] std::optional<std::string> refuses(Action action, const Endpoint& endpoint,
+                                                   std::string_view name = {}) const;
+  // Whether a name may be looked up, by itself or (`action`) to do something with a port of it.
+  [[nodiscard]] bool may_resolve() const { return dns_; }
+  [[nodiscard]] bool may_resolve(Action action, std::string_view name, u16 port) const;
+  // Whether a rule names addresses for broadcast.
+  [[nodiscard]] bool has_broadcast() const;
+  [[nodiscard]] u32 connections() const { return connections_; }
+
+ private:
+  std::vector<Rule> rules_;
+  bool dns_ = false;
+  u32 connections_ = default_connections;
+};
+
+// Whether a name is always the host's own: "localhost", "x.localhost".
+bool is_local_name(std::string_view name);
+
+}  // namespace atollvm::net

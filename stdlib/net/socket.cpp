@@ -1,0 +1,178 @@
+#include "stdlib/net/socket.hpp"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace atollvm::net {
+namespace {
+
+Errno last_error() { return errno == EINTR ? Errno::again : vfs::from_errno(errno); }
+
+bool set_number(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
+Outcome<std::shared_ptr<Socket>> open_socket(const std::shared_ptr<Network>& network, Family family,
+                                             int type) {
+  if (!network->take()) return Errno::nfile;
+  vfs::Descriptor descriptor(
+      ::socket(family == Family::v4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int error = errno;
+  auto socket = std::make_shared<Socket>(network, std::move(descriptor));
+  if (socket->fd() < 0) return vfs::from_errno(error);
+  if (family == Family::v6) set_number(socket->fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  return socket;
+}
+
+template <class Ask>
+Outcome<Endpoint> endpoint_of(int fd, Ask ask) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (ask(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return vfs::from_errno(errno);
+  const auto endpoint = from_host(reinterpret_cast<const sockaddr*>(&address), size);
+  if (!endpoint) return Errno::afnosupport;
+  return *endpoint;
+}
+
+template <class Call>
+int with_address(const Endpoint& endpoint, Call call) {
+  sockaddr_storage address;
+  const u32 size = to_host(endpoint, address);
+  return call(reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size));
+}
+
+}  // namespace
+
+Outcome<u32> Socket::read(std::span<u8> bytes) const {
+  const ssize_t size = recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+  if (size < 0) return last_error();
+  return static_cast<u32>(size);
+}
+
+Outcome<u32> Socket::write(std::span<const u8> bytes) const {
+  const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (size < 0) return last_error();
+  return static_cast<u32>(size);
+}
+
+Errno Socket::shutdown(u32 how) const {
+  if (how == 0 || how > (shutdown_read | shutdown_write)) return Errno::inval;
+  const int word = how == shutdown_read ? SHUT_RD : how == shutdown_write ? SHUT_WR : SHUT_RDWR;
+  return ::shutdown(fd(), word) == 0 ? Errno::success : vfs::from_errno(errno);
+}
+
+Outcome<Endpoint> Socket::local() const { return endpoint_of(fd(), getsockname); }
+Outcome<Endpoint> Socket::remote() const { return endpoint_of(fd(), getpeername); }
+
+Errno Socket::set(Option option, i32 value) const {
+  bool done = false;
+  switch (option) {
+    case Option::nodelay:
+      if (value != 0 && value != 1) return Errno::inval;
+      done = set_number(fd(), IPPROTO_TCP, TCP_NODELAY, value);
+      break;
+    case Option::keepalive:
+      if (value < 0 || value > 32767) return Errno::inval;
+      done = (value == 0 || set_number(fd(), IPPROTO_TCP, TCP_KEEPIDLE, value)) &&
+             set_number(fd(), SOL_SOCKET, SO_KEEPALIVE, value != 0 ? 1 : 0);
+      break;
+    default:
+      return Errno::inval;
+  }
+  if (done) return Errno::success;
+  return errno == ENOPROTOOPT || errno == EOPNOTSUPP ? Errno::notsup : vfs::from_errno(errno);
+}
+
+Outcome<Socket::Accepted> Socket::accept() const {
+  if (!network_->take()) return Errno::nfile;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const int made =
+      accept4(fd(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int error = errno;
+  // Takes over what was counted, also where there is none.
+  auto socket = std::make_shared<Socket>(network_, vfs::Descriptor(made));
+  if (made < 0) {
+    // One that ended while it waited: there may be others.
+    return error == EINTR || error == ECONNABORTED ? Errno::again : vfs::from_errno(error);
+  }
+  const auto remote = from_host(reinterpret_cast<const sockaddr*>(&address), size);
+  if (!remote) return Errno::afnosupport;
+  return Accepted{std::move(socket), *remote};
+}
+
+Outcome<Socket::Received> Socket::receive(std::span<u8> bytes) const {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  const ssize_t size = recvfrom(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT,
+                                reinterpret_cast<sockaddr*>(&address), &length);
+  if (size < 0) return last_error();
+  const auto from = from_host(reinterpret_cast<const sockaddr*>(&address), length);
+  if (!from) return Errno::again;
+  return Received{static_cast<u32>(size), *from};
+}
+
+Outcome<u32> Socket::send(std::span<const u8> bytes, const Endpoint& to) const {
+  const ssize_t size = with_address(to, [&](const sockaddr* address, socklen_t length) {
+    return static_cast<int>(
+        sendto(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, address, length));
+  });
+  if (size < 0) return last_error();
+  return static_cast<u32>(size);
+}
+
+Errno Socket::connected() const {
+  pollfd one{fd(), POLLOUT, 0};
+  if (poll(&one, 1, 0) <= 0) return Errno::again;
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return vfs::from_errno(errno);
+  return vfs::from_errno(error);
+}
+
+Outcome<std::shared_ptr<Socket>> connect(const std::shared_ptr<Network>& network,
+                                         const Endpoint& to) {
+  auto opened = open_socket(network, to.address.family, SOCK_STREAM);
+  auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
+  if (socket == nullptr) return opened;
+  const int result = with_address(to, [&](const sockaddr* address, socklen_t size) {
+    return ::connect((*socket)->fd(), address, size);
+  });
+  if (result != 0 && errno != EINPROGRESS && errno != EINTR) return vfs::from_errno(errno);
+  return opened;
+}
+
+Outcome<std::shared_ptr<Socket>> listen(const std::shared_ptr<Network>& network, const Endpoint& at,
+                                        u32 backlog) {
+  auto opened = open_socket(network, at.address.family, SOCK_STREAM);
+  auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
+  if (socket == nullptr) return opened;
+  const int fd = (*socket)->fd();
+  set_number(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  const int result = with_address(
+      at, [&](const sockaddr* address, socklen_t size) { return ::bind(fd, address, size); });
+  if (result != 0 || ::listen(fd, static_cast<int>(std::min(backlog, 4096u))) != 0) {
+    return vfs::from_errno(errno);
+  }
+  return opened;
+}
+
+Outcome<std::shared_ptr<Socket>> open_datagrams(const std::shared_ptr<Network>& network,
+                                                const Endpoint& at) {
+  auto opened = open_socket(network, at.address.family, SOCK_DGRAM);
+  auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
+  if (socket == nullptr) return opened;
+  if (network->rules().has_broadcast()) set_number((*socket)->fd(), SOL_SOCKET, SO_BROADCAST, 1);
+  const int result = with_address(at, [&](const sockaddr* address, socklen_t size) {
+    return ::bind((*socket)->fd(), address, size);
+  });
+  if (result != 0) return vfs::from_errno(errno);
+  return opened;
+}
+
+}  // namespace atollvm::net
