@@ -70,9 +70,11 @@ std::string structure(const Structure& each) {
                     each.name, size);
 }
 
-// How C has a parameter of a call. Addresses are called p, to_p (a second path) and to (a Stat).
+// How C has a parameter of a call. Addresses are called p, to_p (a second path), to and from (what
+// has a type).
 std::string parameter_type(const CallInfo& call, std::string_view name, std::string_view type) {
-  const bool address = name == "p" || name == "to" || name == "to_p" || name == "from";
+  const bool address =
+      type == "i32" && (name == "p" || name == "to" || name == "to_p" || name == "from");
   if (!address) {
     if (name == "n" || name == "to_n") return "uint32_t ";
     return type == "i64" ? "int64_t " : "int32_t ";

@@ -155,7 +155,7 @@ struct Flag {
   bool Mount::* field;
   bool value = true;
 };
-constexpr Flag flags[] = {
+constexpr Flag mount_flags[] = {
     {"ro", &Mount::writable, false},   {"rw", &Mount::writable},
     {"append", &Mount::append_only},   {"nodelete", &Mount::no_delete},
     {"nomodules", &Mount::no_modules}, {"hidden", &Mount::is_hidden},
@@ -166,8 +166,8 @@ std::string take_option(std::string_view option, Mount& mount) {
   const usize equals = std::min(option.find('='), option.size());
   const std::string_view key = option.substr(0, equals);
   const std::string_view value = option.substr(std::min(equals + 1, option.size()));
-  const auto* const flag = std::ranges::find(flags, option, &Flag::name);
-  if (flag != std::end(flags)) {
+  const auto* const flag = std::ranges::find(mount_flags, option, &Flag::name);
+  if (flag != std::end(mount_flags)) {
     mount.*flag->field = flag->value;
   } else if (key == "upper" && !value.empty()) {
     mount.upper = value;

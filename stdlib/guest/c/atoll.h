@@ -430,7 +430,7 @@ int32_t atoll_set_times(int32_t h, int64_t accessed, int64_t modified);
 /// file, -E_NOLCK: as many locks or waiting calls as a file may have, -E_NOMEM. h is a file with
 /// lock.
 ATOLL_IMPORT(lock)
-int32_t atoll_lock(int32_t h, int32_t kind, void* from, int64_t size, int64_t timeout);
+int32_t atoll_lock(int32_t h, int32_t kind, int64_t from, int64_t size, int64_t timeout);
 
 // --- Paths ---
 /// Opens the file or directory whose path is the n bytes at p, and gives a handle with exactly
