@@ -458,8 +458,8 @@ SWAPPED = {"+": "+", "*": "*", "==": "==", "!=": "!=", "<": ">", "<=": ">=", ">"
 LITERALS = ("int", "float", "bool")
 # Words of the assembly language and names of host calls that a Motu name may be too.
 WORDS = set("""back br break call close const continue enum exit export extern externref f32 f64
-for func funcref i16 i32 i64 i8 import inf len loop macro mov nan nop null open pread pwrite read
-receive ret revoke seek select spawn stat struct switch sync tail truncate u16 u32 u64 u8
+for func funcref i16 i32 i64 i8 import inf len lock loop macro mov nan nop null open pread pwrite
+read receive ret revoke seek select spawn stat struct switch sync tail truncate u16 u32 u64 u8
 unreachable var write""".split())
 
 
