@@ -36,12 +36,13 @@ Grants grants() {
   vfs::MemoryLimits limits;
   limits.bytes = 1 << 20;
   const auto stream = [] { return std::make_shared<host::Stream>(); };
-  Grants made{{stream(), stream(), stream()}, {}, std::make_shared<vfs::NameSpace>()};
-  made.directories.push_back({"/m", true, vfs::make_memory(limits)});
+  Grants made{{stream(), stream(), stream()}, {}, std::make_shared<vfs::NameSpace>(), nullptr};
+  made.directories.push_back({"/m", cap::rights_all, false, vfs::make_memory(limits)});
   const auto lower = vfs::make_memory(limits);
   static_cast<void>(lower->make_directory("d", vfs::Wait::never));
   static_cast<void>(lower->open("f", vfs::open_create, {true, true}, vfs::Wait::never));
-  made.directories.push_back({"/o", true, vfs::make_overlay(lower, vfs::make_memory(limits))});
+  made.directories.push_back(
+      {"/o", cap::rights_all, false, vfs::make_overlay(lower, vfs::make_memory(limits))});
   return made;
 }
 
