@@ -56,8 +56,9 @@ void WatchEvents::put(WatchEvent event, std::string_view name, std::string_view 
 void WatchEvents::append(WatchEvent event, std::string_view name, std::string_view old_name) {
   if (!empty()) {
     const Header last = header_at(bytes_, last_);
-    const bool is_same = last.event == static_cast<u32>(event) && last.name_size == name.size() &&
-                         memcmp(bytes_.data() + last_ + sizeof last, name.data(), name.size()) == 0;
+    const std::string_view last_name(
+        reinterpret_cast<const char*>(bytes_.data()) + last_ + sizeof last, last.name_size);
+    const bool is_same = last.event == static_cast<u32>(event) && last_name == name;
     const bool adds_nothing = event == WatchEvent::changed || event == WatchEvent::overflow;
     if (is_same && adds_nothing) return;
   }
