@@ -173,9 +173,10 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
   runtime::LinkedProgram* const shared = shares ? what.like->linked.get() : nullptr;
   const Pid pid = table.reserve(machine.options_.max_processes, shared);
   if (pid == 0) {
-    return Error{
-        ErrorCode::limit, machine.options_.name,
-        "has as many processes as it may have: " + std::to_string(machine.options_.max_processes)};
+    return Error{ErrorCode::limit, machine.options_.name,
+                 machine.is_full() ? "has as many processes as it may have: " +
+                                         std::to_string(machine.options_.max_processes)
+                                   : "the host has no room for a further process"};
   }
   Task* made = nullptr;  // once others can find it
   try {

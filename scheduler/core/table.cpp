@@ -95,15 +95,20 @@ void Table::uncount() {
 bool Table::release(Pid pid, bool is_counted, runtime::LinkedProgram* shared) {
   const u32 index = static_cast<u32>(pid);
   Place& at = *place(index);
-  std::shared_ptr<runtime::LinkedProgram> last;  // goes when the lock is free
-  const std::lock_guard guard(lock_);
+  std::unique_lock guard(lock_);
+  if (shared != nullptr && --shared->users == 0) {
+    // What it charges its machine for goes before the last record does.
+    std::shared_ptr<runtime::LinkedProgram> last = std::move(shared->held);
+    guard.unlock();
+    last.reset();
+    guard.lock();
+  }
   // A number is never given twice: where the generations are used up, the place is left.
   if (at.generation <= last_generation) {
     at.set_free(first_free_);
     first_free_ = index;
   }
   if (is_counted) processes_.store(processes() - 1, std::memory_order_relaxed);
-  if (shared != nullptr && --shared->users == 0) last = std::move(shared->held);
   return --records_ == 0;
 }
 

@@ -336,6 +336,19 @@ struct Loop::Group {
     if (timer) impl.timers.erase(*timer);
     timer.reset();
   }
+  void set_timer(std::optional<u64> deadline_ns, Waiting waiting) {
+    if (!deadline_ns) return;
+    timer = {*deadline_ns, impl.next++};
+    impl.timers.emplace(*timer, std::move(waiting));
+    impl.arm_timer();
+  }
+  // The first thing to happen completes the call; what else was waited for is forgotten then.
+  static Finish first_of(const std::shared_ptr<Group>& group) {
+    return [group](HostContext& later) {
+      group->cancel();
+      return std::exchange(group->finish, nullptr)(later);
+    };
+  }
 };
 
 HostResult Loop::when_any(HostContext& context, std::span<const Interest> interests,
@@ -344,17 +357,8 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
   Impl& self = impl();
   const auto group = std::make_shared<Group>(Group{self, {}, {}, std::move(finish)});
   const Completion completion = context.suspend([group] { group->cancel(); });
-  // The first thing to happen completes the call; what else was waited for is forgotten then.
-  const auto first = [group](HostContext& later) {
-    group->cancel();
-    return std::exchange(group->finish, nullptr)(later);
-  };
-  if (deadline_ns) {
-    const std::pair key{*deadline_ns, self.next++};
-    group->timer = key;
-    self.timers.emplace(key, Waiting{completion, first});
-    self.arm_timer();
-  }
+  const Finish first = Group::first_of(group);
+  group->set_timer(deadline_ns, {completion, first});
   for (const Interest& each : interests) {
     const Ticket ticket = self.next++;
     group->watches.emplace_back(each.fd, ticket);
@@ -368,23 +372,14 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
 
 HostResult Loop::until(HostContext& context, std::optional<u64> deadline_ns, Finish finish,
                        std::function<void()> cancel, std::function<void()>& ready) {
-  Impl& self = impl();
-  const auto group = std::make_shared<Group>(Group{self, {}, {}, std::move(finish)});
+  const auto group = std::make_shared<Group>(Group{impl(), {}, {}, std::move(finish)});
   const Completion completion = context.suspend([group, cancel = std::move(cancel)] {
     group->cancel();
     group->finish = nullptr;
     cancel();
   });
-  const auto first = [group](HostContext& later) {
-    group->cancel();
-    return std::exchange(group->finish, nullptr)(later);
-  };
-  if (deadline_ns) {
-    const std::pair key{*deadline_ns, self.next++};
-    group->timer = key;
-    self.timers.emplace(key, Waiting{completion, first});
-    self.arm_timer();
-  }
+  const Finish first = Group::first_of(group);
+  group->set_timer(deadline_ns, {completion, first});
   ready = [completion, first] { completion.finish(first); };
   return HostResult::pending();
 }

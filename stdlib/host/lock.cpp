@@ -19,11 +19,6 @@ struct Wish {
   bool waits = false;
 };
 
-std::shared_ptr<cap::Account> payer_of(const HostContext& context) {
-  if (!is_scheduled(context)) return nullptr;
-  return static_cast<sched::Task&>(context.process()).machine->shared_account();
-}
-
 HostResult give(const HostContext& context, Errno error) {
   return context.error32(error == Errno::again ? Errno::timedout : error);
 }
@@ -74,7 +69,7 @@ HostResult call_lock(Environment&, HostContext& context) {
       [wish](HostContext& later, const Outcome<vfs::Stat>& outcome) {
         if (const Errno* error = error_of(outcome)) return later.error32(*error);
         const auto& stat = std::get<vfs::Stat>(outcome);
-        const Errno known = wish.file->locks().know(stat.device, stat.inode, payer_of(later));
+        const Errno known = wish.file->locks().know(stat.device, stat.inode, account_of(later));
         return known == Errno::success ? take(later, wish) : later.error32(known);
       });
 }

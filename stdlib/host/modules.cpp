@@ -151,10 +151,6 @@ HostResult make_in_pool(HostContext& context, const std::shared_ptr<Job>& job, u
   });
 }
 
-const std::shared_ptr<cap::Account>& account_of(const HostContext& context) {
-  return static_cast<sched::Task&>(context.process()).machine->shared_account();
-}
-
 }  // namespace
 
 HostResult call_module_load(Environment& environment, HostContext& context) {

@@ -106,12 +106,14 @@ HostResult copy_own_handle(HostContext& context, const cap::Object& opened, cap:
 
 class WatchStream final : public Stream {
  public:
-  explicit WatchStream(std::shared_ptr<vfs::Watch> watch) : watch_(std::move(watch)) {}
+  WatchStream(std::shared_ptr<vfs::Watch> watch, std::optional<cap::LastingCharge> charge)
+      : charge_(std::move(charge)), watch_(std::move(watch)) {}
 
   Outcome<u32> read(std::span<u8> bytes, Wait) override { return watch_->read(bytes); }
   [[nodiscard]] std::optional<int> wait_fd() const override { return watch_->wait_fd(); }
 
  private:
+  const std::optional<cap::LastingCharge> charge_;
   std::shared_ptr<vfs::Watch> watch_;
 };
 
@@ -263,7 +265,14 @@ HostResult call_watch_at(Environment&, HostContext& context) {
       [revocation = context.capability().revocation](
           HostContext& later, const Outcome<std::shared_ptr<vfs::Watch>>& made) {
         if (const Errno* error = error_of(made)) return later.error32(*error);
-        auto stream = std::make_shared<WatchStream>(std::get<std::shared_ptr<vfs::Watch>>(made));
+        // For the most that it can hold.
+        std::optional<cap::LastingCharge> charge;
+        if (auto account = account_of(later)) {
+          charge.emplace(std::move(account), vfs::watch_bytes);
+          if (!*charge) return later.error32(Errno::nomem);
+        }
+        auto stream = std::make_shared<WatchStream>(std::get<std::shared_ptr<vfs::Watch>>(made),
+                                                    std::move(charge));
         return give_handle(
             later, later.handles().insert({std::move(stream), cap::right_read, revocation}));
       },

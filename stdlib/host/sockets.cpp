@@ -68,8 +68,7 @@ bool has_room(const HostContext& context, u32 at) {
 
 // Monotonic ns; nothing: there is none. Negative timeouts mean for ever.
 std::optional<u64> deadline_in(i64 timeout) {
-  if (timeout < 0) return std::nullopt;
-  return loop::monotonic_ns() + static_cast<u64>(timeout);
+  return timeout < 0 ? std::nullopt : std::optional(deadline_after(timeout));
 }
 
 bool is_over(std::optional<u64> deadline) { return deadline && loop::monotonic_ns() >= *deadline; }

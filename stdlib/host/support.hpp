@@ -44,6 +44,8 @@ HostResult find_entry(const HostContext& context, const runtime::Program& progra
 
 // Whether a scheduler's worker runs the process, not an embedder by itself.
 bool is_scheduled(const HostContext& context);
+// Of its machine; null: no scheduler's worker runs the process.
+std::shared_ptr<cap::Account> account_of(const HostContext& context);
 // So many ns from now, which are not negative.
 u64 deadline_after(i64 ns);
 // Gives 0 at the deadline, monotonic ns. Of a scheduled process.

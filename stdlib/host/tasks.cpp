@@ -319,6 +319,10 @@ u64 deadline_after(i64 ns) {
 
 bool is_scheduled(const HostContext& context) { return worker_of(context) != nullptr; }
 
+std::shared_ptr<cap::Account> account_of(const HostContext& context) {
+  return is_scheduled(context) ? task_of(context).machine->shared_account() : nullptr;
+}
+
 bool is_alone(const HostContext& context) {
   if (!is_scheduled(context)) return true;
   const Caller caller(context);

@@ -47,7 +47,7 @@ struct Lock {
 
 // Beyond these a lock gives nolck: locks of one file, and calls that wait for it.
 inline constexpr usize max_locks = 1024;
-inline constexpr usize max_lock_waits = 4096;
+inline constexpr usize max_lock_waits = 1024;
 // What they are charged to the machine's memory: an open file with locks, each of them, each wait.
 inline constexpr u64 lock_owner_bytes = 256;
 inline constexpr u64 lock_bytes = 64;

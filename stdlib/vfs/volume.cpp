@@ -52,6 +52,14 @@ class VolumeDirectory final : public Directory {
     [[nodiscard]] bool is_set() const { return !name.empty(); }
   };
   static Named named(const VolumePlace& place);
+  static void tell_created(Watches& watches, const Named& what) {
+    watches.created(what.folder, what.name);
+  }
+  // Does `work` on the place that `path` names, then tells those who watch. `dots`: the error of a
+  // path that ends with `.` or `..`.
+  template <class Work, class Tell>
+  Errno change_name(std::string_view path, Errno dots, u64 pages, const Work& work,
+                    const Tell& tell);
 
   const std::shared_ptr<VolumeNode> node_;
   VolumeStore& store_;
@@ -244,61 +252,60 @@ Outcome<std::vector<Entry>> VolumeDirectory::list(u64 cookie, u32 bytes, Wait wa
   });
 }
 
+template <class Work, class Tell>
+Errno VolumeDirectory::change_name(std::string_view path, Errno dots, u64 pages, const Work& work,
+                                   const Tell& tell) {
+  Named what;
+  const auto change = [&] {
+    Outcome<VolumePlace> found = find_name(path, dots);
+    if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
+    VolumePlace& place = std::get<VolumePlace>(found);
+    what = named(place);
+    return work(place);
+  };
+  return store_.change(pages, 0, change, [&] { tell(store_.watches(), what); });
+}
+
 Errno VolumeDirectory::make_directory(std::string_view path, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  Named what;
-  return store_.change(
-      volume_name_pages, 0,
-      [&] {
-        Outcome<VolumePlace> found = find_name(path, Errno::exist);
-        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-        VolumePlace& place = std::get<VolumePlace>(found);
-        if (place.node) return Errno::exist;
-        what = named(place);
-        store_.make(place, FileType::directory);
-        return Errno::success;
-      },
-      [&] { store_.watches().created(what.folder, what.name); });
+  const auto make = [&](VolumePlace& place) {
+    if (place.node) return Errno::exist;
+    store_.make(place, FileType::directory);
+    return Errno::success;
+  };
+  return change_name(path, Errno::exist, volume_name_pages, make, tell_created);
 }
 
 Errno VolumeDirectory::remove_file(std::string_view path, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  Named what;
-  return store_.change(
-      volume_frees, 0,
-      [&] {
-        Outcome<VolumePlace> found = find_name(path, Errno::isdir);
-        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-        VolumePlace& place = std::get<VolumePlace>(found);
-        const Errno error = check_existing(place, place.must_be_directory);
-        if (error != Errno::success) return error;
-        if (is_folder(place)) return Errno::isdir;
-        what = named(place);
-        store_.remove_entry(place);
-        store_.unlink(*std::move(place.node));
-        return Errno::success;
-      },
-      [&] { store_.watches().removed(what.folder, what.name, what.node); });
+  const auto remove = [&](VolumePlace& place) {
+    const Errno error = check_existing(place, place.must_be_directory);
+    if (error != Errno::success) return error;
+    if (is_folder(place)) return Errno::isdir;
+    store_.remove_entry(place);
+    store_.unlink(*std::move(place.node));
+    return Errno::success;
+  };
+  return change_name(path, Errno::isdir, volume_frees, remove,
+                     [](Watches& watches, const Named& what) {
+                       watches.removed(what.folder, what.name, what.node);
+                     });
 }
 
 Errno VolumeDirectory::remove_directory(std::string_view path, Wait wait) {
   if (wait == Wait::never) return Errno::again;
-  Named what;
-  return store_.change(
-      volume_frees, 0,
-      [&] {
-        Outcome<VolumePlace> found = find_name(path, Errno::inval);
-        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-        VolumePlace& place = std::get<VolumePlace>(found);
-        if (const Errno error = check_existing(place, true); error != Errno::success) return error;
-        if (place.node->id == volume_root) return Errno::io;  // nothing that is sound names it
-        if (!store_.is_empty(*place.node)) return Errno::notempty;
-        what = named(place);
-        store_.remove_entry(place);
-        store_.unlink(*std::move(place.node));
-        return Errno::success;
-      },
-      [&] { store_.watches().removed_folder(what.folder, what.name, what.node); });
+  const auto remove = [&](VolumePlace& place) {
+    if (const Errno error = check_existing(place, true); error != Errno::success) return error;
+    if (place.node->id == volume_root) return Errno::io;  // nothing that is sound names it
+    if (!store_.is_empty(*place.node)) return Errno::notempty;
+    store_.remove_entry(place);
+    store_.unlink(*std::move(place.node));
+    return Errno::success;
+  };
+  return change_name(path, Errno::inval, volume_frees, remove,
+                     [](Watches& watches, const Named& what) {
+                       watches.removed_folder(what.folder, what.name, what.node);
+                     });
 }
 
 Errno VolumeDirectory::rename(std::string_view path, Directory& to, std::string_view to_path,
@@ -419,26 +426,18 @@ Errno VolumeDirectory::link(std::string_view path, Directory& to, std::string_vi
     store_.add_entry(*place.folder, place.name, inode);
     return Errno::success;
   };
-  return store_.change(volume_name_pages, 0, add,
-                       [&] { store_.watches().created(what.folder, what.name); });
+  return store_.change(volume_name_pages, 0, add, [&] { tell_created(store_.watches(), what); });
 }
 
 Errno VolumeDirectory::make_link(std::string_view target, std::string_view path, Wait wait) {
   if (const Errno error = check_path(target); error != Errno::success) return error;
   if (wait == Wait::never) return Errno::again;
-  Named what;
-  return store_.change(
-      volume_name_pages, 0,
-      [&] {
-        Outcome<VolumePlace> found = find_name(path, Errno::exist);
-        if (const Errno* const error = std::get_if<Errno>(&found)) return *error;
-        VolumePlace& place = std::get<VolumePlace>(found);
-        if (const Errno error = check_free(place); error != Errno::success) return error;
-        what = named(place);
-        store_.make(place, FileType::link, target);
-        return Errno::success;
-      },
-      [&] { store_.watches().created(what.folder, what.name); });
+  const auto make = [&](VolumePlace& place) {
+    if (const Errno error = check_free(place); error != Errno::success) return error;
+    store_.make(place, FileType::link, target);
+    return Errno::success;
+  };
+  return change_name(path, Errno::exist, volume_name_pages, make, tell_created);
 }
 
 Outcome<std::string> VolumeDirectory::read_link(std::string_view path, Wait wait) {

@@ -10,9 +10,6 @@
 namespace atollvm::vfs {
 namespace {
 
-// Of events that nobody has read yet.
-constexpr usize most_bytes = usize{1} << 16;
-
 // Before the names, as the guest's structure has it.
 struct Header {
   u32 event;
@@ -44,7 +41,7 @@ void WatchEvents::put(WatchEvent event, std::string_view name, std::string_view 
     return;
   }
   const usize size = sizeof(Header) + name.size() + old_name.size();
-  const bool is_full = bytes_.size() - at_ + size > most_bytes - 2 * sizeof(Header);
+  const bool is_full = bytes_.size() - at_ + size > watch_bytes - 2 * sizeof(Header);
   if (!is_full || event == WatchEvent::gone) {
     append(event, name, old_name);
   } else {

@@ -31,6 +31,9 @@ enum class WatchEvent : u32 {
   gone = 6,      // the directory was removed: the last event
 };
 
+// The most that events which nobody has read yet take.
+inline constexpr usize watch_bytes = usize{1} << 16;
+
 // Somebody's view of the changes. Its end stops them.
 class Watch {
  public:

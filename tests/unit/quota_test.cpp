@@ -422,6 +422,30 @@ export func main() -> i32 {
   CHECK(told.load() == 1);
 }
 
+TEST_CASE("quota: watches are charged for the most that they can hold, until they are closed") {
+  const TemporaryDirectory directory;
+  const std::string body = R"(
+data path = "/d"
+export func main() -> i32 {
+    var used: i64, one: i32, two: i32
+    call used_memory() -> used
+    call watch_at(ROOT, path, len(path)) -> one
+    if i32.lt_s one, 0 { ret 1 }
+    call is64(2, (i64.sub (call used_memory()), used), 65536)
+    call watch_at(ROOT, path, len(path)) -> two
+    call is(3, two, -E_NOMEM)
+    call is(4, (call close(one)), 0)
+    call is64(5, (call used_memory()), used)
+    call watch_at(ROOT, path, len(path)) -> one
+    if i32.lt_s one, 0 { ret 6 }
+    ret 0
+}
+)";
+  MachineGuest guest(body, limited({.memory = cost_of("") + 2 * 65536 - 1}));
+  guest.directories = {{directory.path, "/d", true}};
+  guest.check();
+}
+
 TEST_CASE("quota: bytes and operations of I/O, to the byte") {
   const TemporaryDirectory directory;
   std::ofstream(directory.path + "/in") << "0123456789";

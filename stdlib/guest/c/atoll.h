@@ -456,7 +456,8 @@ int32_t atoll_read_dir(int32_t dir, int64_t cookie, void* p, uint32_t n);
 /// directory, but not below; of what is no directory, of its own name alone. Also needs RIGHT_OPEN,
 /// but for the path "." of a directory's handle. read waits for events and gives whole ones (see
 /// WatchEvent), -E_RANGE where not even one fits, and 0 when there will be none. -E_NOTSUP: nothing
-/// tells of changes there, -E_MFILE, -E_NFILE. dir is a directory or name space with list.
+/// tells of changes there, -E_NOMEM: 64 KiB are charged for what waits to be read, -E_MFILE,
+/// -E_NFILE. dir is a directory or name space with list.
 ATOLL_IMPORT(watch_at)
 int32_t atoll_watch_at(int32_t dir, const char* p, uint32_t n);
 /// Makes a directory. -E_EXIST, -E_NOSPC. dir is a directory or name space with create.
