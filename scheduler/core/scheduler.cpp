@@ -198,6 +198,14 @@ base::Result<Pid> Scheduler::spawn(Machine& machine, const Spawn& what, Worker* 
 
 namespace {
 
+// Adds the instance that its program's charge is for.
+base::Status add_first(Task& task, const std::shared_ptr<const runtime::Program>& program,
+                       const runtime::Instance* like, bool is_counted) {
+  auto added = task.add_instance(program, like, {.is_charged = true, .is_counted = is_counted});
+  if (!added) return std::move(added).error();
+  return {};
+}
+
 // The charge of handles that a process has been given goes back with it. Where it is not started
 // after all, that is nobody's yet.
 class Adoption {
@@ -228,9 +236,9 @@ base::Status Scheduler::make(Machine& machine, const Spawn& what, Place place, W
   const bool is_guest = program != nullptr;
   cap::Charge record(&account.memory,
                      runtime::process_bytes + (is_guest ? program->instance_bytes() : 0));
-  cap::Charge link(what.link ? &account.memory : nullptr, link_bytes);
-  const u64 parents_bytes = (what.link ? link_bytes : 0) + (what.monitor != 0 ? monitor_bytes : 0);
-  cap::Charge parents(parents_bytes != 0 ? &account.memory : nullptr, parents_bytes);
+  const u64 link_cost = what.link ? link_bytes : 0;
+  cap::Charge link(&account.memory, link_cost);
+  cap::Charge parents(&account.memory, link_cost + (what.monitor != 0 ? monitor_bytes : 0));
   cap::Charge open(what.handles_are_paid ? nullptr : &account.handles, what.handles.size());
   if (!open) {
     return Error{ErrorCode::limit, machine.options_.name, "has as many handles as it may have"};
@@ -251,15 +259,19 @@ base::Status Scheduler::make(Machine& machine, const Spawn& what, Place place, W
   options.account = &account;
   Terms terms{what.mailbox, what.cpu_limit};
   terms.mailbox.handles = what.limits.handles;
-  auto task = std::make_unique<Task>(options, terms, machine.common_terms(terms), machine);
-  record.keep();
-  task->owner = what.owner != nullptr ? what.owner : machine.options_.owner;
+  const Terms& common = machine.common_terms(terms);
+  std::unique_ptr<Task> task;
+  if (place.shares && here != nullptr) task = here->kept().take(*what.like->linked);
+  const bool begins_again = task != nullptr && task->fits(options);
+  if (!begins_again) {
+    task = std::make_unique<Task>(options, terms, common, machine);
+    record.keep();
+  }
   if (is_guest) {
-    if (auto added = task->add_instance(program, what.like,
-                                        {.is_charged = true, .is_counted = place.shares});
-        !added) {
-      return std::move(added).error();
-    }
+    base::Status begun = begins_again ? task->begin_again(options, terms, common, machine)
+                                      : add_first(*task, program, what.like, place.shares);
+    record.keep();
+    if (!begun) return std::move(begun).error();
     const bool only_one = what.functions.size() == 1;
     base::Status prepared = task->prepare(
         what.functions.front(), only_one ? what.arguments : std::span<const runtime::Slot>());
@@ -274,6 +286,7 @@ base::Status Scheduler::make(Machine& machine, const Spawn& what, Place place, W
     task->waits_for_message = true;
     task->phase.store(Task::Phase::waiting);
   }
+  task->owner = what.owner != nullptr ? what.owner : machine.options_.owner;
   task->group = &machine.group_;
   task->cpu_is_limited = what.cpu_limit != Task::never || machine.has_cpu_limit();
   task->set_weight(what.weight);
@@ -566,7 +579,7 @@ void Scheduler::uncount(Task& task) {
   if (std::exchange(task.is_counted, false)) task.machine->table().uncount();
 }
 
-void Scheduler::forget(Task& task) {
+void Scheduler::forget(Task& task, Worker& here) {
   Machine& machine = *task.machine;
   // All that it holds goes before its machine can.
   machine.account_.memory.give(task.mailbox.paid() + task.draft_bytes());
@@ -575,7 +588,7 @@ void Scheduler::forget(Task& task) {
   const bool is_counted = task.is_counted;
   const auto& linked = task.instance().linked;
   runtime::LinkedProgram* const shared = linked.use_count() == 0 ? linked.get() : nullptr;
-  delete &task;
+  here.kept().keep(task);
   if (machine.options_.on_gone) machine.options_.on_gone(owner);
   if (machine.table().release(pid, is_counted, shared)) {
     const std::lock_guard guard(machines_mutex_);

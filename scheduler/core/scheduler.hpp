@@ -259,7 +259,7 @@ class Scheduler {
   // again.
   bool bury(Task& task, Exit why, Worker* here);
   // Of one that is buried; it is gone.
-  void forget(Task& task);
+  void forget(Task& task, Worker& here);
   void fire_timers(u64 now, Worker* here);
   [[nodiscard]] u64 next_timer() const { return next_timer_.load(std::memory_order_relaxed); }
 

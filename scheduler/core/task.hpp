@@ -70,9 +70,44 @@ class Task final : public runtime::Process, public policy::Entry {
   Task(const runtime::Options& options, const Terms& its_terms, const Terms& common,
        Machine& of_machine)
       : Process(options), machine(&of_machine), terms(&common) {
-    if (its_terms == common) return;
-    rare().terms = its_terms;
-    terms = &rare().terms;
+    agree(its_terms, common);
+  }
+
+  // See Process::can_begin_again().
+  [[nodiscard]] bool can_begin_again() const {
+    return Process::can_begin_again() && rare_ == nullptr && bursts == nullptr;
+  }
+  // As the constructor, see Process::begin_again().
+  base::Status begin_again(const runtime::Options& options, const Terms& its_terms,
+                           const Terms& common, Machine& of_machine) {
+    machine = &of_machine;
+    terms = &common;
+    agree(its_terms, common);
+    return Process::begin_again(options);
+  }
+  // Before that, of one that has ended: each member below has its first value again.
+  void end_for_now() {
+    Process::end_for_now();
+    static_cast<policy::Entry&>(*this).end_for_now();
+    cpu_is_limited = false;
+    is_counted = true;
+    relations.reset();
+    doom = {};
+    phase.store(Phase::ready, std::memory_order_relaxed);
+    dying.store(false, std::memory_order_relaxed);
+    has_line.store(false, std::memory_order_relaxed);
+    in_line.store(InLine::no, std::memory_order_relaxed);
+    doom_waits = is_main = traps_exits = false;
+    stays = waits_for_message = timed = has_run = yields = has_timers = has_ended = false;
+    takes_left = 0;
+    wanted = tag_any;
+    timer_place = 0;
+    home_worker = nullptr;
+    deadline = never;
+    cpu = 0;
+    published_.reset();
+    std::destroy_at(&mailbox);
+    std::construct_at(&mailbox);
   }
 
   static void* operator new(usize size) {
@@ -171,6 +206,11 @@ class Task final : public runtime::Process, public policy::Entry {
   }
 
  private:
+  void agree(const Terms& its_terms, const Terms& common) {
+    if (its_terms == common) return;
+    rare().terms = its_terms;
+    terms = &rare().terms;
+  }
   [[nodiscard]] Census count() const {
     const Usage held = usage();
     return {held.memory_bytes, held.stack_bytes, cpu, open_handles()};

@@ -451,7 +451,7 @@ void Worker::end(Task& task, Exit why, const Outcome& outcome) {
   task.timed = false;
   if (const auto& on_end = task.machine->options().on_end) on_end(task, outcome, why);
   if (scheduler_.bury(task, why, this)) {
-    scheduler_.forget(task);
+    scheduler_.forget(task, *this);
   } else {
     policy_->ready(task, now_, policy::Wake::woken);
   }
@@ -463,7 +463,7 @@ void Worker::bury(Task& task) {
   const u64 ran = read_clock();
   charge(*task.machine, ran);
   policy_->account(task, ran, is_over ? policy::Stop::ended : policy::Stop::preempted, now_);
-  if (is_over) scheduler_.forget(task);
+  if (is_over) scheduler_.forget(task, *this);
 }
 
 // --- With nothing to do -------------------------------------------------------------------

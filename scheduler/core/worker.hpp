@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scheduler/core/clock.hpp"
+#include "scheduler/core/kept.hpp"
 #include "scheduler/core/stress.hpp"
 #include "scheduler/core/task.hpp"
 #include "scheduler/core/timers.hpp"
@@ -59,6 +60,7 @@ class Worker : public runtime::Worker {
     policy_->ready(task, now_, !task.has_run ? policy::Wake::started : policy::Wake::woken);
   }
   [[nodiscard]] Scheduler& scheduler() const { return scheduler_; }
+  [[nodiscard]] Kept& kept() { return kept_; }
   // Tells the policy of a machine, or that it has gone. Any thread; before its first process.
   void tell(std::shared_ptr<Machine> machine, bool is_new);
 
@@ -103,6 +105,7 @@ class Worker : public runtime::Worker {
   loop::Loop loop_;
   Timers<Task> timers_;
   Clock clock_;
+  Kept kept_;
   u64 now_ = 0;             // when the clock was read
   u32 untimed_ = 0;         // turns that may end from now on before it is read again
   u32 wary_ = 0;            // turns that are timed one by one, from now on

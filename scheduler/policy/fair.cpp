@@ -34,7 +34,7 @@ constexpr u64 mix_every = 4;
 class ShareQueue {
  public:
   [[nodiscard]] bool empty() const noexcept {
-    return fresh_.empty() && owed_.empty() && wheel_.empty();
+    return fresh_.empty() && owed_.empty() && started_.empty() && wheel_.empty();
   }
   [[nodiscard]] u64 virtual_now() const noexcept { return now_; }
   // Whether somebody is to run before this node, which was picked, has used its slice.
@@ -46,7 +46,9 @@ class ShareQueue {
   void start(Node& node, u64 slice) noexcept {
     node.key = now_ + ticks(slice, node);
     node.fraction = 0;
-    queue(node);
+    if (!started_.empty() && node.key < started_.back()->key) return queue(node);
+    node.level = started_level;
+    started_.push_back(node);
   }
   void wake(Node& node, u64 slice) noexcept {
     if (node.key > now_ && node.key >= now_ + ticks(slice, node)) return queue(node);
@@ -71,6 +73,8 @@ class ShareQueue {
       fresh_.remove(node);
     } else if (node.level == owed_level) {
       owed_.remove(node);
+    } else if (node.level == started_level) {
+      started_.remove(node);
     } else {
       wheel_.remove(node);
     }
@@ -105,7 +109,9 @@ class ShareQueue {
   Node* front() noexcept {
     if (Node* const fresh = fresh_.front()) return fresh;
     if (Node* const owed = owed_.front()) return owed;
-    Node* const node = wheel_.front();
+    Node* node = wheel_.front();
+    Node* const started = started_.front();
+    if (node == nullptr || (started != nullptr && started->key < node->key)) node = started;
     if (node != nullptr && node->key > now_) now_ = node->key;
     return node;
   }
@@ -122,12 +128,16 @@ class ShareQueue {
   // In place of a wheel's level.
   static constexpr u8 owed_level = 255;
   static constexpr u8 fresh_level = 254;
+  static constexpr u8 started_level = 253;
 
   static bool is_owed(const Node& node) noexcept { return node.level >= fresh_level; }
 
   u64 now_ = 0;
   Ring fresh_;  // who are owed at V
   Ring owed_;   // who are owed, and have used some of their slice above V
+  // Who has started, as long as each is behind the one before: most are, for V does not go back.
+  // They need not move down a wheel.
+  Ring started_;
   Wheel wheel_;
 };
 

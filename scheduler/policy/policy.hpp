@@ -67,6 +67,13 @@ struct Entry : Node {
   u32 weight = 0;
 
   Entry() noexcept { set_weight(default_weight); }
+  // As it was made. While not queued, and without bursts.
+  void end_for_now() noexcept {
+    static_cast<Node&>(*this) = Node();
+    group = nullptr;
+    home = debt = 0;
+    set_weight(default_weight);
+  }
   // Clamped to [min_weight, max_weight]. While not queued.
   void set_weight(u32 value) noexcept;
   [[nodiscard]] u64 length() const noexcept { return bursts == nullptr ? 0 : bursts->length; }

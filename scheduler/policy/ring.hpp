@@ -8,6 +8,8 @@ namespace atollvm::policy {
 class Ring {
  public:
   [[nodiscard]] Node* front() const noexcept { return head_; }
+  // Of one that is not empty.
+  [[nodiscard]] Node* back() const noexcept { return head_->prev; }
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
 
   void push_back(Node& node) noexcept {

@@ -405,3 +405,87 @@ export func main() -> i32 {
 )",
               options);
 }
+
+// Hosts keep processes that have ended and begin them again for the same program.
+TEST_CASE("spawn: nothing is left of who had the record before") {
+  check_guest(R"(
+data dirty_name = "dirty"
+data fresh_name = "fresh"
+data own_name = "own"
+data image = "image\0!"
+data passive more = "more"
+reserve cells 1024 align 8
+reserve how sizeof(SpawnOptions) align 8
+reserve info sizeof(ProcessInfo) align 8
+reserve parts 8
+global sum: mut i64 = 41
+func spin() {
+    loop { }
+}
+// Leaves all that can be left, and ends in one of many ways.
+export func dirty(way: i32) {
+    var ignored: i32, timer: i64
+    memory.init more, parts, 0, 4
+    data.drop more
+    global.set sum, 7
+    memory.fill image, 0xff, 7
+    memory.fill cells, 0xee, 1024
+    call process_trap_exit(1) -> ignored
+    call timer_start(30_000_000_000, 1, 1) -> timer
+    call name_register(own_name, len(own_name), (call process_self())) -> ignored
+    call process_send((call process_self()), 5, cells, 100) -> ignored
+    call receive(6, cells, 8, 0, 0) -> ignored
+    if i32.eq way, 1 { unreachable }
+    if i32.eq way, 2 { call exit(9) }
+    if i32.eq way, 3 { call clock_sleep(30_000_000_000) -> ignored }
+    if i32.eq way, 4 { call spin() }
+    if i32.eq way, 5 { memory.grow ignored, 100 }
+    ret
+}
+export func fresh(size: i32) {
+    call is(50, (memory.size), size)
+    memory.init more, parts, 0, 4
+    call is(51, (i32.load8_u [parts]), 109)
+    call is64(52, (global.get sum), 41)
+    call is(53, (i32.load8_u [image]), 105)
+    call is(54, (i32.load8_u [image + 5]), 0)
+    for i: i32 in 0 .. 1024 step 8 { call is64(55, (i64.load [cells + i]), 0) }
+    call is(56, (call process_info((call process_self()), info)), 0)
+    call is(57, (i32.load [info + ProcessInfo.traps_exits]), 0)
+    call is(58, (i32.load [info + ProcessInfo.messages]), 0)
+    call is64(59, (i64.load [info + ProcessInfo.mailbox_bytes]), 0)
+    call is(60, (i32.load [info + ProcessInfo.links]), 0)
+    call is(61, (i32.load [info + ProcessInfo.handles]), 0)
+    call is(62, (i32.load [info + ProcessInfo.weight]), 100)
+    call is(63, (i32.load [info + ProcessInfo.priority]), 16)
+    call is64(64, (i64.load [info + ProcessInfo.parent]), (call process_parent()))
+    call is(65, (call receive(TAG_ANY, cells, 8, 0, 0)), -E_TIMEDOUT)
+    call is64(66, (call name_find(own_name, len(own_name))), -E_NOENT)
+    ret
+}
+func round(way: i32) {
+    var pid: i64, ignored: i32
+    i32.store [how + SpawnOptions.flags], SPAWN_MONITOR | SPAWN_LINK
+    i32.store [how + SpawnOptions.weight], 1000
+    i32.store [how + SpawnOptions.priority], 3
+    i64.store [cells], (i64.extend_i32_u way)
+    call start(dirty_name, len(dirty_name), cells, 1, how) -> pid
+    call nap(1)
+    call process_kill(pid) -> ignored
+    call is(40, (call receive(TAG_DOWN, exit_info, sizeof(ExitInfo), 30_000_000_000, 0)),
+        sizeof(ExitInfo))
+    call receive(TAG_EXIT, exit_info, sizeof(ExitInfo), 0, 0) -> ignored
+    memory.fill how, 0, sizeof(SpawnOptions)
+    i32.store [how + SpawnOptions.flags], SPAWN_MONITOR
+    i64.store [cells], (i64.extend_i32_u (memory.size))
+    call start(fresh_name, len(fresh_name), cells, 1, how) -> pid
+    call is_end(41, TAG_DOWN, pid, EXIT_NORMAL, 0)
+    ret
+}
+export func main() -> i32 {
+    call is(1, (call process_trap_exit(1)), 0)
+    for i: i32 in 0 .. 24 { call round((i32.rem_u i, 6)) }
+    ret 0
+}
+)");
+}

@@ -218,9 +218,7 @@ base::Status Process::allocate(Instance& instance, const Ahead& ahead) {
   instance.globals.reserve(globals);  // others may hold the cells' addresses
   for (usize i = 0; i < globals; ++i) instance.globals.push_back({});
   room.keep();
-  for (usize i = 0; i < globals; ++i) {
-    instance.globals[i].low = evaluate(module.globals[i].init, instance);
-  }
+  begin_globals(instance);
 
   u64 elements_left = table_limit_;
   if (extra_ != nullptr) {
@@ -245,6 +243,13 @@ base::Status Process::allocate(Instance& instance, const Ahead& ahead) {
   }
   instance.dropped.assign(module.elems.size() + module.datas.size());
   return {};
+}
+
+void Process::begin_globals(Instance& instance) {
+  const auto& globals = instance.program->module().globals;
+  for (usize i = 0; i < globals.size(); ++i) {
+    instance.globals[i] = {evaluate(globals[i].init, instance), 0};
+  }
 }
 
 base::Status Process::fill(Instance& instance) {

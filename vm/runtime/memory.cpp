@@ -17,9 +17,6 @@ namespace atollvm::runtime {
 namespace {
 
 constexpr u64 host_page = 65536;  // of every supported host, or a multiple
-// Up to here a block of the heap: a tenth of the time of a slot, whose first touched byte costs a
-// page fault, for at most one resident page more.
-constexpr u64 largest_block = 8192;
 
 u64 round_up(u64 bytes) { return (bytes + host_page - 1) / host_page * host_page; }
 
@@ -134,6 +131,14 @@ void Memory::settle(Home home, u8* base, u64 capacity, Strip* strip) {
   base_ = base;
   capacity_ = capacity;
   strip_ = strip;
+}
+
+void Memory::begin_again(u64 minimum, u64 byte_limit) {
+  std::memset(base_, 0, size_);
+  byte_limit_ = byte_limit;
+  base::unpoison(base_, capacity_);
+  size_ = minimum;
+  base::poison(base_ + size_, capacity_ - size_);
 }
 
 bool Memory::release(u64 bytes) {

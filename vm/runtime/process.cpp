@@ -16,8 +16,6 @@ namespace {
 
 // A stack is at least this large: what any call takes.
 constexpr u64 first_stack_slots = 1 + min_window;
-// So much of it comes with process_bytes.
-constexpr u64 paid_stack_slots = 32;
 constexpr u64 max_u32 = std::numeric_limits<u32>::max();
 constexpr u64 no_fuel_limit = static_cast<u64>(std::numeric_limits<i64>::max());
 
@@ -32,27 +30,68 @@ HostResult gate_error(const HostFunction& function, const HostContext& context, 
 
 }  // namespace
 
-Process::Process(const Options& options)
-    : counts_fuel_(options.limits.fuel.has_value()),
-      strategy_(options.memory),
-      fuel_(static_cast<i64>(std::min(options.limits.fuel.value_or(0), no_fuel_limit))),
-      memory_limit_(options.limits.memory_bytes),
-      account_(options.account),
-      host_(options.host.data()),
-      stack_max_(static_cast<u32>(
-          std::clamp<u64>(options.limits.stack_bytes / sizeof(Slot), min_window + 1, max_u32))),
-      table_limit_(static_cast<u32>(std::min(options.limits.table_elements, max_u32))),
-      host_count_(static_cast<u32>(options.host.size())),
-      handle_limit_(options.limits.handles) {
+LinkedProgram::LinkedProgram(std::shared_ptr<const Program> of)
+    : number([] {
+        static std::atomic<u64> last{0};
+        return last.fetch_add(1, std::memory_order_relaxed) + 1;
+      }()),
+      program(std::move(of)) {}
+
+Process::Process(const Options& options) { take(options); }
+
+inline void Process::take(const Options& options) {
+  const Limits& limits = options.limits;
+  counts_fuel_ = limits.fuel.has_value();
+  fuel_ = static_cast<i64>(std::min(limits.fuel.value_or(0), no_fuel_limit));
+  strategy_ = options.memory;
+  memory_limit_ = limits.memory_bytes;
+  account_ = options.account;
+  host_ = options.host.data();
+  host_count_ = static_cast<u32>(options.host.size());
+  stack_max_ = static_cast<u32>(
+      std::clamp<u64>(limits.stack_bytes / sizeof(Slot), first_stack_slots, max_u32));
+  table_limit_ = static_cast<u32>(std::min(limits.table_elements, max_u32));
+  handle_limit_ = limits.handles;
   if (!options.more_host.empty()) extra().more_host = options.more_host;
-  if (options.io.bytes != cap::Meter::unlimited || options.io.operations != cap::Meter::unlimited) {
-    hold(options.io);
-  }
+  if (is_limited(options.io)) hold(options.io);
 }
 
 Process::~Process() {
   if (CompletionPort* const port = open_port()) port->abandon();
   if (account_ != nullptr) account_->memory.give(charged());
+}
+
+void Process::end_for_now() {
+  if (account_ != nullptr) account_->memory.give(charged());
+  account_ = nullptr;
+  holdings_.reset();
+}
+
+base::Status Process::begin_again(const Options& options) {
+  const mod::Module& module = first_.program->module();
+  if (!memories_.empty()) {
+    memories_.front()->begin_again(least_bytes(module.memories.front()),
+                                   options.limits.memory_bytes);
+  }
+  saved = {};
+  state = State::idle;
+  parked = Parked::no;
+  ends = Ends::completion;
+  has_rested = false;
+  preempt_.store(false, std::memory_order_relaxed);
+  suspended_ = false;
+  parked_in = nullptr;
+  host_caller = nullptr;
+  current_ = &first_;
+  results_ = nullptr;
+  result_count_ = 0;
+  // Nothing of who had it before is left there.
+  std::fill(stack_.get(), stack_.end(), Slot{0});
+  first_.dropped.assign(module.elems.size() + module.datas.size());
+  begin_globals(first_);
+  base::Status filled = fill(first_);
+  take(options);  // the account last: one that throws before has charged nothing
+  return filled;
 }
 
 Limits Process::limits() const {
@@ -417,7 +456,7 @@ Outcome Process::stop(Trap why) {
   return {Outcome::Kind::trapped, why, 0};
 }
 
-bool Process::release_memory(u64 bytes) {
+bool Process::release_more(u64 bytes) {
   u64 given = 0;
   const auto release = [&](auto& from, const auto& size) {
     const u64 held = size();

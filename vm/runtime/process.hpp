@@ -45,6 +45,8 @@ inline constexpr u16 marker_slots = 2;
 // What a process charges its account at the least: its record, and the first part of its stack and
 // of its mailbox.
 inline constexpr u64 process_bytes = 1024;
+// So much of the stack.
+inline constexpr u64 paid_stack_slots = 32;
 // And for a linear memory of its own,
 inline u64 least_bytes(const mod::MemoryType& type) {
   return std::min(type.size.min, u64{1} << 32 >> type.page_shift) << type.page_shift;
@@ -75,6 +77,10 @@ struct IoAmount {
   u64 bytes = cap::Meter::unlimited;
   u64 operations = cap::Meter::unlimited;  // calls
 };
+
+constexpr bool is_limited(const IoAmount& io) {
+  return io.bytes != cap::Meter::unlimited || io.operations != cap::Meter::unlimited;
+}
 
 struct Options {
   Limits limits;
@@ -148,7 +154,9 @@ struct FunctionTarget {
 
 // A program and what its functions import, by function index.
 struct LinkedProgram : std::enable_shared_from_this<LinkedProgram> {
-  explicit LinkedProgram(std::shared_ptr<const Program> of) : program(std::move(of)) {}
+  explicit LinkedProgram(std::shared_ptr<const Program> of);
+
+  const u64 number;  // no other one has had it
 
   std::shared_ptr<const Program> program;
   std::unique_ptr<FunctionTarget[]> imports;
@@ -304,6 +312,27 @@ class Process {
                                  const Instance* like = nullptr) {
     return add_instance(program, like, {});
   }
+  // Whether it is worth keeping once it has ended, to be begun again. It was added with
+  // `is_counted`, and what it shares is still there.
+  [[nodiscard]] bool can_begin_again() const {
+    if (extra_ != nullptr || instance_count_ != 1 || stack_.capacity() > paid_stack_slots) {
+      return false;
+    }
+    return first_.shares_imports && first_.linked.use_count() == 0 &&
+           memories_.size() == first_.program->module().memories.size() &&
+           (memories_.empty() || (memories_.size() == 1 && memories_.front()->is_small()));
+  }
+  // Of such a one: gives back what it has charged and lets go of what it has from others.
+  void end_for_now();
+  // Whether it can be begun again with these options. If so begin_again() makes it what it is when
+  // it is made anew with them and with an instance that is charged and counted and shares what it
+  // shared before. Errors: as add_instance. Throws std::bad_alloc.
+  [[nodiscard]] bool fits(const Options& options) const {
+    return options.memory == strategy_ && options.more_host.empty() && !is_limited(options.io) &&
+           options.limits.stack_bytes >= paid_stack_slots * sizeof(Slot) &&
+           options.limits.memory_bytes >= Memory::largest_block;
+  }
+  base::Status begin_again(const Options& options);
   // Makes an instance's exports available to the imports of instances that come later. A name that
   // is there already goes over to this instance. Throws std::bad_alloc.
   void name_instance(std::string name, u32 instance);
@@ -394,7 +423,10 @@ class Process {
 
   // Of a process that will not run again: gives bytes of its memories and tables back, about so
   // many. False: there are more.
-  bool release_memory(u64 bytes);
+  bool release_memory(u64 bytes) {
+    const bool is_small = extra_ == nullptr && (memories_.empty() || memories_.back()->is_small());
+    return (is_small && memories_.size() <= 1) || release_more(bytes);
+  }
 
   // Bytes of linear memory, VM stack and tables now.
   struct Usage {
@@ -426,8 +458,8 @@ class Process {
   bool has_rested = false;
 
  private:  // (Here, so that they take no room.)
-  bool counts_fuel_;
-  MemoryStrategy strategy_;
+  bool counts_fuel_ = false;
+  MemoryStrategy strategy_ = MemoryStrategy::checked;
   std::atomic<bool> preempt_{false};
   bool uses_floats_ = false;
   bool suspended_ = false;  // the host call under way asked for a ticket
@@ -477,8 +509,10 @@ class Process {
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
   [[gnu::cold]] HostResult mismatch(HostResult result);
+  void take(const Options& options);
   void arm(Worker& worker);
   void drop_spare();
+  bool release_more(u64 bytes);
   bool move_stack(u64 capacity);
   [[nodiscard]] cap::Meter* memory_meter() const {
     return account_ == nullptr ? nullptr : &account_->memory;
@@ -490,6 +524,7 @@ class Process {
   base::Status link(Instance& instance, const std::shared_ptr<const Program>& program,
                     const Instance* like, const Ahead& ahead);
   base::Status allocate(Instance& instance, const Ahead& ahead);
+  static void begin_globals(Instance& instance);
   base::Status fill(Instance& instance);
   [[nodiscard]] CompletionPort& port();
   [[nodiscard]] static bool is_ready(const CompletionPort& port);
@@ -535,17 +570,17 @@ class Process {
   Slots stack_;
   i64 fuel_ = 0;
   const Slot* results_ = nullptr;
-  u64 memory_limit_;
-  cap::Account* account_;
-  const HostFunction* host_;            // Options::host
+  u64 memory_limit_ = 0;
+  cap::Account* account_ = nullptr;
+  const HostFunction* host_ = nullptr;  // Options::host
   std::unique_ptr<Holdings> holdings_;  // null: none yet
   std::unique_ptr<Extra> extra_;        // null: none yet
   base::Few<std::unique_ptr<Memory>> memories_;
-  u32 stack_max_ = 0;  // slots
-  u32 table_limit_;    // elements
-  u32 host_count_;
+  u32 stack_max_ = 0;    // slots
+  u32 table_limit_ = 0;  // elements
+  u32 host_count_ = 0;
   u32 result_count_ = 0;
-  u32 handle_limit_;
+  u32 handle_limit_ = 0;
   u32 instance_count_ = 0;
   Instance first_;
 };

@@ -2,9 +2,10 @@
 
 The programs are in processes/: assembly and C for Atoll, processes/peers for the others. Each
 prints lines "NAME NANOSECONDS OPERATIONS". All have one core and one scheduler, but where two are
-compared with one. With fewer than 5 rounds the sleepers sleep for 5 s in place of 30.
+compared with one. Atoll has its interpreter alone; the times of its tier `auto` stand beside. With fewer than 5 rounds the sleepers sleep for 5 s in place of 30.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -16,7 +17,8 @@ from bench import BenchError, HERE, HIGHER, SCRATCH
 from c_programs import CLANG, WASI_LIBC
 
 SOURCES = HERE / "processes"
-ATOLL = "atoll"
+ATOLL = "atoll"  # with the interpreter
+COMPILED = "atoll --tier auto"
 # The most that Atoll's time may be of the peer's.
 PEERS = {"erlang": 0.35, "go": 1}
 # Figure: program, arguments, the line that it prints, the most nanoseconds that it may take.
@@ -64,8 +66,8 @@ def runners(bench):
     def pinned(schedulers, command):
         return ["taskset", "-c", ",".join(cores[:schedulers]), *map(str, command)]
 
-    def atoll(program, arguments, schedulers=1):
-        return pinned(schedulers, [bench.atoll(), "run", "--workers", schedulers,
+    def atoll(program, arguments, schedulers=1, tier="interp"):
+        return pinned(schedulers, [bench.atoll(), "run", "--tier", tier, "--workers", schedulers,
                                    modules.get(program, program), *arguments])
 
     def erlang(program, arguments, schedulers=1):
@@ -138,6 +140,7 @@ def ratios(bench, name, own, peers, method, bounds):
 def times(bench, found):
     method = f"minimum of {3 * bench.rounds}, wall time on one core, interleaved"
     measured = {}
+    found = {**found, COMPILED: functools.partial(found[ATOLL], tier="auto")}
     for name, (program, arguments, line, target) in TIMES.items():
         least = interleave({who: command(program, arguments) for who, command in found.items()},
                            bench.rounds)
