@@ -266,8 +266,8 @@ void Fabric::partition(std::span<Node* const> from, std::span<Node* const> to, b
     }
   }
   const auto is_lost = [this](const Packet& packet) {
-    const Node& to = packet.to->node();
-    return is_cut(packet.from->node(), to) || is_cut(*packet.sender, to);
+    const Node& next = packet.to->node();
+    return is_cut(packet.from->node(), next) || is_cut(*packet.sender, next);
   };
   for (const auto& each : switches_) {
     for (Port* const port : each->ports_) {

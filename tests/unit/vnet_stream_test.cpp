@@ -195,6 +195,7 @@ TEST_CASE("vnet streams: the short path begins by itself and is not seen") {
     CHECK(read_from(*to, 40'000) == pattern_text(0, 40'000, 1));
     CHECK(calls == 1);
     CHECK(from->is_writable());
+    from->on_change({});
   }
   SUBCASE("a fault ends it, and its end brings it back") {
     value(from->write(bytes_of(pattern_text(0, 60'000, 2))));
