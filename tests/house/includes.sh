@@ -25,6 +25,7 @@ scheduler/core: $runtime scheduler/loop scheduler/policy
 scheduler/snapshot: $runtime scheduler/core scheduler/loop scheduler/policy
 stdlib/vfs: $runtime
 stdlib/net: vm/base vm/cap stdlib/vfs
+stdlib/vnet: vm/base vm/cap stdlib/net
 stdlib/guest: vm/base
 stdlib/host: $runtime scheduler/loop scheduler/core scheduler/policy stdlib/guest stdlib/vfs stdlib/net
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/net stdlib/host
