@@ -88,9 +88,10 @@ constexpr Constant processes[] = {
     {"SPAWN_LINK", spawn_link, "link the new process with this one"},
     {"SPAWN_MONITOR", spawn_monitor, "monitor it; the references of a process count 1, 2, 3"},
     {"SPAWN_STDIO", spawn_stdio, "it shares handles 0 to 3; those that are passed come after"},
-    {"SPAWN_MORE", spawn_more, "the fields of SpawnOptions from io_bytes on count"},
+    {"SPAWN_MORE", spawn_more, "io_bytes and io_operations of SpawnOptions count"},
     {"SPAWN_MODULE", spawn_module,
      "entry is a function of the module whose handle SpawnOptions has"},
+    {"SPAWN_RATES", spawn_rates, "io_bytes_rate and io_operations_rate of SpawnOptions count"},
     {"OVERFLOW_REFUSE", number(sched::Overflow::refuse), "the sender gets -E_AGAIN"},
     {"OVERFLOW_NEWEST", number(sched::Overflow::newest), "what has no room is dropped"},
     {"OVERFLOW_OLDEST", number(sched::Overflow::oldest), "the oldest messages are dropped"},
@@ -171,6 +172,8 @@ constexpr Field spawn_fields[] = {
     {"io_operations", "u64", "limit of its calls on streams, files, directories; 0: likewise"},
     {"module", "u32", "SPAWN_MODULE: a handle, which stays"},
     {"unused", "u32", ""},
+    {"io_bytes_rate", "u64", "limit of what it reads and writes in a second; 0: as the parent"},
+    {"io_operations_rate", "u64", "limit of such calls in a second; 0: likewise"},
 };
 constexpr Field message_fields[] = {
     {"sender", "i64", "pid; of a timer's message the receiver's own; of an ExitInfo 0"},

@@ -149,8 +149,9 @@
 #define ATOLL_SPAWN_LINK 1  // link the new process with this one
 #define ATOLL_SPAWN_MONITOR 2  // monitor it; the references of a process count 1, 2, 3
 #define ATOLL_SPAWN_STDIO 4  // it shares handles 0 to 3; those that are passed come after
-#define ATOLL_SPAWN_MORE 8  // the fields of SpawnOptions from io_bytes on count
+#define ATOLL_SPAWN_MORE 8  // io_bytes and io_operations of SpawnOptions count
 #define ATOLL_SPAWN_MODULE 16  // entry is a function of the module whose handle SpawnOptions has
+#define ATOLL_SPAWN_RATES 32  // io_bytes_rate and io_operations_rate of SpawnOptions count
 #define ATOLL_OVERFLOW_REFUSE 0  // the sender gets -E_AGAIN
 #define ATOLL_OVERFLOW_NEWEST 1  // what has no room is dropped
 #define ATOLL_OVERFLOW_OLDEST 2  // the oldest messages are dropped
@@ -243,11 +244,13 @@ typedef struct AtollSpawnOptions {
   uint64_t io_operations;  // limit of its calls on streams, files, directories; 0: likewise
   uint32_t module;  // SPAWN_MODULE: a handle, which stays
   uint32_t unused;
+  uint64_t io_bytes_rate;  // limit of what it reads and writes in a second; 0: as the parent
+  uint64_t io_operations_rate;  // limit of such calls in a second; 0: likewise
 } AtollSpawnOptions;
 #ifdef __cplusplus
-static_assert(sizeof(AtollSpawnOptions) == 96, "");
+static_assert(sizeof(AtollSpawnOptions) == 112, "");
 #else
-_Static_assert(sizeof(AtollSpawnOptions) == 96, "");
+_Static_assert(sizeof(AtollSpawnOptions) == 112, "");
 #endif
 
 /// What receive tells of a message, 56 bytes.
