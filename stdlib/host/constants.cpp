@@ -7,6 +7,7 @@
 #include "stdlib/host/tasks.hpp"
 #include "stdlib/net/socket.hpp"
 #include "stdlib/vfs/watch.hpp"
+#include "vm/runtime/mappings.hpp"
 
 namespace atollvm::host {
 namespace {
@@ -47,6 +48,9 @@ constexpr Constant locks[] = {
     {"LOCK_NONE", number(vfs::LockKind::none), "give locks up"},
     {"LOCK_SHARED", number(vfs::LockKind::shared), "beside others that are shared"},
     {"LOCK_EXCLUSIVE", number(vfs::LockKind::exclusive), "alone"},
+};
+constexpr Constant maps[] = {
+    {"MAP_ALIGNMENT", runtime::map_granule, "of where map_file begins, in memory and in the file"},
 };
 constexpr Constant kinds[] = {
     {"KIND_UNKNOWN", number(FileType::unknown), "something else, such as a pipe"},
@@ -120,11 +124,17 @@ constexpr Constant others[] = {
     {"TIME_KEEP", time_keep, "leaves a time as it is"},
 };
 constexpr ConstantGroup groups[] = {
-    {"Handles at the start", "", handles}, {"Errors", "E_", errors},
-    {"Rights", "RIGHT_", rights},          {"Flags of open", "", open_flags},
-    {"Kinds of locks", "", locks},         {"Kinds of files", "", kinds},
-    {"What watch_at tells", "", watches},  {"Networks", "", networks},
-    {"Processes", "", processes},          {"Other numbers", "", others},
+    {"Handles at the start", "", handles},
+    {"Errors", "E_", errors},
+    {"Rights", "RIGHT_", rights},
+    {"Flags of open", "", open_flags},
+    {"Kinds of locks", "", locks},
+    {"Mapped files", "", maps},
+    {"Kinds of files", "", kinds},
+    {"What watch_at tells", "", watches},
+    {"Networks", "", networks},
+    {"Processes", "", processes},
+    {"Other numbers", "", others},
 };
 
 constexpr Field stat_fields[] = {

@@ -107,6 +107,9 @@
 #define ATOLL_LOCK_SHARED 1  // beside others that are shared
 #define ATOLL_LOCK_EXCLUSIVE 2  // alone
 
+// --- Mapped files ---
+#define ATOLL_MAP_ALIGNMENT 65536  // of where map_file begins, in memory and in the file
+
 // --- Kinds of files ---
 #define ATOLL_KIND_UNKNOWN 0  // something else, such as a pipe
 #define ATOLL_KIND_BLOCK 1  // block device
@@ -405,6 +408,16 @@ int32_t atoll_pread(int32_t h, void* p, uint32_t n, int64_t at);
 /// file with write.
 ATOLL_IMPORT(pwrite)
 int32_t atoll_pwrite(int32_t h, const void* p, uint32_t n, int64_t at);
+/// Puts the bytes of a file from number at on in place of the n bytes at p, and gives how many it
+/// has there: 0 to n; the rest of their last 64 KiB is zero, what is behind that stays. They are a
+/// copy that does not change when the file does, or is cut off; where p is in a large memory it is
+/// shared by the processes of the machine, until one of them writes to a page. p and at are
+/// multiples of MAP_ALIGNMENT, and all 64 KiB that n reaches into are inside of the memory.
+/// -E_INVAL: they are not, or at is negative; -E_FBIG: the file is above 1 GiB; -E_NOMEM: the
+/// machine's memory has no room for the copy, or too much is mapped; -E_NFILE: the machine has 256
+/// copies; -E_AGAIN: it changes all the time. h is a file with read.
+ATOLL_IMPORT(map_file)
+int32_t atoll_map_file(int32_t h, void* p, uint32_t n, int64_t at);
 /// Moves the position of a file and gives the new one. whence: SEEK_START, SEEK_CURRENT or
 /// SEEK_END. -E_INVAL: before the start, -E_SPIPE: a stream. h is a stream or file.
 ATOLL_IMPORT(seek)
