@@ -185,6 +185,23 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
             });
   add_count(app, "--io-operations", "Limit of its calls on streams, files and directories",
             [&process](std::uint64_t number) { process.limits.io_operations = number; });
+  add_value(app, "--io-bytes-rate", "SIZE[/s]", "Limit of what it reads and writes in a second",
+            [&process](const std::string& text) {
+              const std::string_view size =
+                  std::string_view(text).substr(0, text.size() - (text.ends_with("/s") ? 2 : 0));
+              process.limits.io_bytes_rate = parse_size(size);
+              if (process.limits.io_bytes_rate.value_or(0) == 0) {
+                throw CLI::ValidationError(
+                    "--io-bytes-rate",
+                    "'" + text + "' is not a size from 1 on (bytes, or like 64k, 16M/s)");
+              }
+            });
+  add_count(app, "--io-operations-rate", "Limit of such calls in a second",
+            [&process](std::uint64_t number) {
+              if (number == 0)
+                throw CLI::ValidationError("--io-operations-rate", "it is at least 1");
+              process.limits.io_operations_rate = number;
+            });
   add_value(app, "--time", "DURATION", "Limit of the time it takes, like 100ms, 2s, 5m",
             [&process](const std::string& text) {
               process.limits.time = parse_duration(text);

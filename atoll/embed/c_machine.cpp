@@ -117,6 +117,10 @@ void atoll_options_io(atoll_options* options, uint64_t bytes, uint64_t operation
   options->options.limits.io_bytes = bytes;
   options->options.limits.io_operations = operations;
 }
+void atoll_options_io_rate(atoll_options* options, uint64_t bytes, uint64_t operations) {
+  options->options.limits.io_bytes_rate = bytes;
+  options->options.limits.io_operations_rate = operations;
+}
 void atoll_options_processes(atoll_options* options, uint32_t count) { options->processes = count; }
 void atoll_options_weight(atoll_options* options, uint32_t weight) {
   options->spawn.weight = weight;
@@ -203,6 +207,8 @@ atoll_error* atoll_machine_new(const atoll_scheduler* scheduler, const atoll_opt
     wanted.limits.cpu_time = all.options.limits.time;
     wanted.limits.io_bytes = all.options.limits.io_bytes;
     wanted.limits.io_operations = all.options.limits.io_operations;
+    wanted.limits.io_bytes_rate = all.options.limits.io_bytes_rate;
+    wanted.limits.io_operations_rate = all.options.limits.io_operations_rate;
     wanted.arguments = all.options.arguments;
     wanted.environment = all.options.environment;
     wanted.directories = all.options.directories;

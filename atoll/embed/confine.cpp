@@ -142,8 +142,11 @@ bool filter_calls(bool opens_files) {
   filter.allow({SYS_recvfrom});
   filter.allow_where(SYS_sendto, 4, ~u32{0}, {0});
   // F_SETOWN would make the kernel send signals.
-  filter.allow_where(SYS_fcntl, 1, ~u32{0},
-                     {F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC, F_SETLK});
+  filter.allow_where(
+      SYS_fcntl, 1, ~u32{0},
+      {F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC, F_SETLK, F_ADD_SEALS});
+  // Copies of files that guests map.
+  filter.allow_where(SYS_memfd_create, 1, ~u32{0}, {MFD_CLOEXEC | MFD_ALLOW_SEALING});
   // TIOCSTI would type for the user.
   filter.allow_where(SYS_ioctl, 1, ~u32{0},
                      {TCGETS, TIOCGPTN, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX});

@@ -116,6 +116,7 @@ std::string signature_text(const mod::FuncType& type);
 // But for the time.
 runtime::Limits to_internal(const Limits& limits);
 runtime::IoAmount io_of(const Limits& limits);
+runtime::IoAmount io_rate_of(const Limits& limits);
 std::vector<TraceFrame> to_public(std::vector<runtime::TraceFrame> trace);
 // Of a call that did not return: where, and why.
 Error call_error(const Outcome& outcome);

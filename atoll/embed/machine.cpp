@@ -381,9 +381,12 @@ Result<Machine> Machine::create(const Scheduler& scheduler, const MachineOptions
   inner.host = impl->functions;
   if (const auto& own = Access::impl(impl->imports)) inner.more_host = own->functions;
   constexpr u64 unlimited = cap::Meter::unlimited;
-  inner.limits = {options.limits.memory_bytes, options.limits.handles,
+  inner.limits = {options.limits.memory_bytes,
+                  options.limits.handles,
                   options.limits.io_bytes.value_or(unlimited),
-                  options.limits.io_operations.value_or(unlimited)};
+                  options.limits.io_operations.value_or(unlimited),
+                  options.limits.io_bytes_rate.value_or(unlimited),
+                  options.limits.io_operations_rate.value_or(unlimited)};
   // Workers may tell of it when the rest of the machine has gone.
   const auto made = std::make_shared<sched::Machine*>(nullptr);
   if (const auto time = options.limits.cpu_time) {
@@ -437,6 +440,7 @@ Result<Task> Machine::spawn(const Module& module, std::string_view function,
   what.is_main = function.empty();
   what.limits = to_internal(options.limits);
   what.io = io_of(options.limits);
+  what.io_rate = io_rate_of(options.limits);
   what.memory = impl.on->memory;
   what.mailbox = to_internal(options.mailbox);
   if (const auto time = options.limits.time; time && *time < longest_time) {

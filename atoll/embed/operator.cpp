@@ -275,6 +275,7 @@ base::Status Machines::begin(Entry& entry) {
   what.program = entry.program;
   what.functions = entry.stages;
   what.io = {spec.process.io_bytes, spec.process.io_operations};
+  what.io_rate = {spec.process.io_bytes_rate, spec.process.io_operations_rate};
   what.mailbox.messages = fit(spec.process.mailbox_messages);
   what.mailbox.bytes = spec.process.mailbox_bytes;
   what.mailbox.overflow = spec.process.overflow;
@@ -576,8 +577,9 @@ sched::Machine& Machines::make_machine(Entry& entry) {
   machine.name = spec.name;
   machine.weight = spec.weight;
   machine.max_processes = fit(spec.limits.processes);
-  machine.limits = {spec.limits.memory, spec.limits.handles, spec.limits.io_bytes,
-                    spec.limits.io_operations};
+  machine.limits = {spec.limits.memory,        spec.limits.handles,
+                    spec.limits.io_bytes,      spec.limits.io_operations,
+                    spec.limits.io_bytes_rate, spec.limits.io_operations_rate};
   machine.cpu_limit = spec.limits.cpu_time;
   machine.on_cpu_limit = [this, raw = &entry] {
     {

@@ -28,6 +28,8 @@ std::optional<u64> counted(u64 limit) {
 snapshot::Bounds bounds_of(const machine::MachineSpec& spec, const MachineRecord& record) {
   snapshot::Bounds bounds;
   bounds.process = limits_of(spec);
+  bounds.io = {spec.process.io_bytes, spec.process.io_operations};
+  bounds.io_rate = {spec.process.io_bytes_rate, spec.process.io_operations_rate};
   bounds.cpu_limit = spec.process.cpu_time;
   bounds.mailbox_messages = fit(spec.process.mailbox_messages);
   bounds.mailbox_bytes = spec.process.mailbox_bytes;

@@ -67,6 +67,11 @@ runtime::IoAmount io_of(const Limits& limits) {
           limits.io_operations.value_or(cap::Meter::unlimited)};
 }
 
+runtime::IoAmount io_rate_of(const Limits& limits) {
+  return {limits.io_bytes_rate.value_or(cap::Rate::unlimited),
+          limits.io_operations_rate.value_or(cap::Rate::unlimited)};
+}
+
 std::vector<TraceFrame> to_public(std::vector<runtime::TraceFrame> trace) {
   std::vector<TraceFrame> result;
   for (runtime::TraceFrame& frame : trace) {
@@ -199,6 +204,7 @@ Result<Process> Process::create(const Engine& engine, const Module& module,
   runtime::Options inner;
   inner.limits = to_internal(options.limits);
   inner.io = io_of(options.limits);
+  inner.io_rate = io_rate_of(options.limits);
   inner.memory = static_cast<runtime::MemoryStrategy>(engine.options().memory);
   inner.host = impl->functions;
   if (const auto& own = Access::impl(impl->imports)) inner.more_host = own->functions;
@@ -247,6 +253,7 @@ base::Result<runtime::Outcome> Process::Impl::run_with_others() {
   run.main.limits = process->limits();
   run.main.mailbox.messages = scheduling.max_messages;
   run.main.io = process->io_limit();
+  run.main.io_rate = process->io_rate();
   run.main.memory = process->memory_strategy();
   for (cap::Handle number = 0; const cap::Capability* each = process->handles().find(number);
        ++number) {

@@ -422,14 +422,16 @@ enum {
 
 /* Options for machines, processes in machines, and mailboxes; each looks at what concerns it.
  * Of a machine: arguments, variables, directories, streams and imports, which are for all of its
- * processes; atoll_options_memory, _handles, _time (CPU time) and _io, which limit all processes
- * together (without: 4 GiB, 1,000,000 handles); _processes, _weight, _on_end.
- * Of a process: _memory, _stack, _handles, _table_elements, _fuel, _time (CPU time) and _io, which
- * are its limits; _weight, _priority, _mailbox, _standard_handles, _grant, _parent.
+ * processes; atoll_options_memory, _handles, _time (CPU time), _io and _io_rate, which limit all
+ * processes together (without: 4 GiB, 1,000,000 handles); _processes, _weight, _on_end.
+ * Of a process: _memory, _stack, _handles, _table_elements, _fuel, _time (CPU time), _io and
+ * _io_rate, which are its limits; _weight, _priority, _mailbox, _standard_handles, _grant, _parent.
  * Of a mailbox: _handles (in messages that wait), _weight, _priority, _mailbox, _on_message,
  * _traps_exits. */
 /* What is read and written by handles: bytes, and calls. */
 ATOLL_API void atoll_options_io(atoll_options* options, uint64_t bytes, uint64_t operations);
+/* The same in a second, beyond which calls wait. At least 1; UINT64_MAX: no limit. */
+ATOLL_API void atoll_options_io_rate(atoll_options* options, uint64_t bytes, uint64_t operations);
 /* At once, mailboxes included. Without: 100,000. */
 ATOLL_API void atoll_options_processes(atoll_options* options, uint32_t count);
 /* A share under the policy "fair": 1 to 1,000,000. Without: 100. */

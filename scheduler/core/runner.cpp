@@ -4,7 +4,7 @@ namespace atollvm::sched {
 
 Runner::Runner(runtime::Process& process, loop::Loop& loop, Run run_process)
     : process_(process), loop_(loop), run_(run_process) {
-  process_.worker()->loop = &loop;
+  loop::serve(*process_.worker(), loop);
   process_.on_ready([&loop] { loop.wake(); });
 }
 

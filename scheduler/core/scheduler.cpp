@@ -253,6 +253,7 @@ base::Status Scheduler::make(Machine& machine, const Spawn& what, Place place, W
   runtime::Options options;
   options.limits = what.limits;
   options.io = what.io;
+  options.io_rate = what.io_rate;
   options.memory = what.memory;
   options.host = machine.options_.host;
   options.more_host = machine.options_.more_host;

@@ -134,7 +134,8 @@ struct Spawn {
   std::span<const u32> functions{};
   std::span<const runtime::Slot> arguments{};
   runtime::Limits limits{};
-  runtime::IoAmount io{};  // at most
+  runtime::IoAmount io{};       // at most
+  runtime::IoAmount io_rate{};  // at most in a second
   runtime::MemoryStrategy memory = runtime::MemoryStrategy::checked;
   MailboxLimits mailbox{};
   u64 cpu_limit = Task::never;  // ns

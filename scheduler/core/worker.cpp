@@ -39,7 +39,7 @@ Exit exit_of(const Outcome& outcome) {
 
 Worker::Worker(Scheduler& scheduler, u32 index, std::unique_ptr<policy::Policy> policy)
     : scheduler_(scheduler), index_(index), policy_(std::move(policy)), random_(clock_.now()) {
-  loop = &loop_;
+  loop::serve(*this, loop_);
   core = this;
 }
 

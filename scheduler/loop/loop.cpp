@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -21,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "vm/base/monotonic.hpp"
 #include "vm/base/sanitizers.hpp"
 #include "vm/runtime/process.hpp"
 
@@ -86,11 +86,7 @@ void fail(const char* what) { throw std::runtime_error(what); }
 
 }  // namespace
 
-u64 monotonic_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
-}
+u64 monotonic_ns() { return base::monotonic_ns(); }
 
 struct Loop::Impl {
   Impl();
@@ -510,6 +506,15 @@ usize Loop::waiting() const {
 
 Loop& of(const runtime::HostContext& context) {
   return *static_cast<Loop*>(context.process().worker()->loop);
+}
+
+void serve(runtime::Worker& worker, Loop& loop) {
+  worker.loop = &loop;
+  worker.wait_until = [](HostContext& context, u64 at, Finish finish,
+                         std::function<void()> cancel) {
+    std::function<void()> unused;
+    return of(context).until(context, at, std::move(finish), std::move(cancel), unused);
+  };
 }
 
 }  // namespace atollvm::loop

@@ -20,6 +20,10 @@
 #include "vm/base/types.hpp"
 #include "vm/runtime/host.hpp"
 
+namespace atollvm::runtime {
+struct Worker;
+}
+
 namespace atollvm::loop {
 
 // Nanoseconds of CLOCK_MONOTONIC: the clock of all deadlines.
@@ -102,5 +106,7 @@ class Loop {
 
 // The loop of the worker that runs a host call's process.
 Loop& of(const runtime::HostContext& context);
+// Makes it that of a worker.
+void serve(runtime::Worker& worker, Loop& loop);
 
 }  // namespace atollvm::loop

@@ -321,13 +321,18 @@ u64 Reader::time(const Node& table, std::string_view key, u64 low, u64 otherwise
   return value;
 }
 
-u64 Reader::size(const Node& table, std::string_view key, u64 low, u64 high, u64 otherwise) {
+u64 Reader::size(const Node& table, std::string_view key, u64 low, u64 high, u64 otherwise,
+                 bool is_rate) {
   const Node* const node = table.find(key);
   if (node == nullptr) return otherwise;
   const i64* const integer = std::get_if<i64>(&node->value);
   std::optional<u64> value;
   if (integer != nullptr && *integer >= 0) value = static_cast<u64>(*integer);
-  if (node->text() != nullptr) value = parse_size(*node->text());
+  if (node->text() != nullptr) {
+    std::string_view text = *node->text();
+    if (is_rate && text.ends_with("/s")) text.remove_suffix(2);
+    value = parse_size(text);
+  }
   if (!value || *value < low || *value > high) {
     fail(*node, fmt::format("`{}` must be a size: bytes, or a text such as \"64 MiB\" (KiB, MiB, "
                             "GiB, TiB), from {} to {} bytes",

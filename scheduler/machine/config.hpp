@@ -95,7 +95,8 @@ class Reader {
   double time(const Node& node, std::string_view what);
   u64 time(const Node& table, std::string_view key, u64 low, u64 otherwise);
   // Bytes: a whole number, or a text such as "64 MiB".
-  u64 size(const Node& table, std::string_view key, u64 low, u64 high, u64 otherwise);
+  u64 size(const Node& table, std::string_view key, u64 low, u64 high, u64 otherwise,
+           bool is_rate = false);
 
   // Calls `read` with each table of a list of tables, which TOML writes as [[key]].
   template <class Read>

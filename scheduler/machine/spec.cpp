@@ -24,7 +24,7 @@ constexpr usize max_variables = 4096;
 constexpr usize max_rules = 64 << 10;    // bytes of a network's
 constexpr usize max_directories = 1000;  // and as many mounts
 
-enum class Quantity : u8 { bytes, time, count };
+enum class Quantity : u8 { bytes, bytes_a_second, time, count };
 
 // One limit: its key, its unit, its range, its field.
 template <class Limits>
@@ -44,6 +44,8 @@ constexpr Row<MachineLimits> machine_rows[] = {
     {"handles", Quantity::count, 0, max_count, &MachineLimits::handles},
     {"io_bytes", Quantity::bytes, 0, max_count, &MachineLimits::io_bytes},
     {"io_operations", Quantity::count, 0, max_count, &MachineLimits::io_operations},
+    {"io_bytes_rate", Quantity::bytes_a_second, 1, max_size, &MachineLimits::io_bytes_rate},
+    {"io_operations_rate", Quantity::count, 1, max_size, &MachineLimits::io_operations_rate},
 };
 
 constexpr Row<ProcessLimits> process_rows[] = {
@@ -57,6 +59,8 @@ constexpr Row<ProcessLimits> process_rows[] = {
     {"mailbox_bytes", Quantity::bytes, 1, max_size, &ProcessLimits::mailbox_bytes},
     {"io_bytes", Quantity::bytes, 0, max_count, &ProcessLimits::io_bytes},
     {"io_operations", Quantity::count, 0, max_count, &ProcessLimits::io_operations},
+    {"io_bytes_rate", Quantity::bytes_a_second, 1, max_size, &ProcessLimits::io_bytes_rate},
+    {"io_operations_rate", Quantity::count, 1, max_size, &ProcessLimits::io_operations_rate},
 };
 
 constexpr std::string_view overflow_words[] = {"refuse", "newest", "oldest", "kill", "wait"};
@@ -291,7 +295,9 @@ class SpecReader {
       u64& field = limits.*row.field;
       switch (row.unit) {
         case Quantity::bytes:
-          field = reader_.size(node, row.key, row.low, row.high, field);
+        case Quantity::bytes_a_second:
+          field = reader_.size(node, row.key, row.low, row.high, field,
+                               row.unit == Quantity::bytes_a_second);
           break;
         case Quantity::time:
           field = reader_.time(node, row.key, row.low, field);

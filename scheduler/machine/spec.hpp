@@ -50,6 +50,8 @@ struct MachineLimits {
   u64 handles = 1'000'000;
   u64 io_bytes = unlimited;       // read and written
   u64 io_operations = unlimited;  // calls that read or write
+  u64 io_bytes_rate = unlimited;  // a second
+  u64 io_operations_rate = unlimited;
 };
 
 // Of the root process, and of those that it spawns unless it asks for less.
@@ -64,6 +66,8 @@ struct ProcessLimits {
   u64 mailbox_bytes = u64{64} << 20;
   u64 io_bytes = unlimited;
   u64 io_operations = unlimited;
+  u64 io_bytes_rate = unlimited;  // a second
+  u64 io_operations_rate = unlimited;
   sched::Overflow overflow = sched::Overflow::refuse;
 };
 

@@ -367,6 +367,8 @@ std::unique_ptr<Task> MachineReader::read_task() {
   } else if (most.fuel) {
     from_.fail(ErrorCode::limit, "does not count its fuel, as it must here");
   }
+  options.io = bounds_.io;
+  options.io_rate = bounds_.io_rate;
   options.memory = bounds_.memory;
   options.host = machine_.options().host;
   options.more_host = machine_.options().more_host;

@@ -69,6 +69,8 @@ struct Bounds {
   // Of each process: its own limits are lowered to these, and what it holds must fit. With `fuel`
   // each must count its fuel.
   runtime::Limits process;
+  runtime::IoAmount io;       // that each begins anew with
+  runtime::IoAmount io_rate;  // a second
   runtime::MemoryStrategy memory = runtime::MemoryStrategy::checked;
   u64 cpu_limit = sched::Task::never;  // ns
   u32 mailbox_messages = ~u32{0};

@@ -212,9 +212,9 @@ void MachineWriter::write_process(Task& task) {
   ++summary_.processes;
   if (task.is_main) summary_.main = task.pid;
   const bool is_pending = task.state == Process::State::pending;
-  const bool is_canceled =
-      is_pending && (task.ends == Process::Ends::canceled ||
-                     (task.ends == Process::Ends::completion && !task.parked_in->restartable));
+  const bool is_canceled = is_pending && (task.ends == Process::Ends::canceled ||
+                                          (task.ends == Process::Ends::completion &&
+                                           !task.parked_in->restartable && !task.is_unbegun));
   if (is_canceled) ++summary_.canceled_calls;
   if (is_pending && !is_canceled) ++summary_.restarted_calls;
   u8 flags = 0;

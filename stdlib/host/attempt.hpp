@@ -1,6 +1,8 @@
 // How host calls, in whatever folder, do what may block.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "stdlib/host/host.hpp"
@@ -28,15 +30,47 @@ bool must_wait(const T& outcome) {
   return error != nullptr && *error == Errno::again;
 }
 
-// How many of so many bytes, at most 4 GiB, the guest may still read or write; they are counted.
-// 0: beyond its quota.
-inline u32 take_io_bytes(const HostContext& context, usize wanted) {
-  return static_cast<u32>(context.process().take_io_bytes(wanted));
+// What a call may do now, of quotas and rates; it is counted, and settle_io() comes afterwards.
+struct Share {
+  runtime::IoShare io;
+  std::shared_ptr<cap::Rate> link{};   // of a network that the bytes go through; null: none
+  std::shared_ptr<cap::Rate> count{};  // of which it is one; null: none
+
+  [[nodiscard]] u32 size() const { return static_cast<u32>(io.bytes); }
+};
+// How many of so many bytes, at most 4 GiB, the guest may still read or write, in one turn. 0:
+// beyond its quota. Of some that can't be fewer, `is_whole`, those that its quota has.
+inline Share take_io(const HostContext& context, usize wanted, std::shared_ptr<cap::Rate> link = {},
+                     bool is_whole = false) {
+  const runtime::IoShare io = context.process().take_io_bytes(wanted, is_whole, link.get());
+  return {io, std::move(link)};
 }
-// Of `taken` bytes so many were read or written; the others are not counted.
-inline void settle_io(const HostContext& context, u32 taken, const vfs::Outcome<u32>& outcome) {
+// So many bytes were read or written, or it came to an error; what is left is not counted.
+inline void settle_io(const HostContext& context, const Share& share,
+                      const vfs::Outcome<u32>& outcome) {
   const u32* const moved = std::get_if<u32>(&outcome);
-  context.process().give_io_bytes(taken - (moved == nullptr ? 0 : *moved));
+  context.process().settle_io_bytes(share.io, moved == nullptr ? 0 : *moved, share.link.get());
+  if (moved == nullptr && share.count != nullptr) share.count->give(1);
+}
+// One more of what a rate counts (null: none), for the same call.
+void take_one(Share& share, std::shared_ptr<cap::Rate> of);
+// Parks a call, which has done nothing before if it `is_unbegun`, until its share may be used, or
+// until the deadline (if there is one): then nothing is counted, and `late` is run.
+HostResult wait_for_share(HostContext& context, const Share& share, bool is_unbegun,
+                          runtime::Finish finish, std::optional<u64> deadline = {},
+                          runtime::Finish late = {});
+// Does `go(context, share)` once the share may be used, in a call that has done nothing before. At
+// the deadline, if that comes first, the call gives timedout. `go` is copied and must own what it
+// uses.
+template <class Go>
+HostResult with_share(HostContext& context, const Share& share, Go go,
+                      std::optional<u64> deadline = {}) {
+  if (share.io.at == 0) [[likely]]
+    return go(context, share);
+  return wait_for_share(
+      context, share, /*is_unbegun=*/true,
+      [share, go = std::move(go)](HostContext& later) { return go(later, share); }, deadline,
+      [](HostContext& later) { return later.error32(Errno::timedout); });
 }
 
 // Whether nobody else waits for the thread: the process is the only one that a scheduler has, or

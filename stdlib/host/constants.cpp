@@ -7,6 +7,7 @@
 #include "stdlib/host/tasks.hpp"
 #include "stdlib/net/socket.hpp"
 #include "stdlib/vfs/watch.hpp"
+#include "vm/runtime/mappings.hpp"
 
 namespace atollvm::host {
 namespace {
@@ -48,6 +49,9 @@ constexpr Constant locks[] = {
     {"LOCK_SHARED", number(vfs::LockKind::shared), "beside others that are shared"},
     {"LOCK_EXCLUSIVE", number(vfs::LockKind::exclusive), "alone"},
 };
+constexpr Constant maps[] = {
+    {"MAP_ALIGNMENT", runtime::map_granule, "of where map_file begins, in memory and in the file"},
+};
 constexpr Constant kinds[] = {
     {"KIND_UNKNOWN", number(FileType::unknown), "something else, such as a pipe"},
     {"KIND_BLOCK", number(FileType::block), "block device"},
@@ -88,9 +92,10 @@ constexpr Constant processes[] = {
     {"SPAWN_LINK", spawn_link, "link the new process with this one"},
     {"SPAWN_MONITOR", spawn_monitor, "monitor it; the references of a process count 1, 2, 3"},
     {"SPAWN_STDIO", spawn_stdio, "it shares handles 0 to 3; those that are passed come after"},
-    {"SPAWN_MORE", spawn_more, "the fields of SpawnOptions from io_bytes on count"},
+    {"SPAWN_MORE", spawn_more, "io_bytes and io_operations of SpawnOptions count"},
     {"SPAWN_MODULE", spawn_module,
      "entry is a function of the module whose handle SpawnOptions has"},
+    {"SPAWN_RATES", spawn_rates, "io_bytes_rate and io_operations_rate of SpawnOptions count"},
     {"OVERFLOW_REFUSE", number(sched::Overflow::refuse), "the sender gets -E_AGAIN"},
     {"OVERFLOW_NEWEST", number(sched::Overflow::newest), "what has no room is dropped"},
     {"OVERFLOW_OLDEST", number(sched::Overflow::oldest), "the oldest messages are dropped"},
@@ -119,11 +124,17 @@ constexpr Constant others[] = {
     {"TIME_KEEP", time_keep, "leaves a time as it is"},
 };
 constexpr ConstantGroup groups[] = {
-    {"Handles at the start", "", handles}, {"Errors", "E_", errors},
-    {"Rights", "RIGHT_", rights},          {"Flags of open", "", open_flags},
-    {"Kinds of locks", "", locks},         {"Kinds of files", "", kinds},
-    {"What watch_at tells", "", watches},  {"Networks", "", networks},
-    {"Processes", "", processes},          {"Other numbers", "", others},
+    {"Handles at the start", "", handles},
+    {"Errors", "E_", errors},
+    {"Rights", "RIGHT_", rights},
+    {"Flags of open", "", open_flags},
+    {"Kinds of locks", "", locks},
+    {"Mapped files", "", maps},
+    {"Kinds of files", "", kinds},
+    {"What watch_at tells", "", watches},
+    {"Networks", "", networks},
+    {"Processes", "", processes},
+    {"Other numbers", "", others},
 };
 
 constexpr Field stat_fields[] = {
@@ -171,6 +182,8 @@ constexpr Field spawn_fields[] = {
     {"io_operations", "u64", "limit of its calls on streams, files, directories; 0: likewise"},
     {"module", "u32", "SPAWN_MODULE: a handle, which stays"},
     {"unused", "u32", ""},
+    {"io_bytes_rate", "u64", "limit of what it reads and writes in a second; 0: as the parent"},
+    {"io_operations_rate", "u64", "limit of such calls in a second; 0: likewise"},
 };
 constexpr Field message_fields[] = {
     {"sender", "i64", "pid; of a timer's message the receiver's own; of an ExitInfo 0"},

@@ -5,6 +5,7 @@
 
 #include "stdlib/host/stream.hpp"
 #include "stdlib/host/support.hpp"
+#include "stdlib/net/socket.hpp"
 
 namespace atollvm::host {
 namespace {
@@ -30,110 +31,132 @@ std::optional<std::span<u8>> transfer(const HostContext& context) {
   return bytes->first(std::min<usize>(bytes->size(), max_transfer));
 }
 
-// Of an attempt on `taken` bytes.
-HostResult count_result(HostContext& context, u32 taken, const Outcome<u32>& outcome) {
-  settle_io(context, taken, outcome);
+// Of an attempt on a share.
+HostResult count_result(HostContext& context, const Share& share, const Outcome<u32>& outcome) {
+  settle_io(context, share, outcome);
   if (const Errno* error = error_of(outcome)) return context.error32(*error);
   return context.result_i32(static_cast<i32>(std::get<u32>(outcome)));
 }
 
-// Where a read puts its bytes, once the guest's memory may have moved.
+// Where a read puts its bytes and a write has them, once the guest's memory may have moved.
 struct Target {
   u32 address = 0;
   u32 size = 0;
 
-  [[nodiscard]] std::optional<std::span<u8>> in(const HostContext& context) const {
-    return context.memory(address, size);
+  [[nodiscard]] std::optional<std::span<u8>> in(const HostContext& context, u32 most) const {
+    return context.memory(address, std::min(size, most));
   }
 };
 
 // Reads in the pool into a buffer of ours, and copies when that is done.
 template <class Read>
-HostResult read_in_pool(HostContext& context, Target target, Read read) {
-  return loop::of(context).work(context, [target, read]() -> runtime::Finish {
-    auto buffer = std::make_shared<std::vector<u8>>(target.size);
+HostResult read_in_pool(HostContext& context, Target target, const Share& share, Read read) {
+  return loop::of(context).work(context, [target, share, read]() -> runtime::Finish {
+    auto buffer = std::make_shared<std::vector<u8>>(share.size());
     const Outcome<u32> outcome = read(std::span<u8>(*buffer));
-    return [target, buffer, outcome](HostContext& later) {
-      const auto to = target.in(later);
+    return [target, share, buffer, outcome](HostContext& later) {
+      const auto to = target.in(later, share.size());
       if (!to) return later.error32(Errno::fault);
       if (const u32* size = std::get_if<u32>(&outcome); size != nullptr && *size > 0) {
         memcpy(to->data(), buffer->data(), *size);
       }
-      return count_result(later, target.size, outcome);
+      return count_result(later, share, outcome);
     };
   });
 }
 
 // Writes in the pool from a copy.
 template <class Write>
-HostResult write_in_pool(HostContext& context, std::span<const u8> bytes, Write write) {
+HostResult write_in_pool(HostContext& context, std::span<const u8> bytes, const Share& share,
+                         Write write) {
   auto buffer = std::make_shared<std::vector<u8>>(bytes.begin(), bytes.end());
-  return loop::of(context).work(context, [buffer, write]() -> runtime::Finish {
+  return loop::of(context).work(context, [buffer, share, write]() -> runtime::Finish {
     const Outcome<u32> outcome = write(std::span<const u8>(*buffer));
-    return [taken = static_cast<u32>(buffer->size()), outcome](HostContext& later) {
-      return count_result(later, taken, outcome);
-    };
+    return [share, outcome](HostContext& later) { return count_result(later, share, outcome); };
   });
 }
 
+std::shared_ptr<cap::Rate> link_of(const Stream& stream) {
+  const net::Socket* const socket = stream.socket();
+  return socket == nullptr ? nullptr : socket->network().bandwidth();
+}
+
 HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target) {
-  const u32 taken = take_io_bytes(context, target.size);
-  if (taken == 0) return context.error32(Errno::dquot);
-  const Target now{target.address, taken};
-  const auto to = now.in(context);
-  if (!to) return context.error32(Errno::fault);
-  const Outcome<u32> outcome = stream->read(*to, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, taken, outcome);
-  if (const std::optional<int> fd = stream->wait_fd()) {
-    settle_io(context, taken, outcome);
-    return loop::of(context).when_readable(context, *fd, [stream, target](HostContext& later) {
-      return read_stream(later, stream, target);
+  const Share taken = take_io(context, target.size, link_of(*stream));
+  if (taken.size() == 0) return context.error32(Errno::dquot);
+  return with_share(context, taken, [stream, target](HostContext& now, const Share& share) {
+    const auto to = target.in(now, share.size());
+    if (!to) return now.error32(Errno::fault);
+    const Outcome<u32> outcome = stream->read(*to, Wait::never);
+    if (!must_wait(outcome)) return count_result(now, share, outcome);
+    if (const std::optional<int> fd = stream->wait_fd()) {
+      settle_io(now, share, outcome);
+      return loop::of(now).when_readable(now, *fd, [stream, target](HostContext& later) {
+        return read_stream(later, stream, target);
+      });
+    }
+    return read_in_pool(now, target, share, [stream](std::span<u8> bytes) {
+      return stream->read(bytes, Wait::allowed);
     });
-  }
-  return read_in_pool(context, now,
-                      [stream](std::span<u8> bytes) { return stream->read(bytes, Wait::allowed); });
+  });
 }
 
 HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& stream,
                         Target source) {
-  const u32 taken = take_io_bytes(context, source.size);
-  if (taken == 0) return context.error32(Errno::dquot);
-  const auto from = Target{source.address, taken}.in(context);
-  if (!from) return context.error32(Errno::fault);
-  const Outcome<u32> outcome = stream->write(*from, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, taken, outcome);
-  if (const std::optional<int> fd = stream->wait_fd()) {
-    settle_io(context, taken, outcome);
-    return loop::of(context).when_writable(context, *fd, [stream, source](HostContext& later) {
-      return write_stream(later, stream, source);
+  const Share taken = take_io(context, source.size, link_of(*stream));
+  if (taken.size() == 0) return context.error32(Errno::dquot);
+  return with_share(context, taken, [stream, source](HostContext& now, const Share& share) {
+    const auto from = source.in(now, share.size());
+    if (!from) return now.error32(Errno::fault);
+    const Outcome<u32> outcome = stream->write(*from, Wait::never);
+    if (!must_wait(outcome)) return count_result(now, share, outcome);
+    if (const std::optional<int> fd = stream->wait_fd()) {
+      settle_io(now, share, outcome);
+      return loop::of(now).when_writable(now, *fd, [stream, source](HostContext& later) {
+        return write_stream(later, stream, source);
+      });
+    }
+    return write_in_pool(now, *from, share, [stream](std::span<const u8> bytes) {
+      return stream->write(bytes, Wait::allowed);
     });
-  }
-  return write_in_pool(context, *from, [stream](std::span<const u8> bytes) {
-    return stream->write(bytes, Wait::allowed);
   });
 }
 
-HostResult read_file(HostContext& context, std::span<u8> bytes, std::optional<u64> at) {
-  const u32 taken = take_io_bytes(context, bytes.size());
-  if (taken == 0 && !bytes.empty()) return context.error32(Errno::dquot);
-  const auto file = object_of<vfs::File>(context);
-  const Outcome<u32> outcome = file->read(bytes.first(taken), at, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, taken, outcome);
-  return read_in_pool(context, {context.arg_u32(1), taken},
-                      [file, at](std::span<u8> to) { return file->read(to, at, Wait::allowed); });
+// `size`: of the bytes that parameter 1 says where they are.
+HostResult read_file(HostContext& context, usize size, std::optional<u64> at) {
+  const Share taken = take_io(context, size);
+  if (taken.size() == 0 && size != 0) return context.error32(Errno::dquot);
+  const Target target{context.arg_u32(1), static_cast<u32>(size)};
+  return with_share(
+      context, taken,
+      [file = object_of<vfs::File>(context), target, at](HostContext& now, const Share& share) {
+        const auto to = target.in(now, share.size());
+        if (!to) return now.error32(Errno::fault);
+        const Outcome<u32> outcome = file->read(*to, at, Wait::never);
+        if (!must_wait(outcome)) return count_result(now, share, outcome);
+        return read_in_pool(now, target, share, [file, at](std::span<u8> bytes) {
+          return file->read(bytes, at, Wait::allowed);
+        });
+      });
 }
 
-HostResult write_file(HostContext& context, std::span<const u8> bytes, std::optional<u64> at,
-                      bool append) {
-  const u32 taken = take_io_bytes(context, bytes.size());
-  if (taken == 0 && !bytes.empty()) return context.error32(Errno::dquot);
-  const auto file = object_of<vfs::File>(context);
+HostResult write_file(HostContext& context, usize size, std::optional<u64> at, bool append) {
+  const Share taken = take_io(context, size);
+  if (taken.size() == 0 && size != 0) return context.error32(Errno::dquot);
+  const Target source{context.arg_u32(1), static_cast<u32>(size)};
   const vfs::WriteMode mode{append, vfs::Durability::none};
-  const Outcome<u32> outcome = file->write(bytes.first(taken), at, mode, Wait::never);
-  if (!must_wait(outcome)) return count_result(context, taken, outcome);
-  return write_in_pool(context, bytes.first(taken), [file, at, mode](std::span<const u8> from) {
-    return file->write(from, at, mode, Wait::allowed);
-  });
+  return with_share(context, taken,
+                    [file = object_of<vfs::File>(context), source, at, mode](HostContext& now,
+                                                                             const Share& share) {
+                      const auto from = source.in(now, share.size());
+                      if (!from) return now.error32(Errno::fault);
+                      const Outcome<u32> outcome = file->write(*from, at, mode, Wait::never);
+                      if (!must_wait(outcome)) return count_result(now, share, outcome);
+                      return write_in_pool(now, *from, share,
+                                           [file, at, mode](std::span<const u8> bytes) {
+                                             return file->write(bytes, at, mode, Wait::allowed);
+                                           });
+                    });
 }
 
 // A position or size from the guest; nothing when it is negative.
@@ -148,7 +171,7 @@ HostResult call_read(Environment&, HostContext& context) {
   const auto to = transfer(context);
   if (!to) return context.error32(Errno::fault);
   if (to->empty()) return context.result_i32(0);
-  if (!is_stream(context)) return read_file(context, *to, std::nullopt);
+  if (!is_stream(context)) return read_file(context, to->size(), std::nullopt);
   return read_stream(context, object_of<Stream>(context),
                      {context.arg_u32(1), static_cast<u32>(to->size())});
 }
@@ -162,7 +185,7 @@ HostResult call_write(Environment&, HostContext& context) {
   }
   if (from->empty()) return context.result_i32(0);
   if (!is_stream(context)) {
-    return write_file(context, *from, std::nullopt, (rights & cap::right_write) == 0);
+    return write_file(context, from->size(), std::nullopt, (rights & cap::right_write) == 0);
   }
   return write_stream(context, object_of<Stream>(context),
                       {context.arg_u32(1), static_cast<u32>(from->size())});
@@ -173,7 +196,7 @@ HostResult call_pread(Environment&, HostContext& context) {
   if (!to) return context.error32(Errno::fault);
   const std::optional<u64> at = unsigned_arg(context, 3);
   if (!at) return context.error32(Errno::inval);
-  return read_file(context, *to, at);
+  return read_file(context, to->size(), at);
 }
 
 HostResult call_pwrite(Environment&, HostContext& context) {
@@ -181,7 +204,7 @@ HostResult call_pwrite(Environment&, HostContext& context) {
   if (!from) return context.error32(Errno::fault);
   const std::optional<u64> at = unsigned_arg(context, 3);
   if (!at) return context.error32(Errno::inval);
-  return write_file(context, *from, at, false);
+  return write_file(context, from->size(), at, false);
 }
 
 HostResult call_seek(Environment&, HostContext& context) {

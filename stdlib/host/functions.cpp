@@ -115,6 +115,11 @@ std::vector<runtime::HostFunction> functions(Environment& environment) {
     function.kind = row.kind;
     function.rights = row.rights;
     function.restartable = row.restartable;
+    const usize timeout = row.parameters.find("timeout: i64");
+    if (timeout != row.parameters.npos) {
+      function.timeout_index =
+          static_cast<u8>(std::ranges::count(row.parameters.substr(0, timeout), ','));
+    }
   }
   return result;
 }

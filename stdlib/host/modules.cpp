@@ -37,16 +37,19 @@ struct Loaded {
   Errno error = Errno::success;
   std::string why;
   u64 cpu = 0;    // ns
-  u32 taken = 0;  // bytes of a file that may be read,
-  u32 read = 0;   // and that were
+  Share share{};  // of a file that may be read,
+  u32 read = 0;   // and bytes that were
 };
 
 // What a job needs: the machine may be gone when it runs.
 struct Job {
-  // Of a file of which so many bytes may be read.
+  // Of a file of which a share may be read.
   Job(const Environment& environment, std::shared_ptr<cap::Account> machine,
-      std::shared_ptr<vfs::File> from, u32 most)
-      : load(environment.load), account(std::move(machine)), file(std::move(from)), room(most) {}
+      std::shared_ptr<vfs::File> from, Share most)
+      : load(environment.load),
+        account(std::move(machine)),
+        file(std::move(from)),
+        share(std::move(most)) {}
   Job(const Environment& environment, std::shared_ptr<cap::Account> machine,
       std::span<const u8> from)
       : load(environment.load),
@@ -60,7 +63,7 @@ struct Job {
   std::optional<cap::LastingCharge> charge;  // while it is under way
   std::string bytes;
   std::shared_ptr<vfs::File> file{};  // null: the bytes are there
-  u32 room = 0;
+  Share share{};
   bool is_cut = false;  // more may not be read
 };
 
@@ -70,8 +73,8 @@ Errno read_file(Job& job, u32& read) {
   if (const Errno* error = error_of(status)) return *error;
   u64 size = std::get<vfs::Stat>(status).size;
   if (size > max_module_bytes) return Errno::fbig;
-  if (size > job.room && job.is_cut) return Errno::dquot;
-  size = std::min<u64>(size, job.room);  // it may have grown
+  if (size > job.share.size() && job.is_cut) return Errno::dquot;
+  size = std::min<u64>(size, job.share.size());  // it may have grown
   job.charge.emplace(job.account, size * bytes_for_each + least_bytes);
   if (!*job.charge) return Errno::nomem;
   job.bytes.resize(size);
@@ -104,7 +107,7 @@ void make_program(const Job& job, Loaded& loaded) {
 Loaded run(Job& job) {
   const u64 begin = thread_time();
   Loaded loaded;
-  loaded.taken = job.room;
+  loaded.share = job.share;
   try {
     if (job.file != nullptr) loaded.error = read_file(job, loaded.read);
     if (loaded.error == Errno::success) make_program(job, loaded);
@@ -121,7 +124,7 @@ Loaded run(Job& job) {
 
 // `words`: the parameter with the address for what is wrong.
 HostResult finish(HostContext& context, const Loaded& loaded, u32 words) {
-  if (loaded.taken != 0) settle_io(context, loaded.taken, loaded.read);
+  if (loaded.share.size() != 0) settle_io(context, loaded.share, loaded.read);
   auto& task = static_cast<sched::Task&>(context.process());
   // The time of other threads is its own as well.
   task.cpu += loaded.cpu;
@@ -176,11 +179,12 @@ HostResult call_module_open(Environment& environment, HostContext& context) {
   const auto* const known = std::get_if<vfs::Stat>(&status);
   const u64 wanted = known == nullptr ? max_module_bytes : known->size;
   if (wanted > max_module_bytes) return context.error32(Errno::fbig);
-  const u32 taken = take_io_bytes(context, wanted);
-  if (taken == 0 && wanted != 0) return context.error32(Errno::dquot);
+  const Share taken = take_io(context, wanted, nullptr, /*is_whole=*/true);
+  if (taken.size() == 0 && wanted != 0) return context.error32(Errno::dquot);
   const auto job = std::make_shared<Job>(environment, account_of(context), std::move(file), taken);
-  job->is_cut = taken < wanted;
-  return make_in_pool(context, job, 1);
+  job->is_cut = taken.size() < wanted;
+  return with_share(context, taken,
+                    [job](HostContext& now, const Share&) { return make_in_pool(now, job, 1); });
 }
 
 HostResult call_module_entry(Environment&, HostContext& context) {

@@ -234,20 +234,25 @@ HostResult call_read_dir(Environment&, HostContext& context) {
   if (!context.memory(address, size)) return context.error32(Errno::fault);
   const auto directory =
       as_seen(context, std::static_pointer_cast<vfs::Directory>(context.capability().object));
-  const u32 taken = take_io_bytes(context, size);
-  if (taken == 0 && size != 0) return context.error32(Errno::dquot);
-  return attempt_or_work(
-      context,
-      [directory, cookie = context.arg_u64(1), taken](Wait wait) {
-        return directory->list(cookie, taken, wait);
-      },
-      [address, size, taken](HostContext& later, const Outcome<std::vector<vfs::Entry>>& outcome) {
-        const HostResult result = put_entries(later, address, taken, outcome);
-        const i32 used = later.arg_i32(0);  // the call's result by now
-        settle_io(later, taken, used < 0 ? 0 : static_cast<u32>(used));
-        const bool is_cut = used == -static_cast<i32>(Errno::range) && taken < size;
-        return is_cut ? later.error32(Errno::dquot) : result;
-      });
+  const Share taken = take_io(context, size, nullptr, /*is_whole=*/true);
+  if (taken.size() == 0 && size != 0) return context.error32(Errno::dquot);
+  const auto list = [directory, cookie = context.arg_u64(1), address, size](HostContext& now,
+                                                                            const Share& share) {
+    return attempt_or_work(
+        now,
+        [directory, cookie, most = share.size()](Wait wait) {
+          return directory->list(cookie, most, wait);
+        },
+        [address, size, share](HostContext& later,
+                               const Outcome<std::vector<vfs::Entry>>& outcome) {
+          const HostResult result = put_entries(later, address, share.size(), outcome);
+          const i32 used = later.arg_i32(0);  // the call's result by now
+          settle_io(later, share, used < 0 ? 0 : static_cast<u32>(used));
+          const bool is_cut = used == -static_cast<i32>(Errno::range) && share.size() < size;
+          return is_cut ? later.error32(Errno::dquot) : result;
+        });
+  };
+  return with_share(context, taken, list);
 }
 
 HostResult call_watch_at(Environment&, HostContext& context) {

@@ -119,12 +119,9 @@ std::vector<Address> addresses_of(const Loop::Lookup& lookup) {
 // Gives the addresses of a host by its canonical name to `done(context, addresses or error)`.
 // Errors: noent, again (the resolver has no answer now), timedout.
 template <class Done>
-HostResult resolve(Environment& environment, HostContext& context, const std::string& name,
-                   std::optional<u64> deadline, Done done) {
+HostResult ask(Environment& environment, HostContext& context, const std::string& name,
+               std::optional<u64> deadline, Done done) {
   using Found = Outcome<std::vector<Address>>;
-  if (net::is_local_name(name)) {
-    return done(context, Found(std::vector{net::make_v4(loopback_v4), net::make_v6(loopback_v6)}));
-  }
   if (environment.resolve) {
     auto addresses = environment.resolve(name);
     if (addresses.empty()) return done(context, Found(Errno::noent));
@@ -146,6 +143,25 @@ HostResult resolve(Environment& environment, HostContext& context, const std::st
         if (addresses.empty()) return done(later, Found(Errno::noent));
         return done(later, Found(std::move(addresses)));
       });
+}
+
+// The same, of a name that is the host's own without asking, and else when the network's rate has
+// it.
+template <class Done>
+HostResult resolve(Environment& environment, HostContext& context, const Network& network,
+                   const std::string& name, std::optional<u64> deadline, Done done) {
+  if (net::is_local_name(name)) {
+    return done(context, Outcome<std::vector<Address>>(
+                             std::vector{net::make_v4(loopback_v4), net::make_v6(loopback_v6)}));
+  }
+  Share share;
+  take_one(share, network.names());
+  return with_share(
+      context, share,
+      [&environment, name, deadline, done = std::move(done)](HostContext& now, const Share&) {
+        return ask(environment, now, name, deadline, done);
+      },
+      deadline);
 }
 
 // --- Connecting ---
@@ -236,21 +252,18 @@ struct Receiving {
   std::optional<u64> deadline;
 };
 
-HostResult receive_datagram(HostContext& context, const Receiving& state) {
+HostResult receive_datagram(HostContext& context, const Receiving& state);
+
+HostResult receive_datagram(HostContext& context, const Receiving& state, const Share& share) {
   if (!has_room(context, state.from) || !context.memory(state.address, state.size)) {
     return context.error32(Errno::fault);
-  }
-  const u32 taken = take_io_bytes(context, state.size);
-  if (taken < state.size) {
-    settle_io(context, taken, Errno::dquot);
-    return context.error32(Errno::dquot);
   }
   const Socket& socket = *state.datagrams->socket;
   for (u32 dropped = 0; dropped < max_dropped; ++dropped) {
     const auto to = context.memory(state.address, state.size);
     const auto outcome = socket.receive(*to);
     if (const Errno* const error = error_of(outcome)) {
-      settle_io(context, taken, *error);
+      settle_io(context, share, *error);
       if (*error != Errno::again) return context.error32(*error);
       if (is_over(state.deadline)) return context.error32(Errno::timedout);
       return wait_for(context, socket, false, state.deadline,
@@ -262,34 +275,52 @@ HostResult receive_datagram(HostContext& context, const Receiving& state) {
       memset(to->data(), 0, size);
       continue;
     }
-    settle_io(context, taken, Outcome<u32>(size));
+    settle_io(context, share, Outcome<u32>(size));
     if (state.from != 0) put_address(context, state.from, from);
     return context.result_i32(static_cast<i32>(size));
   }
-  settle_io(context, taken, Errno::again);
+  settle_io(context, share, Errno::again);
   return loop::of(context).soon(
       context, [state](HostContext& later) { return receive_datagram(later, state); });
 }
 
-HostResult send_datagram(HostContext& context, const std::shared_ptr<Datagrams>& datagrams,
-                         u32 address, u32 size, const Endpoint& to) {
-  const auto bytes = context.memory(address, size);
-  if (!bytes) return context.error32(Errno::fault);
-  const u32 taken = take_io_bytes(context, size);
-  if (taken < size) {
-    settle_io(context, taken, Errno::dquot);
+// One datagram of at most so many bytes does `go(context, share)`, as with_share.
+template <class Go>
+HostResult with_datagram(HostContext& context, const Network& network, u32 size, Go go,
+                         std::optional<u64> deadline = {}) {
+  Share share = take_io(context, size, network.bandwidth(), /*is_whole=*/true);
+  if (share.size() < size) {
+    settle_io(context, share, Errno::dquot);
     return context.error32(Errno::dquot);
   }
-  const Outcome<u32> outcome = datagrams->socket->send(*bytes, to);
-  settle_io(context, taken, outcome);
-  if (must_wait(outcome)) {
-    return wait_for(context, *datagrams->socket, true, std::nullopt,
-                    [datagrams, address, size, to](HostContext& later) {
-                      return send_datagram(later, datagrams, address, size, to);
-                    });
-  }
-  if (const Errno* const error = error_of(outcome)) return context.error32(*error);
-  return context.result_i32(static_cast<i32>(std::get<u32>(outcome)));
+  take_one(share, network.packets());
+  return with_share(context, share, std::move(go), deadline);
+}
+
+HostResult receive_datagram(HostContext& context, const Receiving& state) {
+  return with_datagram(
+      context, state.datagrams->socket->network(), state.size,
+      [state](HostContext& now, const Share& share) { return receive_datagram(now, state, share); },
+      state.deadline);
+}
+
+HostResult send_datagram(HostContext& context, const std::shared_ptr<Datagrams>& datagrams,
+                         u32 address, u32 size, const Endpoint& to) {
+  const auto send = [datagrams, address, size, to](HostContext& now, const Share& share) {
+    const auto bytes = now.memory(address, size);
+    if (!bytes) return now.error32(Errno::fault);
+    const Outcome<u32> outcome = datagrams->socket->send(*bytes, to);
+    settle_io(now, share, outcome);
+    if (must_wait(outcome)) {
+      return wait_for(now, *datagrams->socket, true, std::nullopt,
+                      [datagrams, address, size, to](HostContext& later) {
+                        return send_datagram(later, datagrams, address, size, to);
+                      });
+    }
+    if (const Errno* const error = error_of(outcome)) return now.error32(*error);
+    return now.result_i32(static_cast<i32>(std::get<u32>(outcome)));
+  };
+  return with_datagram(context, datagrams->socket->network(), size, send);
 }
 
 // The connection that a stream is, or null.
@@ -317,7 +348,7 @@ HostResult call_tcp_connect(Environment& environment, HostContext& context) {
       !state->network->allows_resolving(Action::connect, *name, *port)) {
     return context.error32(Errno::acces);
   }
-  return resolve(environment, context, *name, state->deadline,
+  return resolve(environment, context, *state->network, *name, state->deadline,
                  [state, name = *name, port = *port](HostContext& later,
                                                      const Outcome<std::vector<Address>>& found) {
                    if (const Errno* const error = error_of(found)) return later.error32(*error);
@@ -446,10 +477,11 @@ HostResult call_host_lookup(Environment& environment, HostContext& context) {
   }
   const auto name = net::canonical_name(host);
   if (!name) return context.error32(Errno::inval);
-  if (!net::is_local_name(*name) && !object_behind<Network>(context)->allows_resolving(*name)) {
+  const auto network = object_behind<Network>(context);
+  if (!net::is_local_name(*name) && !network->allows_resolving(*name)) {
     return context.error32(Errno::acces);
   }
-  return resolve(environment, context, *name, deadline_in(context.arg_i64(5)), finish);
+  return resolve(environment, context, *network, *name, deadline_in(context.arg_i64(5)), finish);
 }
 
 }  // namespace atollvm::host

@@ -379,6 +379,12 @@ HostResult call_spawn(Environment&, HostContext& context) {
       !load(context, context.arg_u32(3) + u64{sizeof options}, more)) {
     return context.error64(Errno::fault);
   }
+  GuestSpawnRates rates{};
+  constexpr u64 before_rates = sizeof options + sizeof more + sizeof(GuestSpawnModule);
+  if ((options.flags & spawn_rates) != 0 &&
+      !load(context, context.arg_u32(3) + before_rates, rates)) {
+    return context.error64(Errno::fault);
+  }
   const runtime::Instance* like = &parent.instance();
   if ((options.flags & spawn_module) != 0) {
     cap::Handle handle = 0;
@@ -442,6 +448,9 @@ HostResult call_spawn(Environment&, HostContext& context) {
   spawn.io = parent.io_limit();
   lower(spawn.io.bytes, more.io_bytes);
   lower(spawn.io.operations, more.io_operations);
+  spawn.io_rate = parent.io_rate();
+  lower(spawn.io_rate.bytes, rates.io_bytes_rate);
+  lower(spawn.io_rate.operations, rates.io_operations_rate);
   spawn.memory = parent.memory_strategy();
   spawn.mailbox = parent.terms->mailbox;
   if (options.mailbox_messages != 0) {

@@ -10,8 +10,9 @@ inline constexpr u32 spawn_monitor = 1 << 1;
 inline constexpr u32 spawn_stdio = 1 << 2;
 inline constexpr u32 spawn_more = 1 << 3;    // the fields of GuestSpawnMore follow
 inline constexpr u32 spawn_module = 1 << 4;  // a handle follows behind them
+inline constexpr u32 spawn_rates = 1 << 5;   // a GuestSpawnRates follows behind that
 inline constexpr u32 spawn_flags =
-    spawn_link | spawn_monitor | spawn_stdio | spawn_more | spawn_module;
+    spawn_link | spawn_monitor | spawn_stdio | spawn_more | spawn_module | spawn_rates;
 
 // The structures as constants.cpp describes them to guests.
 struct GuestSpawnOptions {
@@ -36,6 +37,16 @@ struct GuestSpawnMore {
   u64 io_operations;
 };
 static_assert(sizeof(GuestSpawnMore) == 16);
+struct GuestSpawnModule {
+  u32 module;
+  u32 unused;
+};
+static_assert(sizeof(GuestSpawnModule) == 8);
+struct GuestSpawnRates {
+  u64 io_bytes_rate;
+  u64 io_operations_rate;
+};
+static_assert(sizeof(GuestSpawnRates) == 16);
 
 struct GuestMessageInfo {
   u64 sender;

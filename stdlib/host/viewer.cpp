@@ -79,6 +79,8 @@ std::string limits_of_self(Process& process) {
   lines.line("handles", limits.handles);
   lines.limit("io_bytes", process.io_limit().bytes);
   lines.limit("io_operations", process.io_limit().operations);
+  lines.limit("io_bytes_rate", process.io_rate().bytes);
+  lines.limit("io_operations_rate", process.io_rate().operations);
   if (Task* const task = task_of(process)) {
     lines.limit("cpu_ns", task->terms->cpu_limit, Task::never);
     lines.line("messages", task->terms->mailbox.messages);
@@ -227,6 +229,8 @@ std::string limits_of_machine(Process& process) {
   lines.limit("handles", machine.account().handles.limit());
   lines.limit("io_bytes", machine.account().io_bytes.limit());
   lines.limit("io_operations", machine.account().io_operations.limit());
+  lines.limit("io_bytes_rate", machine.account().io_bytes_rate.limit());
+  lines.limit("io_operations_rate", machine.account().io_operations_rate.limit());
   return lines.take();
 }
 

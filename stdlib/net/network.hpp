@@ -11,6 +11,7 @@
 
 #include "stdlib/net/rules.hpp"
 #include "vm/cap/object.hpp"
+#include "vm/cap/rate.hpp"
 
 namespace atollvm::net {
 
@@ -25,7 +26,12 @@ class Network final : public cap::Object {
   static constexpr u32 max_lines = 100;
 
   explicit Network(Rules rules, Log log = {})
-      : Object(cap::Kind::network), rules_(std::move(rules)), log_(std::move(log)) {}
+      : Object(cap::Kind::network),
+        rules_(std::move(rules)),
+        log_(std::move(log)),
+        bandwidth_(make_rate(rules_.bandwidth())),
+        packets_(make_rate(rules_.packets())),
+        names_(make_rate(rules_.names())) {}
 
   [[nodiscard]] const Rules& rules() const { return rules_; }
 
@@ -37,13 +43,24 @@ class Network final : public cap::Object {
   // Counts a socket. False: there are as many as may be.
   bool take();
   void give() { sockets_.fetch_sub(1, std::memory_order_relaxed); }
+  // What its rules allow in a second: bytes, of all sockets and in both directions; datagrams;
+  // lookups. Null: they don't say.
+  [[nodiscard]] const std::shared_ptr<cap::Rate>& bandwidth() const { return bandwidth_; }
+  [[nodiscard]] const std::shared_ptr<cap::Rate>& packets() const { return packets_; }
+  [[nodiscard]] const std::shared_ptr<cap::Rate>& names() const { return names_; }
   [[nodiscard]] u32 sockets() const { return sockets_.load(std::memory_order_relaxed); }
 
  private:
+  static std::shared_ptr<cap::Rate> make_rate(u64 limit) {
+    return limit == cap::Rate::unlimited ? nullptr : std::make_shared<cap::Rate>(limit);
+  }
   void tell(const std::string& what, std::string_view why);
 
   const Rules rules_;
   const Log log_;
+  const std::shared_ptr<cap::Rate> bandwidth_;
+  const std::shared_ptr<cap::Rate> packets_;
+  const std::shared_ptr<cap::Rate> names_;
   std::atomic<u32> sockets_{0};
   std::mutex mutex_;  // of the log
   u32 lines_ = 0;

@@ -14,6 +14,7 @@ namespace {
 constexpr usize max_rules = 1000;
 constexpr usize max_text = 64 << 10;
 constexpr u32 max_connections = 65536;
+constexpr u64 max_rate = u64{1} << 46;  // a second
 constexpr std::string_view action_words[] = {"connect", "listen", "udp", "udp-listen"};
 
 struct Mistake {
@@ -27,8 +28,8 @@ std::string_view trimmed(std::string_view text) {
 }
 
 // Decimal digits alone, and no zero in front.
-std::optional<u32> number_in(std::string_view text, u32 most) {
-  u32 number = 0;
+std::optional<u64> number_in(std::string_view text, u64 most) {
+  u64 number = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   const bool is_padded = text.size() > 1 && text[0] == '0';
@@ -76,7 +77,7 @@ std::optional<Mistake> read_prefix(std::string_view text, Rule& rule) {
       return Mistake{fmt::format("`{}` is no length of a prefix: it is 0 to {}",
                                  text.substr(slash + 1), most)};
     }
-    length = *number;
+    length = static_cast<u32>(*number);
   }
   if (is_mapped) {
     if (length < 96) {
@@ -139,7 +140,9 @@ std::optional<Mistake> read_rule(std::string_view text, Rule& rule) {
     const std::string hint = near.hint();
     return Mistake{fmt::format(
         "there is no rule `{}`; {}", word,
-        hint.empty() ? "there are connect, listen, udp, udp-listen, dns and connections" : hint)};
+        hint.empty() ? "there are connect, listen, udp, udp-listen, dns, connections, bandwidth, "
+                       "packets and names"
+                     : hint)};
   }
   rule.action = static_cast<Action>(action - std::begin(action_words));
   const char* const form = takes_names(rule.action) ? "HOST:PORTS" : "ADDRESS:PORTS";
@@ -225,6 +228,53 @@ std::string to_text(const Rule& rule) {
   return fmt::format("{}:{}:{}", action_words[static_cast<u8>(rule.action)], host, ports);
 }
 
+struct Rules::Limit {
+  std::string_view name;
+  u64 least;
+  u64 most;
+  u64 Rules::* field;  // null: connections_
+  bool is_size;
+  std::string_view form;
+};
+constexpr Rules::Limit Rules::limits[] = {
+    {"connections", 0, max_connections, nullptr, false, "connections=N, a number up to 65536"},
+    {"bandwidth", 1, max_rate, &Rules::bandwidth_, true,
+     "bandwidth=SIZE, bytes a second like 500k or 2M"},
+    {"packets", 1, max_rate, &Rules::packets_, false,
+     "packets=N, a number of datagrams a second from 1 on"},
+    {"names", 1, max_rate, &Rules::names_, false,
+     "names=N, a number of lookups a second from 1 on"},
+};
+
+std::optional<std::string> Rules::take_limit(std::string_view text, u32& seen) {
+  const usize equals = text.find('=');
+  const auto* const limit = equals == text.npos
+                                ? std::end(limits)
+                                : std::ranges::find(limits, text.substr(0, equals), &Limit::name);
+  if (limit == std::end(limits)) return std::nullopt;
+  std::string_view value = text.substr(equals + 1);
+  if (limit->field != nullptr && value.ends_with("/s")) value.remove_suffix(2);
+  u32 shift = 0;
+  if (limit->is_size && !value.empty()) {
+    const usize unit = std::string_view("kMG").find(value.back());
+    if (unit != std::string_view::npos) {
+      shift = 10 * (static_cast<u32>(unit) + 1);
+      value.remove_suffix(1);
+    }
+  }
+  const auto number = number_in(value, limit->most >> shift);
+  if (!number || *number < limit->least) return fmt::format("write {}", limit->form);
+  const u32 bit = 1u << (limit - std::begin(limits));
+  if ((seen & bit) != 0) return fmt::format("the limit of {} is there twice", limit->name);
+  seen |= bit;
+  if (limit->field != nullptr) {
+    this->*limit->field = *number << shift;
+  } else {
+    connections_ = static_cast<u32>(*number);
+  }
+  return "";
+}
+
 base::Result<Rules> Rules::parse(std::string_view text) {
   const auto wrong = [](std::string_view place, std::string message) {
     return base::Error{base::ErrorCode::usage, base::printable(place),
@@ -232,7 +282,7 @@ base::Result<Rules> Rules::parse(std::string_view text) {
   };
   if (text.size() > max_text) return wrong("", "more than 64 KiB of rules for a network");
   Rules rules;
-  bool has_limit = false;
+  u32 seen = 0;
   std::string_view rest = text;
   while (true) {
     const usize comma = rest.find(',');
@@ -242,14 +292,8 @@ base::Result<Rules> Rules::parse(std::string_view text) {
     }
     if (each == "dns") {
       rules.dns_ = true;
-    } else if (each.starts_with("connections=")) {
-      const auto number = number_in(each.substr(each.find('=') + 1), max_connections);
-      if (!number || has_limit) {
-        return wrong(each, has_limit ? "the limit of connections is there twice"
-                                     : "write connections=N, a number up to 65536");
-      }
-      rules.connections_ = *number;
-      has_limit = true;
+    } else if (auto limit = rules.take_limit(each, seen)) {
+      if (!limit->empty()) return wrong(each, *std::move(limit));
     } else {
       Rule rule;
       if (auto mistake = read_rule(each, rule)) return wrong(each, std::move(mistake->message));
@@ -272,6 +316,10 @@ std::string Rules::text() const {
   for (const Rule& each : rules_) add(to_text(each));
   if (dns_) add("dns");
   if (connections_ != default_connections) add(fmt::format("connections={}", connections_));
+  for (const Limit& each : limits) {
+    if (each.field == nullptr || this->*each.field == cap::Rate::unlimited) continue;
+    add(fmt::format("{}={}", each.name, this->*each.field));
+  }
   return text.empty() ? fmt::format("connections={}", connections_) : text;
 }
 

@@ -7,6 +7,9 @@
 //   udp-listen:ADDRESS:PORTS  receive datagrams there, from anybody
 //   dns                     look any name up
 //   connections=N           so many sockets at once (256 without it)
+//   bandwidth=SIZE          so many bytes a second, of all sockets and in both directions
+//   packets=N               so many datagrams a second, sent and received
+//   names=N                 so many lookups a second
 //
 // ADDRESS is an IPv4 or IPv6 address, a prefix of one (10.0.0.0/8), or `*`, any. What has colons is
 // in brackets: [2001:db8::/32]. HOST can also be `public`, any address that is public, or a name.
@@ -25,6 +28,7 @@
 
 #include "stdlib/net/address.hpp"
 #include "vm/base/result.hpp"
+#include "vm/cap/rate.hpp"
 
 namespace atollvm::net {
 
@@ -63,11 +67,22 @@ class Rules {
   // Whether a rule names addresses for broadcast.
   [[nodiscard]] bool has_broadcast() const;
   [[nodiscard]] u32 connections() const { return connections_; }
+  // A second; cap::Rate::unlimited without.
+  [[nodiscard]] u64 bandwidth() const { return bandwidth_; }
+  [[nodiscard]] u64 packets() const { return packets_; }
+  [[nodiscard]] u64 names() const { return names_; }
 
  private:
+  struct Limit;
+  static const Limit limits[];
+  // Null: it is none. Else what is wrong with it, or "".
+  std::optional<std::string> take_limit(std::string_view text, u32& seen);
   std::vector<Rule> rules_;
   bool dns_ = false;
   u32 connections_ = default_connections;
+  u64 bandwidth_ = cap::Rate::unlimited;
+  u64 packets_ = cap::Rate::unlimited;
+  u64 names_ = cap::Rate::unlimited;
 };
 
 // Whether a name is always the host's own: "localhost", "x.localhost".

@@ -130,7 +130,7 @@ HostResult finish(HostContext& context, const Transfer& transfer, Errno error) {
   return transfer.done == 0 ? give(context, error) : finish(context, transfer);
 }
 
-HostResult run(HostContext& context, Transfer transfer);
+HostResult run(HostContext& context, Transfer transfer, std::optional<host::Share> share = {});
 
 HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
   const bool writes = transfer.writes;
@@ -142,8 +142,16 @@ HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
                 : loop.when_readable(context, fd, std::move(resume));
 }
 
+HostResult wait_for_turn(HostContext& context, Transfer transfer, const host::Share& share) {
+  const bool is_unbegun = transfer.done == 0;
+  auto resume = [state = std::make_shared<Transfer>(std::move(transfer)),
+                 share](HostContext& later) { return run(later, std::move(*state), share); };
+  return host::wait_for_share(context, share, is_unbegun, std::move(resume));
+}
+
 // One turn in the pool, through memory of our own.
-HostResult run_in_pool(HostContext& context, Transfer transfer, u32 size) {
+HostResult run_in_pool(HostContext& context, Transfer transfer, const host::Share& share) {
+  const u32 size = share.size();
   auto buffer = std::make_shared<std::vector<u8>>(size);
   if (transfer.writes) {
     const bool inside = for_each_part(context, transfer, size, [&](std::span<u8> part, usize at) {
@@ -153,11 +161,11 @@ HostResult run_in_pool(HostContext& context, Transfer transfer, u32 size) {
   }
   loop::Loop& loop = loop::of(context);
   auto state = std::make_shared<Transfer>(std::move(transfer));
-  return loop.work(context, [state, buffer]() -> runtime::Finish {
+  return loop.work(context, [state, share, buffer]() -> runtime::Finish {
     const Outcome<u32> outcome =
         state->writes ? state->write(*buffer, Wait::allowed) : state->read(*buffer, Wait::allowed);
-    return [state, buffer, outcome](HostContext& later) {
-      host::settle_io(later, static_cast<u32>(buffer->size()), outcome);
+    return [state, share, buffer, outcome](HostContext& later) {
+      host::settle_io(later, share, outcome);
       if (const Errno* error = error_of(outcome)) return finish(later, *state, *error);
       const u32 moved = std::get<u32>(outcome);
       if (!state->writes && !copy_back(later, *state, moved, *buffer)) {
@@ -170,8 +178,8 @@ HostResult run_in_pool(HostContext& context, Transfer transfer, u32 size) {
   });
 }
 
-// Moves what is left, as far as it can be done now.
-HostResult run(HostContext& context, Transfer transfer) {
+// Moves what is left, as far as it can be done now; `paid`: its next share.
+HostResult run(HostContext& context, Transfer transfer, std::optional<host::Share> paid) {
   u32 turn = 0;
   while (transfer.done < transfer.total) {
     // A stream gives what it has; only a file is read until the buffers are full.
@@ -183,8 +191,12 @@ HostResult run(HostContext& context, Transfer transfer) {
       return loop.soon(context,
                        [state](HostContext& later) { return run(later, std::move(*state)); });
     }
-    const u32 size =
-        host::take_io_bytes(context, std::min(transfer.total - transfer.done, max_turn));
+    if (!paid) {
+      paid = host::take_io(context, std::min(transfer.total - transfer.done, max_turn));
+      if (paid->io.at != 0) return wait_for_turn(context, std::move(transfer), *paid);
+    }
+    const host::Share share = *std::exchange(paid, std::nullopt);
+    const u32 size = share.size();
     if (size == 0) return finish(context, transfer, Errno::dquot);
     std::vector<u8> copy;
     const auto bytes = as_one(context, transfer, size, copy);
@@ -192,14 +204,14 @@ HostResult run(HostContext& context, Transfer transfer) {
     const Outcome<u32> outcome =
         transfer.writes ? transfer.write(*bytes, Wait::never) : transfer.read(*bytes, Wait::never);
     if (host::must_wait(outcome)) {
-      if (!is_plain_stream) return run_in_pool(context, std::move(transfer), size);
+      if (!is_plain_stream) return run_in_pool(context, std::move(transfer), share);
       const std::optional<int> fd = transfer.stream()->wait_fd();
-      if (!transfer.nonblocking && !fd) return run_in_pool(context, std::move(transfer), size);
-      host::settle_io(context, size, outcome);
+      if (!transfer.nonblocking && !fd) return run_in_pool(context, std::move(transfer), share);
+      host::settle_io(context, share, outcome);
       if (transfer.nonblocking) return finish(context, transfer, Errno::again);
       return wait_for_stream(context, std::move(transfer), *fd);
     }
-    host::settle_io(context, size, outcome);
+    host::settle_io(context, share, outcome);
     if (const Errno* error = error_of(outcome)) return finish(context, transfer, *error);
     const u32 moved = std::get<u32>(outcome);
     if (!transfer.writes && !copy.empty() && !copy_back(context, transfer, moved, copy)) {

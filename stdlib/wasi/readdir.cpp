@@ -19,6 +19,7 @@ struct Listing {
   u32 used = 0;
   u32 count_at = 0;
   bool is_cut = false;  // the quota has no room for all that the guest wants
+  host::Share share{};
 };
 
 struct Batch {
@@ -74,7 +75,7 @@ HostResult run(HostContext& context, Listing listing) {
   const auto done = [listing](HostContext& later, const Outcome<Batch>& outcome) {
     Listing next = listing;
     const auto end = [&](Errno error) {
-      host::settle_io(later, next.size, next.used);
+      host::settle_io(later, next.share, next.used);
       return give(later, error);
     };
     if (const Errno* error = error_of(outcome)) return end(*error);
@@ -89,7 +90,7 @@ HostResult run(HostContext& context, Listing listing) {
     // Less than was asked for means to the guest that there is no more.
     if (next.used == next.size && next.is_cut) return end(Errno::dquot);
     if (batch.is_end || next.used == next.size) {
-      host::settle_io(later, next.size, next.used);
+      host::settle_io(later, next.share, next.used);
       return give_number<u32>(later, next.count_at, next.used);
     }
     return run(later, std::move(next));
@@ -107,10 +108,14 @@ HostResult call_fd_readdir(Call& call) {
   listing.count_at = call.u32_at(4);
   if (!bytes_at(call.context, listing.address, listing.size)) return give(call, Errno::fault);
   if (!call.context.memory(listing.count_at, 4)) return give(call, Errno::fault);
-  const u32 taken = host::take_io_bytes(call.context, listing.size);
-  listing.is_cut = taken < listing.size;
-  listing.size = taken;
-  return run(call.context, std::move(listing));
+  listing.share = host::take_io(call.context, listing.size, nullptr, /*is_whole=*/true);
+  listing.is_cut = listing.share.size() < listing.size;
+  listing.size = listing.share.size();
+  const host::Share share = listing.share;
+  return host::with_share(call.context, share,
+                          [listing = std::move(listing)](HostContext& now, const host::Share&) {
+                            return run(now, listing);
+                          });
 }
 
 }  // namespace atollvm::wasi

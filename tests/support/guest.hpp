@@ -30,7 +30,7 @@ struct Guest {
   }
   void use(std::unique_ptr<runtime::Process> other) {
     process = std::move(other);
-    process->worker()->loop = &loop;
+    loop::serve(*process->worker(), loop);
   }
 
   [[nodiscard]] u8* memory(u32 address = 0) const {

@@ -358,6 +358,7 @@ TEST_CASE("C: what a program does wrong is an error, and its limits hold") {
   atoll_options_processes(limits.get(), 1);
   atoll_options_time(limits.get(), 3);
   atoll_options_io(limits.get(), 100, 100);
+  atoll_options_io_rate(limits.get(), UINT64_MAX, 100);
   const World small(limits.get());
   const Task first = small.spawn("spin");
   CHECK(code_of(atoll_machine_spawn(small.machine.get(), small.module.get(), "spin", nullptr, 0,

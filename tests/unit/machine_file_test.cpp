@@ -88,6 +88,8 @@ processes = 10
 handles = 20
 io_bytes = "1 TiB"
 io_operations = 5
+io_bytes_rate = "10 MiB/s"
+io_operations_rate = 50
 
 [machine.process]
 memory = 65536
@@ -100,6 +102,8 @@ mailbox_messages = 8
 mailbox_bytes = "1M"
 io_bytes = "2G"
 io_operations = 6
+io_bytes_rate = 4096
+io_operations_rate = 60
 overflow = "oldest"
 
 [[machine]]
@@ -160,6 +164,8 @@ TEST_CASE("a machine file with everything") {
   CHECK(web.limits.handles == 20);
   CHECK(web.limits.io_bytes == u64{1} << 40);
   CHECK(web.limits.io_operations == 5);
+  CHECK(web.limits.io_bytes_rate == u64{10} << 20);
+  CHECK(web.limits.io_operations_rate == 50);
   CHECK(web.process.memory == 65536);
   CHECK(web.process.stack == 65536);
   CHECK(web.process.table_elements == 0);
@@ -170,6 +176,8 @@ TEST_CASE("a machine file with everything") {
   CHECK(web.process.mailbox_bytes == 1 << 20);
   CHECK(web.process.io_bytes == u64{2} << 30);
   CHECK(web.process.io_operations == 6);
+  CHECK(web.process.io_bytes_rate == 4096);
+  CHECK(web.process.io_operations_rate == 60);
   CHECK(web.process.overflow == sched::Overflow::oldest);
   CHECK(web.restart.when == machine::RestartRule::When::on_failure);
   CHECK(web.restart.intensity == 5);
@@ -298,10 +306,10 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
        "4:38: another mount or directory has this guest path"},
       {"limits = 5",
        "4:10: `limits` must be a table with the keys memory, fuel, cpu_time, processes, handles, "
-       "io_bytes, io_operations"},
+       "io_bytes, io_operations, io_bytes_rate, io_operations_rate"},
       {"limits.stack = \"1 MiB\"",
        "4:8: `limits` has no `stack`; it may have memory, fuel, cpu_time, processes, handles, "
-       "io_bytes, io_operations"},
+       "io_bytes, io_operations, io_bytes_rate, io_operations_rate"},
       {"limits.memroy = \"1 MiB\"", "4:8: `limits` has no `memroy`; did you mean `memory`?"},
       {"limits.memory = \"64 MB\"",
        "4:17: `memory` must be a size: bytes, or a text such as \"64 MiB\" (KiB, MiB, GiB, TiB), "
@@ -319,12 +327,21 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
        "4:19: `cpu_time` must be a time such as \"1.5ms\" (ns, us, ms, s, m, h), from 0 to "
        "1000000s"},
       {"limits.cpu_time = \"0s\"", "4:19: `cpu_time` must be at least 1ns"},
+      {"limits.io_bytes_rate = 0",
+       "4:24: `io_bytes_rate` must be a size: bytes, or a text such as \"64 MiB\" (KiB, MiB, GiB, "
+       "TiB), from 1 to 70368744177664 bytes"},
+      {"limits.io_bytes = \"1k/s\"",
+       "4:19: `io_bytes` must be a size: bytes, or a text such as \"64 MiB\" (KiB, MiB, GiB, TiB), "
+       "from 0 to 4611686018427387904 bytes"},
+      {"process.io_operations_rate = 0",
+       "4:30: `io_operations_rate` must be an integer from 1 to 70368744177664"},
       {"limits.processes = 0", "4:20: `processes` must be an integer from 1 to 4294967295"},
       {"process.overflow = \"drop\"",
        "4:20: `overflow` must be \"refuse\", \"newest\", \"oldest\", \"kill\" or \"wait\""},
       {"process.processes = 1",
        "4:9: `process` has no `processes`; it may have memory, stack, table_elements, fuel, "
-       "cpu_time, handles, mailbox_messages, mailbox_bytes, io_bytes, io_operations, overflow"},
+       "cpu_time, handles, mailbox_messages, mailbox_bytes, io_bytes, io_operations, "
+       "io_bytes_rate, io_operations_rate, overflow"},
       {"restart = \"sometimes\"",
        "4:11: `restart` must be \"never\", \"on-failure\" or \"always\""},
       {"restart = {}", "4:11: `restart` needs `when`: \"never\", \"on-failure\" or \"always\""},

@@ -85,6 +85,8 @@ TEST_CASE("network rules: the canonical form") {
       {"dns,dns", "dns"},
       {"connections=7,dns", "dns,connections=7"},
       {"connections=256", "connections=256"},
+      {"names=5, bandwidth=2M/s,packets=100/s", "bandwidth=2097152,packets=100,names=5"},
+      {"dns,bandwidth=500k,connections=2", "dns,connections=2,bandwidth=512000"},
   };
   for (const auto& [text, canonical] : forms) {
     CHECK(rules(text).text() == canonical);
@@ -136,6 +138,18 @@ TEST_CASE("network rules: mistakes are told with the rule and what to write") {
       {"connections=", "write connections=N"},
       {"connections=1,connections=2", "twice"},
       {"connections=65537", "write connections=N"},
+      {"connections=1/s", "write connections=N"},
+      {"bandwidth", "there is no rule"},
+      {"bandwidth=0", "write bandwidth=SIZE"},
+      {"bandwidth=k", "write bandwidth=SIZE"},
+      {"bandwidth=1kk", "write bandwidth=SIZE"},
+      {"bandwidth=/s", "write bandwidth=SIZE"},
+      {"bandwidth=65537G", "write bandwidth=SIZE"},
+      {"bandwidth=1,bandwidth=70368744177664", "twice"},
+      {"packets=1k", "write packets=N"},
+      {"packets=-1", "write packets=N"},
+      {"names=0", "write names=N"},
+      {"names=1,dns,names=1", "twice"},
       {"connect:\x1b[31m:1", "neither an address"},
   };
   for (const auto& [text, part] : mistakes) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "vm/base/types.hpp"
+#include "vm/cap/rate.hpp"
 
 namespace atollvm::cap {
 
@@ -87,6 +88,8 @@ struct AccountLimits {
   u64 handles = Meter::unlimited;
   u64 io_bytes = Meter::unlimited;
   u64 io_operations = Meter::unlimited;
+  u64 io_bytes_rate = Rate::unlimited;  // a second
+  u64 io_operations_rate = Rate::unlimited;
 };
 
 struct Account {
@@ -94,7 +97,9 @@ struct Account {
       : memory(limits.memory),
         handles(limits.handles),
         io_bytes(limits.io_bytes),
-        io_operations(limits.io_operations) {}
+        io_operations(limits.io_operations),
+        io_bytes_rate(limits.io_bytes_rate),
+        io_operations_rate(limits.io_operations_rate) {}
 
   // Bytes: records of processes, linear memories, VM stacks, tables, mailboxes, what binds
   // processes to others.
@@ -102,6 +107,9 @@ struct Account {
   alignas(64) Meter handles;  // open ones, and those in messages
   Meter io_bytes;             // read and written
   Meter io_operations;        // host calls that need a stream, a file or a directory
+  // The same, a second.
+  Rate io_bytes_rate;
+  Rate io_operations_rate;
 };
 
 // Charged memory of an account that lives on as long as this: for what may outlast its machine.

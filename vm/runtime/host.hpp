@@ -138,8 +138,11 @@ struct HostFunction {
   cap::Errno wrong_kind = cap::Errno::badf;
   ErrorSign errors = ErrorSign::negative;
   bool is_io = false;        // one that takes a handle: counts as an operation, beyond whose quota
-                             // the call gives dquot
+                             // the call gives dquot, and beyond whose rate it waits
   bool restartable = false;  // a restored snapshot calls it again; else it fails with canceled
+  std::optional<u8>
+      timeout_index;  // the parameter that says for how long it waits at most, i64 ns;
+                      // negative: for ever. With `is_io`, of what rates make it wait
 };
 
 }  // namespace atollvm::runtime

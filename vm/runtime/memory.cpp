@@ -20,7 +20,7 @@ constexpr u64 host_page = 65536;  // of every supported host, or a multiple
 
 u64 round_up(u64 bytes) { return (bytes + host_page - 1) / host_page * host_page; }
 
-u8* map(u64 bytes, int protection) {
+u8* map_zeros(u64 bytes, int protection) {
   void* at = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return at == MAP_FAILED ? nullptr : static_cast<u8*>(at);
 }
@@ -32,7 +32,7 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
   std::unique_ptr<Memory> memory(new (std::nothrow) Memory(type, byte_limit, strategy));
   if (memory == nullptr) return nullptr;
   if (strategy == MemoryStrategy::guarded) {
-    memory->base_ = map(guarded_reserve, PROT_NONE);
+    memory->base_ = map_zeros(guarded_reserve, PROT_NONE);
     if (memory->base_ == nullptr) return nullptr;
     memory->home_ = Home::mapping;
   }
@@ -42,7 +42,10 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
   return memory;
 }
 
-Memory::~Memory() { leave(); }
+Memory::~Memory() {
+  leave();
+  delete mappings_;
+}
 
 void* Memory::operator new(usize size, const std::nothrow_t&) noexcept {
   return base::take_block(size);
@@ -110,16 +113,37 @@ bool Memory::reserve_block(u64 bytes) {
 bool Memory::reserve_mapping(u64 bytes) {
   const u64 capacity = std::max(round_up(bytes), std::min(capacity_ * 2, round_up(byte_limit_)));
   if (home_ != Home::mapping) {
-    u8* const base = map(capacity, PROT_READ | PROT_WRITE);
+    u8* const base = map_zeros(capacity, PROT_READ | PROT_WRITE);
     if (base == nullptr) return false;
     settle(Home::mapping, base, capacity, nullptr);
     return true;
   }
+  if (mappings_ != nullptr) return move_mapped(capacity);
   void* const at = mremap(base_, capacity_, capacity, MREMAP_MAYMOVE);
   if (at == MAP_FAILED) return false;
   base_ = static_cast<u8*>(at);
   capacity_ = capacity;
   return true;
+}
+
+// The kernel moves no mapping of several kinds.
+bool Memory::move_mapped(u64 capacity) {
+  u8* const to = map_zeros(capacity, PROT_READ | PROT_WRITE);
+  if (to == nullptr) return false;
+  base::unpoison(to, capacity);
+  if (!mappings_->copy(to, base_, size_)) {
+    munmap(to, capacity);
+    return false;
+  }
+  munmap(base_, capacity_);
+  base_ = to;
+  capacity_ = capacity;
+  return true;
+}
+
+bool Memory::map(u64 at, u64 bytes, const std::shared_ptr<const SharedBytes>& from, u64 offset) {
+  if (mappings_ == nullptr) mappings_ = new Mappings;
+  return mappings_->put(base_, at, bytes, from, offset);
 }
 
 // Moves to `capacity` zero bytes at `base`, which are the memory's from now on.

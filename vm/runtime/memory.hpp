@@ -7,6 +7,7 @@
 
 #include "vm/base/types.hpp"
 #include "vm/module/module.hpp"
+#include "vm/runtime/mappings.hpp"
 
 namespace atollvm::runtime {
 
@@ -59,6 +60,16 @@ class Memory {
   void begin_again(u64 minimum, u64 byte_limit);
   // Bytes that are held for it.
   [[nodiscard]] u64 capacity() const { return capacity_; }
+  // Whether it is large enough that bytes can be mapped into it.
+  [[nodiscard]] bool can_map() const { return home_ == Home::mapping; }
+  // Has bytes of others in place of its own, all of them inside and multiples of map_granule, until
+  // it writes to them. False: the host refuses, or there are too many, and nothing changed. Throws
+  // std::bad_alloc.
+  bool map(u64 at, u64 bytes, const std::shared_ptr<const SharedBytes>& from, u64 offset);
+  // Of others that it holds, whole.
+  [[nodiscard]] u64 held_bytes() const {
+    return mappings_ != nullptr ? mappings_->held_bytes() : 0;
+  }
   // Of a memory that nobody uses any more: gives about so many bytes back to the host. False: there
   // are more.
   bool release(u64 bytes);
@@ -76,6 +87,7 @@ class Memory {
   bool reserve(u64 bytes);
   bool reserve_block(u64 bytes);
   bool reserve_mapping(u64 bytes);
+  bool move_mapped(u64 capacity);
   void settle(Home home, u8* base, u64 capacity, Strip* strip);
   void leave();
 
@@ -90,6 +102,7 @@ class Memory {
   u64 size_ = 0;            // bytes that guests may use
   u64 capacity_ = 0;        // bytes that are readable and writable; beyond size_ they are zero
   Strip* strip_ = nullptr;  // that the slot is in
+  Mappings* mappings_ = nullptr;  // owned; null: none
 };
 
 }  // namespace atollvm::runtime

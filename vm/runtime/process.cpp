@@ -1,12 +1,14 @@
 #include "vm/runtime/process.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <exception>
 #include <limits>
 #include <new>
 #include <utility>
 
+#include "vm/base/monotonic.hpp"
 #include "vm/runtime/completion.hpp"
 #include "vm/runtime/process_parts.hpp"
 
@@ -54,6 +56,10 @@ inline void Process::take(const Options& options) {
   handle_limit_ = limits.handles;
   if (!options.more_host.empty()) extra().more_host = options.more_host;
   if (is_limited(options.io)) hold(options.io);
+  if (is_limited(options.io_rate)) {
+    Holdings& own = holdings_ != nullptr ? *holdings_ : hold({});
+    own.rates = std::make_unique<Holdings::Rates>(options.io_rate);
+  }
 }
 
 Process::~Process() {
@@ -78,6 +84,7 @@ base::Status Process::begin_again(const Options& options) {
   parked = Parked::no;
   ends = Ends::completion;
   has_rested = false;
+  is_unbegun = false;
   preempt_.store(false, std::memory_order_relaxed);
   suspended_ = false;
   parked_in = nullptr;
@@ -154,25 +161,87 @@ cap::HandleTable& Process::handles() {
   return holdings_ != nullptr ? holdings_->handles : hold({}).handles;
 }
 
-bool Process::take_io_operation() {
+IoAmount Process::io_rate() const {
+  if (holdings_ == nullptr || holdings_->rates == nullptr) return {};
+  return {holdings_->rates->bytes.limit(), holdings_->rates->operations.limit()};
+}
+
+IoTurn Process::take_io_operation() {
   Holdings& own = *holdings_;
-  if (own.io_used.operations >= own.io_limit.operations) return false;
-  if (account_ != nullptr && !account_->io_operations.take(1)) return false;
+  if (own.io_used.operations >= own.io_limit.operations) return {};
+  if (account_ != nullptr && !account_->io_operations.take(1)) return {};
   ++own.io_used.operations;
-  return true;
+  IoTurn turn{true, 0};
+  cap::Rate* const machine = account_ == nullptr ? nullptr : &account_->io_operations_rate;
+  const bool is_machine_paced = machine != nullptr && machine->is_limited();
+  if (own.rates == nullptr && !is_machine_paced) [[likely]]
+    return turn;
+  const u64 now = base::monotonic_ns();
+  if (own.rates != nullptr && own.rates->operations.is_limited()) {
+    turn.at = own.rates->operations.take(1, now);
+  }
+  if (is_machine_paced) turn.at = std::max(turn.at, machine->take(1, now));
+  return turn;
 }
 
-u64 Process::take_io_bytes(u64 wanted) {
+void Process::give_io_operation() {
   Holdings& own = *holdings_;
-  u64 bytes = std::min(wanted, own.io_limit.bytes - own.io_used.bytes);
-  if (account_ != nullptr) bytes = account_->io_bytes.take_some(bytes);
-  own.io_used.bytes += bytes;
-  return bytes;
+  --own.io_used.operations;
+  if (own.rates != nullptr && own.rates->operations.is_limited()) own.rates->operations.give(1);
+  if (account_ == nullptr) return;
+  account_->io_operations.give(1);
+  if (account_->io_operations_rate.is_limited()) account_->io_operations_rate.give(1);
 }
 
-void Process::give_io_bytes(u64 unused) {
+// Those that bytes must be taken from.
+struct Process::ByteRates {
+  std::array<cap::Rate*, 3> rates{};
+  usize count = 0;
+
+  void add(cap::Rate& rate) {
+    if (rate.is_limited()) rates[count++] = &rate;
+  }
+  [[nodiscard]] auto begin() const { return rates.begin(); }
+  [[nodiscard]] auto end() const { return rates.begin() + count; }
+};
+
+Process::ByteRates Process::byte_rates(cap::Rate* link) const {
+  ByteRates found;
+  if (holdings_->rates != nullptr) found.add(holdings_->rates->bytes);
+  if (account_ != nullptr) found.add(account_->io_bytes_rate);
+  if (link != nullptr) found.add(*link);
+  return found;
+}
+
+IoShare Process::take_io_bytes(u64 wanted, bool is_whole, cap::Rate* link) {
+  Holdings& own = *holdings_;
+  IoShare share{wanted, 0, 0};
+  const ByteRates rates = byte_rates(link);
+  const u64 now = rates.count == 0 ? 0 : base::monotonic_ns();
+  u64 paced = wanted;
+  for (const cap::Rate* const each : rates) paced = each->share(paced, now);
+  if (!is_whole) share.bytes = paced;
+  share.bytes = std::min(share.bytes, own.io_limit.bytes - own.io_used.bytes);
+  if (account_ != nullptr) share.bytes = account_->io_bytes.take_some(share.bytes);
+  own.io_used.bytes += share.bytes;
+  if (rates.count == 0 || share.bytes == 0) return share;
+  share.paced = std::min(paced, share.bytes);
+  for (cap::Rate* const each : rates) share.at = std::max(share.at, each->take(share.paced, now));
+  return share;
+}
+
+void Process::settle_io_bytes(const IoShare& share, u64 moved, cap::Rate* link) {
+  const u64 unused = share.bytes - moved;
   holdings_->io_used.bytes -= unused;
   if (account_ != nullptr) account_->io_bytes.give(unused);
+  if (moved == share.paced) return;
+  for (cap::Rate* const each : byte_rates(link)) {
+    if (moved < share.paced) {
+      each->give(share.paced - moved);
+    } else {
+      each->take(moved - share.paced, base::monotonic_ns());
+    }
+  }
 }
 
 void Process::name_instance(std::string name, u32 instance) {
@@ -385,19 +454,49 @@ HostResult Process::cancel(Slot* window) const {
   return HostResult::value();
 }
 
-HostResult Process::call_with_handle(const HostFunction& function, HostContext& context) {
+HostResult Process::call_with_handle(const HostFunction& function, HostContext& context,
+                                     bool is_counted) {
   const cap::Handle handle = context.arg_u32(function.handle_index);
   const auto found = handles().find(handle, function.kind, function.rights);
   if (const auto* error = std::get_if<cap::Errno>(&found)) {
     return gate_error(function, context, *error, handles().find(handle) != nullptr);
   }
-  if (function.is_io && !take_io_operation()) {
-    return gate_error(function, context, cap::Errno::dquot, true);
+  if (function.is_io && !is_counted) {
+    const IoTurn turn = take_io_operation();
+    if (!turn.is_allowed) return gate_error(function, context, cap::Errno::dquot, true);
+    if (turn.at != 0) return wait_for_turn(function, context, turn.at);
   }
   // A copy: the function may close the handle.
   const cap::Capability capability = *std::get<cap::Capability*>(found);
   context.capability_ = &capability;
   return guarded_call(context, function.call);
+}
+
+// The operation is counted. The gate looks at the handle again when its turn has come.
+HostResult Process::wait_for_turn(const HostFunction& function, HostContext& context, u64 at) {
+  if (worker()->wait_until == nullptr) return call_with_handle(function, context, true);
+  const u64 now = base::monotonic_ns();
+  std::optional<u64> timeout;
+  if (function.timeout_index && context.arg_i64(*function.timeout_index) >= 0) {
+    timeout = context.arg_u64(*function.timeout_index);
+  }
+  const bool is_late = timeout && at > now && at - now > *timeout;
+  const auto finish = [this, &function, now, timeout, is_late](HostContext& later) {
+    if (is_late) {
+      give_io_operation();
+      return gate_error(function, later, cap::Errno::timedout, true);
+    }
+    if (timeout) {
+      const u64 waited = base::monotonic_ns() - now;
+      later.slots()[*function.timeout_index] = *timeout - std::min(*timeout, waited);
+    }
+    return call_with_handle(function, later, true);
+  };
+  return guarded_call(context, [&](HostContext& here) {
+    is_unbegun = true;
+    return worker()->wait_until(here, is_late ? now + *timeout : at, finish,
+                                [this] { give_io_operation(); });
+  });
 }
 
 HostResult Process::complete(Slot* window) {
@@ -411,8 +510,11 @@ HostResult Process::complete(Slot* window) {
   }
   std::optional<Finish> finish = port().take();
   if (!finish) return HostResult::pending();
+  is_unbegun = false;
   HostContext context(*this, window);
-  return guarded_call(context, *finish);
+  const HostResult result = guarded_call(context, *finish);
+  if (result.status == HostResult::Status::waiting) ends = Ends::again;
+  return result;
 }
 
 i64 Process::grow_memory(Memory& memory, u64 delta_pages) {

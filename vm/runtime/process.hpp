@@ -78,13 +78,26 @@ struct IoAmount {
   u64 operations = cap::Meter::unlimited;  // calls
 };
 
+// When an operation may be made.
+struct IoTurn {
+  bool is_allowed = false;  // false: its quota is used up
+  u64 at = 0;               // monotonic ns; 0: now
+};
+// Bytes that a call may move.
+struct IoShare {
+  u64 bytes = 0;  // 0: its quota is used up
+  u64 paced = 0;  // so many of them the rates were asked for
+  u64 at = 0;     // from when on, monotonic ns; 0: now
+};
+
 constexpr bool is_limited(const IoAmount& io) {
   return io.bytes != cap::Meter::unlimited || io.operations != cap::Meter::unlimited;
 }
 
 struct Options {
   Limits limits;
-  IoAmount io;  // at most
+  IoAmount io;       // at most
+  IoAmount io_rate;  // at most in a second
   MemoryStrategy memory = MemoryStrategy::checked;
   // Functions that imports may name; those of `more_host` are looked up first. Must outlive the
   // process.
@@ -276,6 +289,10 @@ struct Worker {
   // What other threads do for the process that runs, to be added to its CPU time; ns.
   u64 owed = 0;
   void* loop = nullptr;  // for scheduler/loop
+  // Parks a host call until a time, monotonic ns, as HostContext::suspend: `finish` is run then,
+  // `cancel` if the process ends first. Null: nothing can be waited for.
+  HostResult (*wait_until)(HostContext& context, u64 at, Finish finish,
+                           std::function<void()> cancel) = nullptr;
   void* core = nullptr;  // for scheduler/core; null on an embedder's own thread
 
   // Goes over to an instance of its process.
@@ -329,6 +346,7 @@ class Process {
   // shared before. Errors: as add_instance. Throws std::bad_alloc.
   [[nodiscard]] bool fits(const Options& options) const {
     return options.memory == strategy_ && options.more_host.empty() && !is_limited(options.io) &&
+           !is_limited(options.io_rate) &&
            options.limits.stack_bytes >= paid_stack_slots * sizeof(Slot) &&
            options.limits.memory_bytes >= Memory::largest_block;
   }
@@ -347,12 +365,16 @@ class Process {
   [[nodiscard]] IoAmount io_used() const {
     return holdings_ == nullptr ? IoAmount{0, 0} : holdings_->io_used;
   }
-  // Counts an operation. False: the process or its machine may have no more.
-  bool take_io_operation();
-  // Counts bytes to be read or written: as many of them as the process and its machine may, and
-  // gives that. What came to less is given back.
-  u64 take_io_bytes(u64 wanted);
-  void give_io_bytes(u64 unused);
+  [[nodiscard]] IoAmount io_rate() const;
+  // Counts an operation, unless the process or its machine may have no more.
+  IoTurn take_io_operation();
+  void give_io_operation();
+  // Counts bytes to be read or written: as many of them as the process and its machine may, and as
+  // their rates, and that of the `link` that they go through (or null), give in one turn. If they
+  // can't be less, `is_whole`, the rates are charged for the rest afterwards. Then so many of them
+  // were moved.
+  IoShare take_io_bytes(u64 wanted, bool is_whole, cap::Rate* link);
+  void settle_io_bytes(const IoShare& share, u64 moved, cap::Rate* link);
   // For whoever created the process, and its host functions.
   void* owner = nullptr;
   // `index` as add_instance gave it; 0 is the one that the process was created with.
@@ -456,6 +478,8 @@ class Process {
   Ends ends = Ends::completion;
   // Whether it stopped last by its own wish, or to wait. For the tier that runs it.
   bool has_rested = false;
+  // Whether the parked call has done nothing yet: a restored snapshot makes it anew.
+  bool is_unbegun = false;
 
  private:  // (Here, so that they take no room.)
   bool counts_fuel_ = false;
@@ -504,7 +528,10 @@ class Process {
   friend class HostContext;
   friend class ProcessParts;
   class Linker;
-  HostResult call_with_handle(const HostFunction& function, HostContext& context);
+  HostResult call_with_handle(const HostFunction& function, HostContext& context,
+                              bool is_counted = false);
+  [[gnu::cold]] HostResult wait_for_turn(const HostFunction& function, HostContext& context,
+                                         u64 at);
   HostResult cancel(Slot* window) const;
   template <class Function>
   HostResult guarded_call(HostContext& context, const Function& function);
@@ -535,8 +562,16 @@ class Process {
     cap::HandleTable handles;
     IoAmount io_limit;
     IoAmount io_used{0, 0};
+    struct Rates {
+      explicit Rates(IoAmount most) : bytes(most.bytes), operations(most.operations) {}
+      cap::Rate bytes;
+      cap::Rate operations;
+    };
+    std::unique_ptr<Rates> rates;  // null: none
   };
   Holdings& hold(IoAmount io);
+  struct ByteRates;
+  [[nodiscard]] ByteRates byte_rates(cap::Rate* link) const;
   struct Aside {
     Saved saved;
     Parked parked = Parked::no;

@@ -159,6 +159,9 @@ struct MachineLimits {
   std::optional<std::chrono::nanoseconds> cpu_time;
   std::optional<std::uint64_t> io_bytes;
   std::optional<std::uint64_t> io_operations;
+  // The same in a second, beyond which calls wait; at least 1.
+  std::optional<std::uint64_t> io_bytes_rate;
+  std::optional<std::uint64_t> io_operations_rate;
 };
 
 struct MachineOptions {

@@ -89,6 +89,9 @@ struct Limits {
   // More is the error dquot of the call.
   std::optional<std::uint64_t> io_bytes;
   std::optional<std::uint64_t> io_operations;
+  // The same in a second, beyond which calls wait; at least 1.
+  std::optional<std::uint64_t> io_bytes_rate;
+  std::optional<std::uint64_t> io_operations_rate;
   // Wall time of each run().
   std::optional<std::chrono::milliseconds> time;
 };

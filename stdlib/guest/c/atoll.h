@@ -107,6 +107,9 @@
 #define ATOLL_LOCK_SHARED 1  // beside others that are shared
 #define ATOLL_LOCK_EXCLUSIVE 2  // alone
 
+// --- Mapped files ---
+#define ATOLL_MAP_ALIGNMENT 65536  // of where map_file begins, in memory and in the file
+
 // --- Kinds of files ---
 #define ATOLL_KIND_UNKNOWN 0  // something else, such as a pipe
 #define ATOLL_KIND_BLOCK 1  // block device
@@ -149,8 +152,9 @@
 #define ATOLL_SPAWN_LINK 1  // link the new process with this one
 #define ATOLL_SPAWN_MONITOR 2  // monitor it; the references of a process count 1, 2, 3
 #define ATOLL_SPAWN_STDIO 4  // it shares handles 0 to 3; those that are passed come after
-#define ATOLL_SPAWN_MORE 8  // the fields of SpawnOptions from io_bytes on count
+#define ATOLL_SPAWN_MORE 8  // io_bytes and io_operations of SpawnOptions count
 #define ATOLL_SPAWN_MODULE 16  // entry is a function of the module whose handle SpawnOptions has
+#define ATOLL_SPAWN_RATES 32  // io_bytes_rate and io_operations_rate of SpawnOptions count
 #define ATOLL_OVERFLOW_REFUSE 0  // the sender gets -E_AGAIN
 #define ATOLL_OVERFLOW_NEWEST 1  // what has no room is dropped
 #define ATOLL_OVERFLOW_OLDEST 2  // the oldest messages are dropped
@@ -243,11 +247,13 @@ typedef struct AtollSpawnOptions {
   uint64_t io_operations;  // limit of its calls on streams, files, directories; 0: likewise
   uint32_t module;  // SPAWN_MODULE: a handle, which stays
   uint32_t unused;
+  uint64_t io_bytes_rate;  // limit of what it reads and writes in a second; 0: as the parent
+  uint64_t io_operations_rate;  // limit of such calls in a second; 0: likewise
 } AtollSpawnOptions;
 #ifdef __cplusplus
-static_assert(sizeof(AtollSpawnOptions) == 96, "");
+static_assert(sizeof(AtollSpawnOptions) == 112, "");
 #else
-_Static_assert(sizeof(AtollSpawnOptions) == 96, "");
+_Static_assert(sizeof(AtollSpawnOptions) == 112, "");
 #endif
 
 /// What receive tells of a message, 56 bytes.
@@ -402,6 +408,16 @@ int32_t atoll_pread(int32_t h, void* p, uint32_t n, int64_t at);
 /// file with write.
 ATOLL_IMPORT(pwrite)
 int32_t atoll_pwrite(int32_t h, const void* p, uint32_t n, int64_t at);
+/// Puts the bytes of a file from number at on in place of the n bytes at p, and gives how many it
+/// has there: 0 to n; the rest of their last 64 KiB is zero, what is behind that stays. They are a
+/// copy that does not change when the file does, or is cut off; where p is in a large memory it is
+/// shared by the processes of the machine, until one of them writes to a page. p and at are
+/// multiples of MAP_ALIGNMENT, and all 64 KiB that n reaches into are inside of the memory.
+/// -E_INVAL: they are not, or at is negative; -E_FBIG: the file is above 1 GiB; -E_NOMEM: the
+/// machine's memory has no room for the copy, or too much is mapped; -E_NFILE: the machine has 256
+/// copies; -E_AGAIN: it changes all the time. h is a file with read.
+ATOLL_IMPORT(map_file)
+int32_t atoll_map_file(int32_t h, void* p, uint32_t n, int64_t at);
 /// Moves the position of a file and gives the new one. whence: SEEK_START, SEEK_CURRENT or
 /// SEEK_END. -E_INVAL: before the start, -E_SPIPE: a stream. h is a stream or file.
 ATOLL_IMPORT(seek)
