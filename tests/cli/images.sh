@@ -140,5 +140,65 @@ check "it wrote again" "a pag" "$(cat out/done)"
 "$ATOLL" destroy m
 machine needs.atp >machine.toml
 refused "create without a grant" 1 "needs.atp: it needs /out" "$ATOLL" create machine.toml
+
+# --- Snapshots ---
+# What is open in an image, with and without an overlay, and what a machine file names differently.
+sed 's/show/hold/; s/module = "show.atb"/module = "hold.atb"/' show.toml >hold.toml
+echo "0123456789" >files/pages/index
+"$ATOLL" pack hold.toml || exit 1
+sed 's/root = "files"/&\noverlay = true/' hold.toml >over.toml
+"$ATOLL" pack over.toml || exit 1
+says() { [[ $("$ATOLL" logs "$1" 2>/dev/null) == *"$2"* ]]; }
+within() {
+  local i
+  for ((i = 0; i < 600; i++)); do "$@" && return 0; sleep 0.05; done
+  return 1
+}
+ends() {
+  within eval '[[ $("$ATOLL" machines --json '"$1"' | jq -r ".[0].state") == ended ]]'
+  "$ATOLL" logs "$1"
+}
+for kind in hold over; do
+  machine $kind.atp >machine.toml
+  "$ATOLL" create --start machine.toml && within says m begun || not_ok "$kind: it runs" "$("$ATOLL" logs m)"
+  run_expect "$kind: snapshot" 0 "" "$ATOLL" snapshot m $kind.snap
+  "$ATOLL" destroy m
+  run_expect "$kind: restore with its grants" 0 "" "$ATOLL" restore --grant $kind.snap
+  "$ATOLL" resume m
+  check_contains "$kind: it reads on" "23456789" "$(ends m)"
+  "$ATOLL" destroy m
+  run_expect "$kind: restore with a machine file" 0 "" "$ATOLL" restore --spec machine.toml $kind.snap
+  "$ATOLL" resume m
+  check_contains "$kind: it reads on there" "23456789" "$(ends m)"
+  "$ATOLL" destroy m
+  run_expect "$kind: restore without a grant" 0 "" "$ATOLL" restore $kind.snap
+  "$ATOLL" resume m
+  got=$(ends m)
+  check_contains "$kind: the file is lost" "lost" "$got"
+  check_contains "$kind: the log counts it" "handles name nothing any more" "$got"
+  "$ATOLL" destroy m
+  # The same names and sizes, another byte; then none at all.
+  cp $kind.atp kept.atp
+  echo "0123456780" >files/pages/index
+  "$ATOLL" pack $kind.toml
+  run_expect "$kind: restore with another image" 0 "" "$ATOLL" restore --grant $kind.snap
+  "$ATOLL" resume m
+  check_contains "$kind: the file of the other one is lost" "lost" "$(ends m)"
+  "$ATOLL" destroy m
+  echo "0123456789" >files/pages/index
+  rm $kind.atp
+  refused "$kind: restore without the image" 1 "$kind.atp: No such file" "$ATOLL" restore --grant $kind.snap
+  cp kept.atp $kind.atp
+done
+# Somebody else's snapshot must not have an image of the host opened that its description names.
+sed -i 's/hold/none/' machine.toml
+run_expect "a snapshot without grants opens no image" 0 "" "$ATOLL" restore over.snap
+"$ATOLL" start m 2>/dev/null
+"$ATOLL" kill m
+refused "nor when it is started again" 1 "" "$ATOLL" resume m
+"$ATOLL" start m
+got=$(ends m)
+check_contains "its image's files are not there" "exit code 3" "$got"
+"$ATOLL" destroy m
 kill "$server"
 wait "$server"
