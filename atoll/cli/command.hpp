@@ -113,6 +113,7 @@ void hold_streams();
 bool has_stream(int fd);
 // A whole file; "-" is standard input. At most 256 MiB. Errors: not_found, io, limit.
 Result<std::string> read_input(const std::string& path);
+// The same; complains, also about an image, which no command that uses this takes.
 std::optional<std::string> read_or_complain(const std::string& path);
 // The name that diagnostics show for an input.
 std::string display_name(const std::string& path);

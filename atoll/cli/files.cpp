@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <atoll/image.hpp>
+
 #include "cli/command.hpp"
 
 namespace atollvm::cli {
@@ -107,7 +109,14 @@ Result<std::string> read_input(const std::string& path) {
 }
 
 std::optional<std::string> read_or_complain(const std::string& path) {
-  Result<std::string> bytes = read_input(path);
+  const bool is_image = path != "-" && Image::is_image(path);
+  Result<std::string> bytes = is_image ? Result<std::string>(std::string()) : read_input(path);
+  if (bytes && (is_image || is_image_file(*bytes))) {
+    complain(printable(display_name(path)) +
+             ": it is an image, which this command does not take; `atoll run` and `module` in "
+             "machine files do, and `atoll inspect` shows what it holds");
+    return std::nullopt;
+  }
   if (bytes) return *std::move(bytes);
   complain(bytes.error().text());
   return std::nullopt;

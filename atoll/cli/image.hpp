@@ -1,6 +1,7 @@
 // What the commands that take images share.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,6 @@ std::optional<Image> open_checked(const std::string& path, const std::string& ke
 // What it is and asks for, for people.
 std::string describe(const Image& image);
 // The same for programs.
-std::string image_json(const Image& image);
+nlohmann::ordered_json image_object(const Image& image);
 
 }  // namespace atollvm::cli

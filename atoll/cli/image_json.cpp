@@ -4,7 +4,7 @@
 
 namespace atollvm::cli {
 
-std::string image_json(const Image& image) {
+nlohmann::ordered_json image_object(const Image& image) {
   using OrderedJson = nlohmann::ordered_json;
   const ImageManifest& manifest = image.manifest();
   const auto number = [](const std::optional<std::uint64_t>& value) {
@@ -28,7 +28,7 @@ std::string image_json(const Image& image) {
                               {"about", each.about},
                               {"size", number(each.bytes)}});
   }
-  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return json;
 }
 
 }  // namespace atollvm::cli

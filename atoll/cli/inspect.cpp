@@ -7,9 +7,11 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "cli/command.hpp"
+#include "cli/process_options.hpp"
 
 namespace atollvm::cli {
 
@@ -26,8 +28,9 @@ std::string import_line(const ImportInfo& import) {
   return line + "\n";
 }
 
-// What the host calls that it imports need of a process: objects and rights.
-std::string capability_lines(const ModuleInfo& info) {
+}  // namespace
+
+std::string capability_lines(const ModuleInfo& info, std::string_view indent) {
   std::map<std::string, std::set<std::string>> needed;
   for (const ImportInfo& import : info.imports) {
     if (!import.object.empty()) {
@@ -36,12 +39,11 @@ std::string capability_lines(const ModuleInfo& info) {
   }
   std::string text;
   for (const auto& [object, rights] : needed) {
-    text += fmt::format("  {}{}{}\n", object, rights.empty() ? "" : ": ", fmt::join(rights, ", "));
+    text += fmt::format("{}{}{}{}\n", indent, object, rights.empty() ? "" : ": ",
+                        fmt::join(rights, ", "));
   }
   return text;
 }
-
-}  // namespace
 
 std::string inspect_text(const ModuleInfo& info) {
   std::string text = fmt::format("module {}: {} bytes, {} of code, {} of data\n",
@@ -59,7 +61,7 @@ std::string inspect_text(const ModuleInfo& info) {
   lines.clear();
   for (const ImportInfo& each : info.imports) lines += import_line(each);
   part("imports", lines);
-  part("capabilities that its host calls work on", capability_lines(info));
+  part("capabilities that its host calls work on", capability_lines(info, "  "));
   lines.clear();
   for (const ExportInfo& each : info.exports) {
     lines += fmt::format("  {} {} {}\n", to_text(each.kind), printable(each.name), each.type);
@@ -84,20 +86,31 @@ std::string inspect_text(const ModuleInfo& info) {
 
 int inspect_command(int argc, char** argv) {
   CLI::App app;
-  describe(app, {"inspect", "[--json] FILE", "Shows what a module holds and needs.",
+  describe(app, {"inspect", "[--json] FILE",
+                 "Shows what a module holds and needs, or what is in an image, and what it asks "
+                 "for.",
                  "  atoll inspect wc.atb\n"
                  "  atoll inspect wc.atoll             what its module would hold\n"
                  "  atoll inspect prog.wasm            what its translation holds\n"
-                 "  atoll inspect --json wc.atb | jq '.imports[].name'"});
+                 "  atoll inspect --json wc.atb | jq '.imports[].name'\n"
+                 "  atoll inspect --verify key.pub site.atp"});
   std::string path;
+  std::string verify;
   bool json = false;
-  app.add_option("FILE", path, "Module file, source or WebAssembly, or `-`")
+  app.add_option("FILE", path, "Module file, source, WebAssembly or image, or `-`")
       ->required()
       ->type_name("");
   app.add_flag("--json", json, "As JSON, for tools (docs/cli.md has the fields)");
+  add_value(app, "--verify", "KEY", "Check an image's signature; KEY is a public key (PEM)",
+            [&verify](const std::string& text) { verify = text; });
   if (const auto code = parse(app, argc, argv)) return *code;
+  if (path != "-" && Image::is_image(path)) return inspect_image(path, verify, json);
   std::optional<std::string> bytes = read_or_complain(path);
   if (!bytes) return exit_failure;
+  if (!verify.empty()) {
+    complain(printable(display_name(path)) + ": --verify is for images, and it is none");
+    return exit_usage;
+  }
   const Engine engine;
   std::vector<Diagnostic> diagnostics;
   const Result<Module> module = load_module(engine, path, *std::move(bytes), diagnostics);
@@ -110,7 +123,7 @@ int inspect_command(int argc, char** argv) {
     return exit_failure;
   }
   const ModuleInfo info = module->info();
-  return write_output("-", json ? inspect_json(info) : inspect_text(info));
+  return write_output("-", json ? json_text(inspect_object(info)) : inspect_text(info));
 }
 
 }  // namespace atollvm::cli

@@ -4,8 +4,9 @@
 
 namespace atollvm::cli {
 
-std::string inspect_json(const ModuleInfo& info) {
-  using OrderedJson = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
+
+OrderedJson inspect_object(const ModuleInfo& info) {
   OrderedJson json;
   json["name"] = info.name;
   json["file_bytes"] = info.file_bytes;
@@ -49,7 +50,10 @@ std::string inspect_json(const ModuleInfo& info) {
     json["memories"].push_back(std::move(memory));
   }
   json["sources"] = info.sources;
-  // Names that are not UTF-8 must not stop the tool.
+  return json;
+}
+
+std::string json_text(const OrderedJson& json) {
   return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 

@@ -85,6 +85,9 @@ Result<Module> load_module(const Engine& engine, const std::string& path, std::s
     error.place = display_name(path) + (error.place.empty() ? "" : ": " + error.place);
     return error;
   };
+  if (is_image_file(input)) {
+    return with_path({ErrorCode::usage, "", "an image must be named as a file"});
+  }
   const Result<std::string> bytes = to_binary(std::move(input));
   if (!bytes) return with_path(bytes.error());
   if (!is_module_file(*bytes) && !is_wasm_file(*bytes)) {

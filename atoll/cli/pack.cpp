@@ -4,9 +4,11 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.hpp"
 #include "cli/image.hpp"
+#include "cli/inspect.hpp"
 #include "cli/process_options.hpp"
 
 namespace atollvm::cli {
@@ -115,7 +117,7 @@ int pack_command(int argc, char** argv) {
   if (shows) {
     const auto image = open_checked(file, verify);
     if (!image) return exit_failure;
-    return write_output("-", is_json ? image_json(*image) : describe(*image));
+    return write_output("-", is_json ? json_text(image_object(*image)) : describe(*image));
   }
   std::string key;
   if (!sign.empty()) {

@@ -24,6 +24,7 @@ namespace {
 
 constexpr u64 max_manifest_bytes = 1 << 20;
 constexpr u64 max_module_bytes = 256 << 20;
+constexpr u64 max_listed_bytes = 64 << 20;  // of paths and targets
 // Of the member with the signature, and the end.
 constexpr usize tail_bytes = 4 * tar_block;
 
@@ -76,7 +77,11 @@ struct Image::Impl {
 
   // A member; at most so many bytes.
   [[nodiscard]] Result<std::string> read(std::string_view name, u64 most) const {
-    const auto opened = files->open(name, vfs::open_nofollow, {true, false}, vfs::Wait::allowed);
+    return read_in(*files, name, most);
+  }
+  [[nodiscard]] Result<std::string> read_in(vfs::Directory& from, std::string_view name,
+                                            u64 most) const {
+    const auto opened = from.open(name, vfs::open_nofollow, {true, false}, vfs::Wait::allowed);
     const auto* const object = std::get_if<std::shared_ptr<cap::Object>>(&opened);
     const std::string place = path + ": " + std::string(name);
     if (object == nullptr || (*object)->kind() != cap::Kind::file) {
@@ -105,6 +110,68 @@ const ImageManifest& Image::manifest() const noexcept { return impl_->manifest; 
 bool Image::is_signed() const noexcept { return impl_->is_signed; }
 Result<std::string> Image::module_bytes() const {
   return impl_->read(vfs::image_module, max_module_bytes);
+}
+
+Result<std::string> Image::file_bytes(const std::string& path) const {
+  const auto opened = impl_->files->open(vfs::image_root, vfs::open_directory | vfs::open_nofollow,
+                                         {}, vfs::Wait::allowed);
+  const auto* const root = std::get_if<std::shared_ptr<cap::Object>>(&opened);
+  const Error missing{ErrorCode::not_found, impl_->path + ": " + path, "there is no such file"};
+  if (root == nullptr) return missing;
+  auto bytes = impl_->read_in(static_cast<vfs::Directory&>(**root),
+                              std::string_view(path).substr(path.starts_with('/') ? 1 : 0),
+                              max_module_bytes);
+  return bytes || bytes.error().code != ErrorCode::malformed ? bytes : missing;
+}
+
+Result<std::vector<ImageFile>> Image::files() const {
+  std::vector<ImageFile> result;
+  if (!impl_->manifest.has_root) return result;
+  const auto broken = [this](const std::string& path) {
+    return Error{ErrorCode::io, impl_->path + ": " + path, "can't be read"};
+  };
+  u64 taken = 0;
+  std::vector<std::string> folders{""};
+  while (!folders.empty()) {
+    const std::string folder = std::move(folders.back());
+    folders.pop_back();
+    const auto opened =
+        impl_->files->open(std::string(vfs::image_root) + folder,
+                           vfs::open_directory | vfs::open_nofollow, {}, vfs::Wait::allowed);
+    const auto* const object = std::get_if<std::shared_ptr<cap::Object>>(&opened);
+    if (object == nullptr) return broken(folder);
+    auto& directory = static_cast<vfs::Directory&>(**object);
+    for (u64 cookie = 0;;) {
+      const auto listed = directory.list(cookie, 1 << 16, vfs::Wait::allowed);
+      const auto* const entries = std::get_if<std::vector<vfs::Entry>>(&listed);
+      if (entries == nullptr) return broken(folder);
+      if (entries->empty()) break;
+      cookie = entries->back().next;
+      for (const vfs::Entry& each : *entries) {
+        ImageFile file{folder + '/' + each.name};
+        if (each.type == vfs::FileType::directory) {
+          file.type = ImageFile::Type::directory;
+          folders.push_back(file.path);
+        } else if (each.type == vfs::FileType::link) {
+          file.type = ImageFile::Type::link;
+          auto target = directory.read_link(each.name, vfs::Wait::allowed);
+          if (std::holds_alternative<vfs::Errno>(target)) return broken(file.path);
+          file.target = std::get<std::string>(std::move(target));
+        } else {
+          const auto stat = directory.stat(each.name, false, vfs::Wait::allowed);
+          if (std::holds_alternative<vfs::Errno>(stat)) return broken(file.path);
+          file.size = std::get<vfs::Stat>(stat).size;
+        }
+        taken += file.path.size() + file.target.size();
+        if (taken > max_listed_bytes) {
+          return Error{ErrorCode::limit, impl_->path, "its paths take more than 64 MiB"};
+        }
+        result.push_back(std::move(file));
+      }
+    }
+  }
+  std::ranges::sort(result, {}, &ImageFile::path);
+  return result;
 }
 
 Result<Image> Image::open(const std::string& path, std::string_view public_key) {

@@ -57,6 +57,7 @@ std::string to_text(const MachineRecord& record) {
     json["restart_ages"].push_back(std::min(record.restart_ages[i], max_number));
   }
   if (record.is_foreign) json["foreign"] = true;
+  if (record.is_image) json["image"] = true;
   if (record.fuel_left != machine::unlimited) json["fuel_left"] = record.fuel_left;
   if (record.started) json["started"] = *record.started;
   if (record.exit) json["exit"] = json_of(*record.exit);
@@ -76,11 +77,12 @@ base::Result<MachineRecord> read_record(const std::string& place, std::string_vi
   Reader reader(*document);
   reader.known(root, "the description",
                {"atoll", "written", "state", "life", "cpu", "restarts", "restart_ages", "created",
-                "log_records", "fuel_left", "started", "exit", "foreign", "machine"});
+                "log_records", "fuel_left", "started", "exit", "foreign", "image", "machine"});
   MachineRecord record;
   record.written = number(reader, root, "written");
   record.state = static_cast<MachineState>(reader.word(root, "state", states, 0));
   record.is_foreign = reader.boolean(root, "foreign", false);
+  record.is_image = reader.boolean(root, "image", false);
   record.life = number(reader, root, "life");
   record.cpu = number(reader, root, "cpu");
   record.fuel_left = number(reader, root, "fuel_left", machine::unlimited);
@@ -122,6 +124,8 @@ base::Result<MachineRecord> read_record(const std::string& place, std::string_vi
 void cut_to_defaults(machine::MachineSpec& spec) {
   const machine::MachineSpec plain;
   spec.directories.clear();
+  spec.grants.clear();
+  spec.verify.clear();
   spec.network.clear();
   // What is in memory is nothing of the host's but memory.
   std::erase_if(spec.mounts, [](const machine::Mount& each) { return each.type != "memory"; });

@@ -19,7 +19,8 @@ struct MachineRecord {
   u64 written = 0;
   // It came from somebody else's snapshot: its module is what that holds, not what its path names.
   bool is_foreign = false;
-  u64 life = 0;  // counts its ends: which of them its snapshots are of
+  bool is_image = false;  // it runs an image
+  u64 life = 0;           // counts its ends: which of them its snapshots are of
   u64 cpu = 0;
   u64 fuel_left = machine::unlimited;  // that no process has
   u64 restarts = 0;

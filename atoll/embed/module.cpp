@@ -9,6 +9,7 @@
 #include "atoll/embed/read.hpp"
 #include "atoll/embed/sources.hpp"
 #include "stdlib/host/host.hpp"
+#include "stdlib/vfs/image.hpp"
 #include "vm/module/codec.hpp"
 #include "vm/verify/verify.hpp"
 
@@ -21,6 +22,8 @@ bool is_module_file(std::string_view bytes) noexcept {
 bool is_wasm_file(std::string_view bytes) noexcept {
   return wasm::is_wasm(std::span(reinterpret_cast<const u8*>(bytes.data()), bytes.size()));
 }
+
+bool is_image_file(std::string_view bytes) noexcept { return vfs::begins_image(bytes); }
 
 Result<Module> Module::load(const Engine& engine, std::string_view bytes,
                             const LoadOptions& options) {
@@ -53,6 +56,10 @@ Result<Module> Module::assemble(const Engine& engine, const Source& source,
 
 Result<Module> Module::open(const Engine& engine, const std::string& path, const FileReader& reader,
                             std::vector<Diagnostic>* diagnostics) {
+  if (vfs::is_image(path)) {
+    return Error{ErrorCode::usage, shown_path(path),
+                 "it is an image, no module: Image::open takes it"};
+  }
   Result<std::string> bytes = read_file(path);
   if (!bytes) return std::move(bytes).error();
   if (!is_module_file(*bytes) && !is_wasm_file(*bytes)) {

@@ -199,7 +199,8 @@ vfs::Kept* GrantedObjects::find_kept(std::string_view guest) const {
 std::vector<std::string> GrantedObjects::file_systems() {
   std::vector<std::string> guests;
   for (usize i = 0; i < kept_.size(); ++i) {
-    if (kept_[i] != nullptr) guests.push_back(grants_.directories[i].guest);
+    if (kept_[i] != nullptr && kept_[i]->kind() != vfs::Kept::Kind::by_reference)
+      guests.push_back(grants_.directories[i].guest);
   }
   return guests;
 }
@@ -213,7 +214,8 @@ void GrantedObjects::write_file_system(std::string_view name, base::Writer& to) 
 bool GrantedObjects::read_file_system(std::string_view name, base::Reader& from,
                                       const base::Take& take) {
   vfs::Kept* const kept = find_kept(name);
-  if (kept == nullptr || from.number<u8>() != static_cast<u8>(kept->kind())) return false;
+  if (kept == nullptr || kept->kind() == vfs::Kept::Kind::by_reference) return false;
+  if (from.number<u8>() != static_cast<u8>(kept->kind())) return false;
   from.where = "file system " + std::string(name);
   kept->read(from, take);
   return true;

@@ -31,11 +31,6 @@ base::Error taken(const std::string& name) {
   return {base::ErrorCode::usage, name, "there is a machine of this name"};
 }
 
-base::Error internal_error(Error error) {
-  return {static_cast<base::ErrorCode>(error.code), std::move(error.place),
-          std::move(error.message)};
-}
-
 bool is_crash(ExitKind kind) {
   return kind == ExitKind::trap || kind == ExitKind::fuel || kind == ExitKind::time ||
          kind == ExitKind::memory || kind == ExitKind::mailbox;
@@ -226,7 +221,7 @@ u64 Machines::tend(u64 now) {
 
 // Opens what the machine is granted of the host.
 base::Status Machines::grant(Entry& entry) {
-  const machine::MachineSpec& spec = entry.spec;
+  const machine::MachineSpec& spec = entry.plan;
   Streams streams;
   auto input = open_input(spec.input.empty() ? "/dev/null" : spec.input);
   if (!input) return std::move(input).error();
@@ -259,7 +254,7 @@ base::Status Machines::grant(Entry& entry) {
 }
 
 base::Status Machines::begin(Entry& entry) {
-  const machine::MachineSpec& spec = entry.spec;
+  const machine::MachineSpec& spec = entry.plan;
   sched::Spawn what;
   what.limits = limits_of(spec);
   if (spec.limits.fuel != unlimited)
@@ -541,7 +536,7 @@ std::optional<machine::Exit> Machines::first_failure() {
 
 // What its processes are told of the host, and what they may call.
 void Machines::equip(Entry& entry, const std::function<HostCalls()>& calls) {
-  const machine::MachineSpec& spec = entry.spec;
+  const machine::MachineSpec& spec = entry.plan;
   entry.environment.arguments = {spec.module};
   entry.environment.arguments.insert(entry.environment.arguments.end(), spec.arguments.begin(),
                                      spec.arguments.end());
@@ -614,8 +609,9 @@ base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
     if (entries_.contains(spec.name)) return taken(spec.name);
   }
   auto entry = std::make_shared<Entry>(spec);
-  const auto module = Module::open(engine_, spec.module);
-  if (!module) return internal_error(module.error());
+  if (base::Status opened = open_image(*entry, false); !opened) return std::move(opened).error();
+  const auto module = module_of(engine_, *entry);
+  if (!module) return module.error();
   entry->program = Access::impl(*module)->program;
   const runtime::Program& program = *entry->program;
   entry->stages = find_stages(program, std::nullopt);
@@ -623,12 +619,13 @@ base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
   equip(*entry, [&] { return host_calls(program, entry->environment); });
   // One is made to see that it can be.
   runtime::Options options;
-  options.limits = limits_of(spec);
+  options.limits = limits_of(entry->plan);
   options.host = entry->calls.functions;
   if (auto made = runtime::Process::create(entry->program, options); !made) {
     return std::move(made).error();
   }
   if (base::Status opened = open_log(*entry); !opened) return std::move(opened).error();
+  say_ungranted(*entry);
   entry->created = real_time();
   entry->fuel_left = spec.limits.fuel;
 

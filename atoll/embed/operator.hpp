@@ -95,12 +95,15 @@ class Machines final : public machine::Operator {
   // When it has something to do next by itself; monotonic ns.
   u64 tend(u64 now);
 
-  // Without mutex_.
+  // Without mutex_. Opens the image that it runs, if it runs one.
+  static base::Status open_image(Entry& entry, bool needs_one);
+  static base::Result<Module> module_of(const Engine& engine, const Entry& entry);
+  static void say_ungranted(const Entry& entry);
   static void equip(Entry& entry, const std::function<HostCalls()>& calls);
   base::Status open_log(Entry& entry);
   sched::Machine& make_machine(Entry& entry);
   base::Result<std::shared_ptr<Entry>> bring_back(const MachineRecord& record,
-                                                  const machine::MachineSpec& spec,
+                                                  const machine::MachineSpec& spec, bool is_foreign,
                                                   snapshot::FileReader& reader);
   base::Result<machine::SnapshotInfo> take(const std::shared_ptr<Entry>& entry,
                                            const std::string& file, bool stays_paused);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <atoll/image.hpp>
+
 #include "atoll/embed/impl.hpp"
 #include "atoll/embed/log_stream.hpp"
 #include "atoll/embed/machine_record.hpp"
@@ -20,9 +22,11 @@
 namespace atollvm {
 
 struct Machines::Entry {
-  explicit Entry(const machine::MachineSpec& of) : spec(of), restarts(of.restart) {}
+  explicit Entry(const machine::MachineSpec& of) : spec(of), plan(of), restarts(of.restart) {}
 
   machine::MachineSpec spec;
+  std::optional<Image> image;  // that it runs
+  machine::MachineSpec plan;   // the spec, with what the image has and was granted
   std::shared_ptr<const runtime::Program> program;
   host::Environment environment;
   HostCalls calls;

@@ -63,6 +63,7 @@ MachineRecord Machines::record_of(const Entry& entry) const {
   record.state = entry.state;
   record.written = real_time();
   record.is_foreign = entry.is_foreign;
+  record.is_image = entry.image.has_value();
   record.life = entry.ends;
   record.cpu = entry.machine->cpu_time();
   if (entry.spec.limits.fuel != unlimited) {
@@ -152,7 +153,8 @@ base::Result<MachineStatus> Machines::restore(const machine::RestoreRequest& req
       return base::Error{base::ErrorCode::usage, spec.name, "there is a machine of this name"};
     }
   }
-  auto entry = bring_back(*record, spec, **reader);
+  const bool is_foreign = !request.spec && (!request.grants || record->is_foreign);
+  auto entry = bring_back(*record, spec, is_foreign, **reader);
   if (!entry) {
     if (entry.error().code == base::ErrorCode::limit && !request.spec && !request.grants) {
       base::Error error = std::move(entry).error();
@@ -161,7 +163,6 @@ base::Result<MachineStatus> Machines::restore(const machine::RestoreRequest& req
     }
     return std::move(entry).error();
   }
-  (*entry)->is_foreign = !request.spec && (!request.grants || record->is_foreign);
   base::Status added;
   {
     const std::lock_guard guard(mutex_);
@@ -178,8 +179,14 @@ base::Result<MachineStatus> Machines::restore(const machine::RestoreRequest& req
 
 // A paused machine that is none of the machines yet.
 base::Result<std::shared_ptr<Machines::Entry>> Machines::bring_back(
-    const MachineRecord& record, const machine::MachineSpec& spec, snapshot::FileReader& reader) {
+    const MachineRecord& record, const machine::MachineSpec& spec, bool is_foreign,
+    snapshot::FileReader& reader) {
   auto entry = std::make_shared<Entry>(spec);
+  entry->is_foreign = is_foreign;
+  const bool needs_image = record.is_image && spec.module == record.spec.module;
+  if (base::Status opened = open_image(*entry, needs_image); !opened) {
+    return std::move(opened).error();
+  }
   equip(*entry, [&] { return HostCalls{all_host_calls(entry->environment), false}; });
   if (base::Status opened = open_log(*entry); !opened) return std::move(opened).error();
   if (base::Status granted = grant(*entry); !granted) return std::move(granted).error();
@@ -187,8 +194,8 @@ base::Result<std::shared_ptr<Machines::Entry>> Machines::bring_back(
   const auto read = [&]() -> base::Result<snapshot::Summary> {
     scheduler_->pause(*entry->machine);
     GrantedObjects objects(entry->grants);
-    auto summary =
-        snapshot::read(*scheduler_, *entry->machine, objects, bounds_of(spec, record), reader);
+    auto summary = snapshot::read(*scheduler_, *entry->machine, objects,
+                                  bounds_of(entry->plan, record), reader);
     if (!summary) return summary;
     if (base::Status end = reader.end(); !end) return std::move(end).error();
     const auto root = scheduler_->find(*entry->machine, summary->main);
@@ -388,7 +395,9 @@ base::Result<Machines::Recovered> Machines::recover(const std::string& name,
       // One of an earlier life is of no use: the machine was started anew since.
       const auto own = reader ? read_record(path, (*reader)->header()) : reader.error();
       if (own && own->life != record->life) continue;
-      auto restored = own ? bring_back(*own, wanted, **reader) : own.error();
+      auto restored =
+          own ? bring_back(*own, wanted, record->is_foreign && spec == nullptr, **reader)
+              : own.error();
       if (restored) {
         entry = *std::move(restored);
         break;
@@ -427,7 +436,6 @@ base::Result<Machines::Recovered> Machines::recover(const std::string& name,
   {
     const std::lock_guard guard(mutex_);
     if (base::Status added = add(entry); !added) return std::move(added).error();
-    entry->is_foreign = record->is_foreign && spec == nullptr;
   }
   recovered.has_snapshot = true;
   const auto kept = recorded(entry);

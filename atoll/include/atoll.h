@@ -40,6 +40,7 @@ typedef struct atoll_engine atoll_engine;
 typedef struct atoll_module atoll_module;
 typedef struct atoll_imports atoll_imports;
 typedef struct atoll_options atoll_options;
+typedef struct atoll_image atoll_image;
 typedef struct atoll_process atoll_process;
 typedef struct atoll_function atoll_function;
 typedef struct atoll_caller atoll_caller;
@@ -272,6 +273,97 @@ ATOLL_API void atoll_options_time(atoll_options* options, uint64_t milliseconds)
 ATOLL_API void atoll_options_imports(atoll_options* options, const atoll_imports* imports);
 /* Imports that nobody provides trap when they are called; else such a module has no process. */
 ATOLL_API void atoll_options_trap_unknown_imports(atoll_options* options, bool trap);
+
+/* --- Images ---------------------------------------------------------------------------------- */
+
+/* Images are programs in one file, with their files and what they ask for: docs/images.md, and
+ * atoll/image.hpp, which says more of each of these. An image may be used from any thread at once.
+ */
+/* Whether a file begins as an image does. */
+ATOLL_API bool atoll_image_is(const char* path);
+/* `public_key`: NULL, or PEM text of the ed25519 key by which it must be signed; then every byte of
+ * it is checked and held in memory. Else the file must stay as it is while the image, or a process
+ * of it, is there. Errors: not_found, io, malformed, invalid, limit, unsupported, denied (its
+ * signature), usage (no such key). */
+ATOLL_API atoll_error* atoll_image_open(const char* path, const char* public_key,
+                                        atoll_image** image);
+ATOLL_API void atoll_image_free(atoll_image* image);
+ATOLL_API const char* atoll_image_name(const atoll_image* image);
+/* Whether it has a signature, of whomever. */
+ATOLL_API bool atoll_image_is_signed(const atoll_image* image);
+
+/* What its manifest says, but for the mounts that it asks for. Numbers are 0 where it says none. */
+typedef struct atoll_image_manifest {
+  bool has_root;   /* files of its own, at "/" */
+  bool is_overlay; /* changes to them are kept in memory */
+  uint64_t size;   /* limit of these changes, bytes */
+  uint64_t memory; /* limits that it is content with: bytes, bytes, */
+  uint64_t stack;  /* number, units */
+  uint64_t handles;
+  uint64_t fuel;
+  size_t argument_count; /* behind the program's name */
+  size_t variable_count;
+  size_t mount_count;
+} atoll_image_manifest;
+ATOLL_API void atoll_image_get_manifest(const atoll_image* image, atoll_image_manifest* manifest);
+/* By their position; NULL beyond the counts. */
+ATOLL_API const char* atoll_image_argument(const atoll_image* image, size_t position);
+ATOLL_API const char* atoll_image_variable_name(const atoll_image* image, size_t position);
+ATOLL_API const char* atoll_image_variable_value(const atoll_image* image, size_t position);
+
+/* A file system that it asks for. */
+typedef struct atoll_image_mount {
+  const char* guest; /* path by which the guest names it */
+  const char* type;  /* "dir", "memory", "overlay" or "archive" */
+  const char* about; /* what it is for; "" */
+  bool writable;
+  bool required;
+  uint64_t size; /* of "memory": what it asks for, bytes; 0: nothing */
+} atoll_image_mount;
+/* False beyond the count. */
+ATOLL_API bool atoll_image_get_mount(const atoll_image* image, size_t position,
+                                     atoll_image_mount* mount);
+
+typedef int32_t atoll_image_file_type;
+enum { ATOLL_IMAGE_FILE = 0, ATOLL_IMAGE_DIRECTORY = 1, ATOLL_IMAGE_LINK = 2 };
+/* Calls `visit` with each name below its root, by their paths, until it gives false: the path as
+ * the guest names it, of a file its bytes, of a symbolic link where it leads to. The texts are
+ * valid during the call. Errors: io, limit. */
+ATOLL_API atoll_error* atoll_image_files(const atoll_image* image,
+                                         bool (*visit)(void* env, const char* path,
+                                                       atoll_image_file_type type, uint64_t size,
+                                                       const char* target),
+                                         void* env);
+/* The bytes of a file by its path, to be freed by atoll_bytes_free. Errors: not_found, io, limit
+ * (256 MiB). */
+ATOLL_API atoll_error* atoll_image_read(const atoll_image* image, const char* path, uint8_t** bytes,
+                                        size_t* size);
+/* The module that it runs. Errors: as atoll_module_load, io. */
+ATOLL_API atoll_error* atoll_image_module(const atoll_image* image, const atoll_engine* engine,
+                                          atoll_module** module);
+
+/* What is granted of that which it asks for. */
+typedef struct atoll_image_grant {
+  const char* guest;  /* the path that the manifest has */
+  const char* source; /* path on the host; of "memory" "" or NULL */
+  bool writable;      /* no more than the image asks for */
+} atoll_image_grant;
+/* Puts what the image has and what it was granted into the options: mounts; arguments where there
+ * is no more than the program's name; variables that are not set; limits, which become no greater.
+ * Nothing changes where it fails. The image must be there until the process has been made. Errors:
+ * usage (a grant of what it does not ask for), denied (something required has no grant). */
+ATOLL_API atoll_error* atoll_image_apply(const atoll_image* image, const atoll_image_grant* grants,
+                                         size_t count, atoll_options* options);
+
+/* An image of a manifest, which names its parts by paths relative to it: the same inputs give the
+ * same bytes, to be freed by atoll_bytes_free. With `private_key` (PEM text, ed25519; NULL: none)
+ * it is signed. Errors: not_found, io, malformed, invalid, limit (1 GiB), unsupported, usage (no
+ * such key). */
+ATOLL_API atoll_error* atoll_image_pack(const char* manifest, const char* private_key,
+                                        uint8_t** bytes, size_t* size);
+ATOLL_API void atoll_bytes_free(uint8_t* bytes);
+
+/* --- Running --------------------------------------------------------------------------------- */
 
 /* Makes a process and runs nothing. `options` may be NULL. Errors: not_found (an import, a
  * directory), io, denied, limit, invalid, usage. */

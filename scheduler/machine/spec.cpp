@@ -81,15 +81,17 @@ class SpecReader {
       : reader_(reader), node_(node), folder_(folder) {}
 
   MachineSpec read() {
-    reader_.known(
-        node_, "a machine",
-        {"name", "module", "arguments", "environment", "directories", "mounts", "net", "names",
-         "stdin", "stdout", "stderr", "log", "weight", "limits", "process", "restart"});
+    reader_.known(node_, "a machine",
+                  {"name", "module", "grants", "verify", "arguments", "environment", "directories",
+                   "mounts", "net", "names", "stdin", "stdout", "stderr", "log", "weight", "limits",
+                   "process", "restart"});
     read_name();
     spec_.module = path(node_, "module");
     if (spec_.module.empty()) {
       reader_.fail(node_, "a machine needs a `module`: the path of what its root process runs");
     }
+    read_grants();
+    spec_.verify = path(node_, "verify");
     spec_.arguments = texts("arguments");
     read_environment();
     read_directories();
@@ -266,6 +268,23 @@ class SpecReader {
     });
   }
 
+  void read_grants() {
+    std::set<std::string> guests;
+    reader_.each_table(node_, "grants", max_directories, [&](const Node& node) {
+      reader_.known(node, "a grant", {"guest", "source", "access"});
+      ImageGrant grant;
+      grant.guest = reader_.text(node, "guest", "", max_path);
+      if (grant.guest.empty()) {
+        reader_.fail(node, "a grant needs `guest`: the path that the image asks for");
+      } else if (!guests.insert(grant.guest).second) {
+        reader_.fail(*node.find("guest"), "this guest path has a grant already");
+      }
+      grant.source = path(node, "source");
+      grant.writable = reader_.word(node, "access", access_words, 1) == 1;
+      spec_.grants.push_back(std::move(grant));
+    });
+  }
+
   void read_names() {
     spec_.names = texts("names");
     if (spec_.names.size() > max_names) {
@@ -409,6 +428,13 @@ base::Result<MachineFile> read_machine_file(std::string_view name, std::string_v
 
 nlohmann::ordered_json to_json(const MachineSpec& spec) {
   nlohmann::ordered_json result = {{"name", spec.name}, {"module", spec.module}};
+  for (const ImageGrant& each : spec.grants) {
+    nlohmann::ordered_json grant = {{"guest", each.guest}};
+    if (!each.source.empty()) grant["source"] = each.source;
+    grant["access"] = access_words[each.writable ? 1 : 0];
+    result["grants"].push_back(std::move(grant));
+  }
+  if (!spec.verify.empty()) result["verify"] = spec.verify;
   result["arguments"] = spec.arguments;
   result["environment"] = nlohmann::ordered_json::object();
   for (const auto& [name, value] : spec.environment) result["environment"][name] = value;

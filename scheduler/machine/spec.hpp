@@ -41,6 +41,13 @@ struct Mount {
   bool hidden = false;
 };
 
+// What is granted of that which an image asks for; docs/images.md.
+struct ImageGrant {
+  std::string guest;   // the path that the image has
+  std::string source;  // absolute, as Directory::host; empty: of what is in memory
+  bool writable = true;
+};
+
 // Of a machine: all its processes together. Bytes and nanoseconds.
 struct MachineLimits {
   u64 memory = u64{4} << 30;  // linear memories, stacks, tables, mailboxes
@@ -85,7 +92,9 @@ struct RestartRule {
 
 struct MachineSpec {
   std::string name;                    // 1 to 64 of A-Z a-z 0-9 . _ -, the first no sign
-  std::string module;                  // path of the root process's module
+  std::string module;                  // path of the root process's module, or of an image
+  std::vector<ImageGrant> grants;      // of an image
+  std::string verify;                  // path of the key that must have signed it; empty: none
   std::vector<std::string> arguments;  // that follow the name of the program
   std::vector<std::pair<std::string, std::string>> environment;  // by name
   std::vector<Directory> directories;

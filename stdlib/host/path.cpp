@@ -16,6 +16,7 @@ struct Place {
   std::shared_ptr<vfs::Directory> directory;
   std::string path;
   cap::Rights rights = cap::rights_none;
+  bool holds_mounts = false;  // as in NameSpace::Resolved
 };
 
 // The place that the path of `size` bytes at `address` names below a capability of the kinds
@@ -31,7 +32,8 @@ Outcome<Place> find(const HostContext& context, const cap::Capability& capabilit
         static_cast<const vfs::NameSpace&>(*capability.object).resolve(path);
     if (const Errno* error = error_of(resolved)) return *error;
     auto& found = std::get<vfs::NameSpace::Resolved>(resolved);
-    place = {std::move(found.directory), std::move(found.path), found.rights & capability.rights};
+    place = {std::move(found.directory), std::move(found.path), found.rights & capability.rights,
+             found.holds_mounts};
   } else {
     // Checked before copying: the backend does the rest.
     if (path.size() > vfs::max_path) return Errno::nametoolong;
@@ -308,6 +310,8 @@ HostResult call_rmdir_at(Environment&, HostContext& context) {
 HostResult call_rename_at(Environment&, HostContext& context) {
   return call_on_two(context, cap::right_remove, cap::right_create | cap::right_remove,
                      [](const Place& from, const Place& to, Wait wait) {
+                       // Names below it would be others: what they hide would be seen.
+                       if (from.holds_mounts) return Errno::busy;
                        return from.directory->rename(from.path, *to.directory, to.path, wait);
                      });
 }

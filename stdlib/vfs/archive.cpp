@@ -2,15 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <utility>
 
 #include "stdlib/vfs/archive_library.hpp"
+#include "stdlib/vfs/fields.hpp"
 #include "stdlib/vfs/path.hpp"
 
 namespace atollvm::vfs {
@@ -39,6 +42,11 @@ class ArchiveFile final : public File {
   }
   Errno sync(Durability, Wait) override { return Errno::success; }
   Errno set_times(const Times&, Wait) override { return Errno::rofs; }
+
+  [[nodiscard]] const ArchiveTree* tree() const { return tree_.get(); }
+  [[nodiscard]] Node node() const { return node_; }
+  [[nodiscard]] bool can_read() const { return access_.read; }
+  [[nodiscard]] u64 position() const { return position_; }
 
  private:
   Outcome<u32> read_at(std::span<u8> to, u64 at, Wait wait) const;
@@ -145,6 +153,10 @@ class ArchiveDirectory final : public Directory {
   Errno sync(Wait) override { return Errno::success; }
   [[nodiscard]] std::string_view type_name() const override { return "archive"; }
   [[nodiscard]] const void* file_system() const override { return tree_.get(); }
+  [[nodiscard]] std::unique_ptr<Kept> kept() override;
+  [[nodiscard]] std::optional<std::string> identity() override { return tree_->identity(); }
+
+  [[nodiscard]] Node node() const { return node_; }
 
  private:
   static Errno refuse(std::string_view path) {
@@ -222,6 +234,101 @@ Outcome<std::string> ArchiveDirectory::read_link(std::string_view path, Wait) {
   const Node link = std::get<Node>(found);
   if (tree_->node(link).type != FileType::link) return Errno::inval;
   return tree_->target(link);
+}
+
+// Names what is open below a directory by the archive's identity and the path, and finds it where
+// the same bytes are mounted.
+class ArchiveKept final : public Kept {
+ public:
+  ArchiveKept(std::shared_ptr<const ArchiveTree> tree, Node root)
+      : tree_(std::move(tree)), root_(root) {}
+
+  [[nodiscard]] Kind kind() const override { return Kind::by_reference; }
+  std::optional<std::string> describe(cap::Object& object) override;
+  void write(base::Writer&) override {}
+  void read(base::Reader&, const base::Take&) override {}
+  std::shared_ptr<cap::Object> restore(cap::Kind kind, std::string_view description,
+                                       bool writable) override;
+
+ private:
+  std::optional<std::string> path_of(Node node);
+
+  struct Place {
+    Node folder = 0;
+    const std::string* name = nullptr;  // null: it has not been found
+  };
+  std::shared_ptr<const ArchiveTree> tree_;
+  const Node root_;
+  std::vector<Place> places_;  // by node, when they have been looked for
+};
+
+std::optional<std::string> ArchiveKept::path_of(Node node) {
+  if (node == root_) return ".";
+  if (places_.empty()) {
+    places_.resize(tree_->size());
+    std::vector<Node> folders{root_};
+    while (!folders.empty()) {
+      const Node folder = folders.back();
+      folders.pop_back();
+      for (const ArchiveTree::Slot& slot : tree_->slots(folder)) {
+        Place& place = places_[slot.node];
+        if (place.name != nullptr) continue;
+        place = {folder, &slot.name};
+        if (tree_->node(slot.node).type == FileType::directory) folders.push_back(slot.node);
+      }
+    }
+  }
+  std::string path;
+  for (; node != root_; node = places_[node].folder) {
+    if (places_[node].name == nullptr) return std::nullopt;
+    path.insert(0, (path.empty() ? "" : "/"));
+    path.insert(0, *places_[node].name);
+  }
+  return path;
+}
+
+// "f", identity, path, "r" or nothing, position; or "d", identity, path.
+std::optional<std::string> ArchiveKept::describe(cap::Object& object) {
+  const auto* const file = dynamic_cast<ArchiveFile*>(&object);
+  const auto* const directory = dynamic_cast<ArchiveDirectory*>(&object);
+  if (file != nullptr ? file->tree() != tree_.get()
+                      : directory == nullptr || directory->file_system() != tree_.get()) {
+    return std::nullopt;
+  }
+  const auto path = path_of(file != nullptr ? file->node() : directory->node());
+  const auto identity = path ? tree_->identity() : std::nullopt;
+  if (!identity) return std::nullopt;
+  if (file == nullptr) return fmt::format("d{0}{1}{0}{2}", field_separator, *identity, *path);
+  return fmt::format("f{0}{1}{0}{2}{0}{3}{0}{4}", field_separator, *identity, *path,
+                     file->can_read() ? "r" : "", file->position());
+}
+
+std::shared_ptr<cap::Object> ArchiveKept::restore(cap::Kind kind, std::string_view description,
+                                                  bool) {
+  ArchiveDirectory root(tree_, root_);
+  const auto open = [&](std::string_view identity, std::string_view path, u32 flags,
+                        Access access) -> std::shared_ptr<cap::Object> {
+    if (identity != tree_->identity()) return nullptr;
+    auto opened = root.open(path, flags | open_nofollow, access, Wait::allowed);
+    auto* const object = std::get_if<std::shared_ptr<cap::Object>>(&opened);
+    return object == nullptr || (*object)->kind() != kind ? nullptr : std::move(*object);
+  };
+  if (kind == cap::Kind::directory) {
+    std::array<std::string_view, 3> fields;
+    if (!split_fields(description, fields) || fields[0] != "d") return nullptr;
+    return open(fields[1], fields[2], open_directory, {});
+  }
+  std::array<std::string_view, 5> fields;
+  if (!split_fields(description, fields) || fields[0] != "f") return nullptr;
+  const auto position = number_in<i64>(fields[4]);
+  if (!position || *position < 0) return nullptr;
+  auto object = open(fields[1], fields[2], 0, {fields[3] == "r", false});
+  if (object != nullptr) static_cast<void>(static_cast<File&>(*object).seek(*position, 0));
+  return object;
+}
+
+std::unique_ptr<Kept> ArchiveDirectory::kept() {
+  return std::make_unique<ArchiveKept>(tree_, node_);
 }
 
 }  // namespace

@@ -10,6 +10,9 @@
 #include "stdlib/vfs/path.hpp"
 #include "vm/base/utf8.hpp"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 namespace atollvm::vfs {
 namespace {
 
@@ -207,6 +210,25 @@ Stat ArchiveTree::stat(Node index) const {
   stat.size = node.size;
   stat.accessed_ns = stat.modified_ns = stat.changed_ns = node.modified_ns;
   return stat;
+}
+
+std::optional<std::string> ArchiveTree::identity() const {
+  const std::lock_guard lock(identity_mutex_);
+  if (identity_) return identity_;
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
+                                                                       XXH3_freeState);
+  if (state == nullptr || XXH3_128bits_reset(state.get()) != XXH_OK) return std::nullopt;
+  std::vector<u8> piece(usize{1} << 18);
+  for (u64 at = 0; at < bytes_->size();) {
+    const auto some = bytes_->read(piece, at, Wait::allowed);
+    const u32* const size = std::get_if<u32>(&some);
+    if (size == nullptr || *size == 0) return std::nullopt;
+    static_cast<void>(XXH3_128bits_update(state.get(), piece.data(), *size));
+    at += *size;
+  }
+  const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
+  identity_ = fmt::format("{}-{:016x}{:016x}", bytes_->size(), hash.high64, hash.low64);
+  return identity_;
 }
 
 Outcome<ArchiveTree::Node> ArchiveTree::walk(Node start, std::string_view path, bool follow) const {

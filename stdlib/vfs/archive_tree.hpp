@@ -82,6 +82,9 @@ class ArchiveTree {
   [[nodiscard]] const std::string& target(Node link) const;
   [[nodiscard]] const std::vector<ArchivePart>& parts(Node file) const;
   [[nodiscard]] Stat stat(Node index) const;
+  [[nodiscard]] usize size() const { return nodes_.size(); }
+  // Its bytes' size and hash. Reads them all, once. Nothing: they can't be read.
+  [[nodiscard]] std::optional<std::string> identity() const;
   // What names a path walks, and where to; a link at its end is followed if that is asked for or a
   // slash is behind it. No ".." leads out of `start`. Errors: those of a path.
   Outcome<Node> walk(Node start, std::string_view path, bool follow) const;
@@ -116,6 +119,8 @@ class ArchiveTree {
   mutable std::mutex unpack_mutex_;  // held while something is unpacked; taken before the next
   mutable std::mutex mutex_;         // of this map
   mutable std::map<Node, Unpacked> unpacked_;
+  mutable std::mutex identity_mutex_;  // held while it is found
+  mutable std::optional<std::string> identity_;
 };
 
 // Its root, of a tree that is finished.

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 
 #include "stdlib/vfs/archive.hpp"
@@ -16,8 +15,13 @@ bool is_image(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   std::array<char, image_manifest.size() + 1> first{};
   if (!file || read(file.get(), first.data(), first.size()) != ssize_t{first.size()}) return false;
-  return std::equal(image_manifest.begin(), image_manifest.end(), first.begin()) &&
-         first.back() == '\0';
+  return begins_image({first.data(), first.size()});
+}
+
+// The first member's name, and the NUL behind it.
+bool begins_image(std::string_view bytes) {
+  return bytes.size() > image_manifest.size() && bytes.starts_with(image_manifest) &&
+         bytes[image_manifest.size()] == '\0';
 }
 
 base::Result<std::shared_ptr<Directory>> open_image_root(const std::string& path) {

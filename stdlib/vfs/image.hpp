@@ -16,8 +16,9 @@ inline constexpr std::string_view image_manifest = "atoll-image.toml";
 inline constexpr std::string_view image_module = "module";
 inline constexpr std::string_view image_root = "root";
 
-// Whether a file begins as an image does.
+// Whether a file, or its bytes, begin as an image does.
 bool is_image(const std::string& path);
+bool begins_image(std::string_view bytes);
 
 // What is below "root". Errors: those of open_archive, malformed (no image), not_found (it has no
 // root).

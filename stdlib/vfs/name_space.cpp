@@ -179,6 +179,9 @@ Outcome<NameSpace::Resolved> NameSpace::resolve(std::string_view path) const {
   if (mount == nullptr || mount->is_hidden) return Errno::noent;
   Resolved resolved{mount->directory, mount->rights,
                     joined(mount->inner, names, mount->names.size())};
+  resolved.holds_mounts = std::ranges::any_of(mounts_, [&](const auto& each) {
+    return each.get() != mount && each->absolute == absolute && begins_with(each->names, names);
+  });
   if (resolved.path.empty()) {
     resolved.path.assign(1, '.');
   } else if (means_directory(path)) {

@@ -38,7 +38,8 @@ class NameSpace : public cap::Object {
   struct Resolved {
     std::shared_ptr<Directory> directory;
     cap::Rights rights = cap::rights_none;
-    std::string path;  // for the directory; "." is itself
+    std::string path;           // for the directory; "." is itself
+    bool holds_mounts = false;  // something is mounted below it, or hidden, or has fewer rights
   };
   // The longest mount that a path begins with. A relative path is looked up among the relative
   // mounts, and from "/" when there are none. Errors: noent (also: no mount there), nametoolong,

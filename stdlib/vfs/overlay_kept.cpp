@@ -81,7 +81,8 @@ std::optional<std::string> OverlayKept::describe_upper(cap::Object& object,
 }
 
 // A directory: "o", "+" and the path of its lower part, or "-", and what its upper part is. A lower
-// file: "l", its path, its position. Else "u", and what is open in the upper layer.
+// file: "l", its path, its position, and the lower layer's identity if it has one. Else "u", and
+// what is open in the upper layer.
 std::optional<std::string> OverlayKept::describe(cap::Object& object) {
   const auto guard = lock();
   if (!guard) return std::nullopt;
@@ -103,7 +104,9 @@ std::optional<std::string> OverlayKept::describe(cap::Object& object) {
       const auto copy = describe_upper(*state.file, state.position);
       return copy ? std::optional(std::string("u") + field_separator + *copy) : std::nullopt;
     }
-    return fmt::format("l{0}{1}{0}{2}", field_separator, state.path, state.position);
+    std::string text = fmt::format("l{0}{1}{0}{2}", field_separator, state.path, state.position);
+    if (const auto identity = overlay_->lower()->identity()) text += field_separator + *identity;
+    return text;
   }
   auto* const file = dynamic_cast<OverlayFile*>(&object);
   const auto upper = describe_upper(file == nullptr ? object : file->file());
@@ -180,6 +183,13 @@ std::shared_ptr<cap::Object> OverlayKept::restore_directory(std::string_view tex
 }
 
 std::shared_ptr<cap::Object> OverlayKept::restore_lower_file(std::string_view text) {
+  if (const auto identity = overlay_->lower()->identity()) {
+    const auto rest = text.ends_with(field_separator + *identity)
+                          ? text.size() - identity->size() - 1
+                          : std::string_view::npos;
+    if (rest == std::string_view::npos) return nullptr;
+    text = text.substr(0, rest);
+  }
   std::array<std::string_view, 2> fields;
   if (!split_fields(text, fields)) return nullptr;
   const auto position = number_in<i64>(fields[1]);

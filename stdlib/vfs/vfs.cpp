@@ -39,5 +39,6 @@ Errno Directory::sync(Wait) { return Errno::notsup; }
 Outcome<std::shared_ptr<Watch>> Directory::watch(std::string_view, Wait) { return Errno::notsup; }
 std::optional<Origin> Directory::origin() const { return std::nullopt; }
 std::unique_ptr<Kept> Directory::kept() { return nullptr; }
+std::optional<std::string> Directory::identity() { return std::nullopt; }
 
 }  // namespace atollvm::vfs

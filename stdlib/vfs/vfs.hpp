@@ -237,6 +237,10 @@ class Directory : public cap::Object {
 
   // Of a file system's root: what a snapshot holds of it by itself. Null: nothing.
   [[nodiscard]] virtual std::unique_ptr<Kept> kept();
+  // Of a file system's root that nobody can change: what tells it from all others with other
+  // bytes, wherever they lie, without a NUL. May block, and takes long for a large one. Nothing: it
+  // can be changed, or can't be read.
+  [[nodiscard]] virtual std::optional<std::string> identity();
 
   // Equal for directories of one implementation that can rename and link between each other.
   [[nodiscard]] virtual const void* file_system() const { return this; }
@@ -249,14 +253,16 @@ class Directory : public cap::Object {
   [[nodiscard]] virtual std::string_view type_name() const { return "other"; }
 };
 
-// A file system that is in memory, at least in part, on its way into a snapshot or out of one. The
-// machine that uses it is paused, or is not there yet. Threads: one.
+// A file system on its way into a snapshot or out of one: what is in memory, or the names of what
+// is open in one that nobody can change. The machine that uses it is paused, or is not there yet.
+// Threads: one.
 class Kept {
  public:
   virtual ~Kept() = default;
 
   // What it is, and which pieces it has: one can only be read where one of the same kind is.
-  enum class Kind : u8 { memory = 1, overlay_in_memory = 2, overlay_on_host = 3 };
+  // Of one by reference there are no pieces: neither write() nor read() is called.
+  enum class Kind : u8 { by_reference = 0, memory = 1, overlay_in_memory = 2, overlay_on_host = 3 };
   [[nodiscard]] virtual Kind kind() const = 0;
 
   // By what an open file or directory is found again; nothing: it is of another file system, or

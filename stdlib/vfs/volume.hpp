@@ -50,7 +50,8 @@ base::Status create_volume(const std::string& path, u64 size);
 // the computer's also what the host had not written.
 //
 // Each call is done whole or not at all: also a write that does not fit is nospc without an effect.
-// All but seeking gives `again` with Wait::never. Where the host's disk fails or is full, the call
+// All but seeking, and reading what was read lately or is about to be, gives `again` with
+// Wait::never. Where the host's disk fails or is full, the call
 // gives io, and if that undid calls before it, all later ones do until the volume is opened again.
 base::Result<std::shared_ptr<Directory>> open_volume(const std::string& path,
                                                      const VolumeOptions& options = {});

@@ -25,6 +25,7 @@ inline constexpr u64 volume_block = u64{1} << 16;
 inline constexpr u64 volume_spare_pages = 64;
 // Rows of blocks are numbered by the file, then by the block in it.
 inline constexpr u32 volume_block_bits = 28;
+inline constexpr u64 most_volume_block = (u64{1} << volume_block_bits) - 1;
 inline constexpr i64 most_volume_inode = (i64{1} << 35) - 1;
 inline constexpr i64 volume_root = 1;
 static_assert(most_volume_file == volume_block << volume_block_bits);

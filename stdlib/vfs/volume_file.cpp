@@ -8,6 +8,7 @@ namespace {
 
 constexpr u64 most_volume_offset = static_cast<u64>(INT64_MAX);
 constexpr u64 most_volume_transfer = u64{4} << 20;  // bytes of one read or write
+constexpr u64 blocks_ahead = 4;                     // that are read before they are asked for
 
 class VolumeFile final : public File {
  public:
@@ -36,7 +37,9 @@ class VolumeFile final : public File {
   Errno set_times(const Times& times, Wait wait) override;
 
  private:
+  Outcome<u32> read_cached(std::span<u8> to, u64 at);
   Outcome<u32> read_at(std::span<u8> to, u64 at);
+  void keep_blocks(u64 at, u64 end, u64 size);
   Outcome<u32> write_at(std::span<const u8> from, u64 at);
   void write_block(u64 block, u64 offset, std::span<const u8> from);
   // The row, which is there as long as the handle is.
@@ -50,6 +53,7 @@ class VolumeFile final : public File {
   const bool append_;
   std::mutex mutex_;  // of what uses the position; taken before the volume's
   std::atomic<u64> position_ = 0;
+  std::atomic<u64> next_ = 0;  // where the last read ended
 };
 
 VolumeInode VolumeFile::row() {
@@ -64,6 +68,10 @@ Outcome<u32> VolumeFile::read_at(std::span<u8> to, u64 at) {
     const u64 size = node_->size;
     if (at >= size) return u32{0};
     const u64 all = std::min({u64{to.size()}, size - at, most_volume_transfer});
+    if (store_.cache().read(node_->id, at, to.first(static_cast<usize>(all)))) {
+      next_ = at + all;
+      return static_cast<u32>(all);
+    }
     for (u64 done = 0; done < all;) {
       const u64 block = (at + done) / volume_block;
       const u64 offset = (at + done) % volume_block;
@@ -74,18 +82,61 @@ Outcome<u32> VolumeFile::read_at(std::span<u8> to, u64 at) {
       std::fill(part.begin() + static_cast<i64>(filled), part.end(), u8{0});
       done += part.size();
     }
+    if (!store_.database().has_failed()) keep_blocks(at, at + all, size);
     return static_cast<u32>(all);
   });
+}
+
+// What will be read next, if the reads follow one another, and what is read again. An error is that
+// of who comes to read it.
+void VolumeFile::keep_blocks(u64 at, u64 end, u64 size) {
+  const bool follows = at == next_.exchange(end);
+  if (follows && end == size) return;
+  const u64 first = follows ? end / volume_block : at / volume_block;
+  const u64 last = follows ? first + blocks_ahead : (end - 1) / volume_block;
+  if (!follows && last - first > blocks_ahead) return;
+  for (u64 block = first; block <= last && block * volume_block < size; ++block) {
+    const i64 place = volume_place(node_->id, block);
+    if ((!follows && !store_.cache().note(place)) || store_.cache().has(place)) continue;
+    auto kept = std::make_shared_for_overwrite<VolumeCache::Block>();
+    const u64 held = store_.database().read_block(place, 0, *kept);
+    std::fill(kept->begin() + held, kept->end(), u8{0});
+    if (store_.database().has_failed()) {
+      static_cast<void>(store_.database().take_error());
+      store_.note_loss();
+      return;
+    }
+    store_.cache().put(place, std::move(kept));
+  }
+}
+
+Outcome<u32> VolumeFile::read_cached(std::span<u8> to, u64 at) {
+  const Outcome<u32> size = store_.try_read([&]() -> std::optional<u32> {
+    const u64 all = node_->size;
+    if (at >= all) return 0;
+    const auto some = to.first(static_cast<usize>(std::min<u64>(to.size(), all - at)));
+    if (!store_.cache().read(node_->id, at, some)) return std::nullopt;
+    return static_cast<u32>(some.size());
+  });
+  if (const u32* const some = std::get_if<u32>(&size)) next_ = at + *some;
+  return size;
 }
 
 Outcome<u32> VolumeFile::read(std::span<u8> to, std::optional<u64> at, Wait wait) {
   if (!access_.read) return Errno::badf;
   if (at && *at > most_volume_offset) return Errno::inval;
-  if (wait == Wait::never) return Errno::again;
-  if (at) return read_at(to, *at);
-  const std::lock_guard lock(mutex_);
+  const auto read_from = [&](u64 start) -> Outcome<u32> {
+    return wait == Wait::allowed ? read_at(to, start) : read_cached(to, start);
+  };
+  if (at) return read_from(*at);
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (wait == Wait::allowed) {
+    lock.lock();
+  } else if (!lock.try_lock()) {
+    return Errno::again;
+  }
   u64 start = position_;
-  const Outcome<u32> size = read_at(to, start);
+  const Outcome<u32> size = read_from(start);
   // A seek since then came after this read.
   if (const u32* const some = std::get_if<u32>(&size)) {
     position_.compare_exchange_strong(start, start + *some);
@@ -98,6 +149,7 @@ Outcome<u32> VolumeFile::read(std::span<u8> to, std::optional<u64> at, Wait wait
 void VolumeFile::write_block(u64 block, u64 offset, std::span<const u8> from) {
   VolumeDatabase& database = store_.database();
   const i64 place = volume_place(node_->id, block);
+  store_.cache().drop(place, place);
   const u64 end = offset + from.size();
   if (offset == 0 && from.size() == volume_block) {
     VolumeRows(database, VolumeQuery::add_block, {place, from}).run();

@@ -329,6 +329,7 @@ void VolumeStore::remove_inode(i64 id, FileType type, u64 size) {
 void VolumeStore::cut(i64 id, u64 old_size, u64 size) {
   const u64 end = std::max(old_size, u64{1});
   if (size >= end) return;
+  cache_.drop(volume_place(id, size / volume_block), volume_place(id, most_volume_block));
   if (const u64 kept = size % volume_block; kept != 0) {
     VolumeRows(*database_, VolumeQuery::cut_block,
                {volume_place(id, size / volume_block), static_cast<i64>(kept)})

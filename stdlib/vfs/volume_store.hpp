@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "stdlib/vfs/posix.hpp"
+#include "stdlib/vfs/volume_cache.hpp"
 #include "stdlib/vfs/volume_database.hpp"
 #include "stdlib/vfs/walk.hpp"
 #include "stdlib/vfs/watch.hpp"
@@ -70,7 +71,10 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
     const std::lock_guard lock(mutex_);
     if (is_broken_) return Errno::io;
     auto outcome = f();
-    if (const Errno error = database_->take_error(); error != Errno::success) return error;
+    if (const Errno error = database_->take_error(); error != Errno::success) {
+      note_loss();
+      return error;
+    }
     return outcome;
   }
   // The same for what changes the volume: whole or not at all. `pages`: how many more it may take,
@@ -79,6 +83,7 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
   template <class F, class Done>
   auto change(u64 pages, u64 bytes, F f, Done done) -> decltype(f()) {
     const std::lock_guard lock(mutex_);
+    const Changing changing(changes_);
     if (const Errno error = enter(pages); error != Errno::success) return error;
     auto outcome = f();
     const bool ok = !is_error(outcome);
@@ -91,10 +96,29 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
     return change(pages, bytes, f, [] {});
   }
   Errno sync();
+  // Within read(), after an error: it may have undone the transaction with calls that were
+  // answered.
+  void note_loss() {
+    if (is_pending_ && !database_->in_transaction()) is_broken_ = true;
+  }
   // With `mutex` held: within read(), or when a change is done.
   [[nodiscard]] Watches& watches() { return *watches_; }
   // Within change().
   bool has_room(u64 pages);
+
+  // What was read lately. Before a row of a block changes it must not be here any more.
+  [[nodiscard]] VolumeCache& cache() { return cache_; }
+  // What a call gives that works on the cache and on nodes alone, if nothing changed meanwhile;
+  // else, and where it gives nothing, again. Any thread; never blocks.
+  template <class F>
+  Outcome<u32> try_read(F f) {
+    const u64 before = changes_;
+    if (before % 2 != 0) return Errno::again;
+    const std::optional<u32> outcome = f();
+    if (is_broken_) return Errno::io;
+    if (!outcome || changes_ != before) return Errno::again;
+    return *outcome;
+  }
 
   // --- Rows ---
   [[nodiscard]] VolumeDatabase& database() { return *database_; }
@@ -125,6 +149,18 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
   std::vector<VolumeFault> check();
 
  private:
+  // Lets who reads without the mutex see that something changes, or has.
+  class Changing {
+   public:
+    explicit Changing(std::atomic<u64>& changes) : changes_(changes) { ++changes_; }
+    ~Changing() { ++changes_; }
+    Changing(const Changing&) = delete;
+    Changing& operator=(const Changing&) = delete;
+
+   private:
+    std::atomic<u64>& changes_;
+  };
+
   static bool is_error(Errno outcome) { return outcome != Errno::success; }
   template <class T>
   static bool is_error(const Outcome<T>& outcome) {
@@ -147,7 +183,9 @@ class VolumeStore : public std::enable_shared_from_this<VolumeStore> {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::unique_ptr<VolumeDatabase> database_;
-  bool is_broken_ = false;  // a transaction was lost
+  VolumeCache cache_;
+  std::atomic<u64> changes_ = 0;         // odd: one is under way
+  std::atomic<bool> is_broken_ = false;  // a transaction was lost
   bool is_ending_ = false;
   bool is_pending_ = false;  // there is something to commit
   u64 pending_bytes_ = 0;

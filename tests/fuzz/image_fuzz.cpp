@@ -39,6 +39,9 @@ void check_image(std::string_view bytes) {
   const auto image = Image::open(path);
   if (image.ok()) {
     static_cast<void>(image->module_bytes());
+    if (const auto files = image->files()) {
+      for (const ImageFile& each : *files) static_cast<void>(image->file_bytes(each.path));
+    }
     ProcessOptions options;
     static_cast<void>(image->apply({}, options));
     if (image->manifest().has_root) {

@@ -62,7 +62,8 @@ angle() {
   check "$name" "" "$found"
 }
 angle "only scheduler/loop includes libuv" 'uv\.h|uv/' scheduler/loop
-angle "only scheduler/snapshot includes zstd and xxhash" 'zstd\.h|xxhash\.h' scheduler/snapshot
+angle "only scheduler/snapshot includes zstd" 'zstd\.h' scheduler/snapshot
+angle "only scheduler/snapshot and stdlib/vfs include xxhash" 'xxhash\.h' scheduler/snapshot stdlib/vfs
 angle "only stdlib/vfs includes libarchive" 'archive\.h|archive_entry\.h' stdlib/vfs
 angle "only stdlib/vfs includes SQLite" 'sqlite3' stdlib/vfs
 angle "only vm/jit includes AsmJit" 'asmjit/' vm/jit

@@ -40,6 +40,22 @@ run_expect "a C program with the static library" 0 "" "$cc" "$here/host.c" -o "$
   $(pkg-config --libs --static atoll | sed 's/-latoll//')
 run_expect "it runs" 0 "$c_output" "$scratch/c_static"
 
+# shellcheck disable=SC2046
+run_expect "a C program with images" 0 "" "$cc" -std=c99 -Wall -Wextra -Wpedantic -Werror "$here/image.c" \
+  -o "$scratch/c_image" $(pkg-config --cflags --libs atoll)
+mkdir -p "$scratch/files/pages" "$scratch/out"
+echo "a page" >"$scratch/files/pages/index"
+"$ATOLL" asm "$root/tests/cli/pack/show.atoll" -o "$scratch/show.atb"
+printf '%s\n' 'name = "show"' 'module = "show.atb"' 'root = "files"' '[[mounts]]' 'guest = "/out"' \
+  'required = true' >"$scratch/show.toml"
+LD_LIBRARY_PATH=$prefix/lib run_expect "it runs" 0 "show, 1 mount
+/pages
+/pages/index 7
+not without a grant
+a page
+read only" "$scratch/c_image" "$scratch/show.toml" "$scratch/show.atp" "$scratch/out"
+check "what the guest wrote" "a pag" "$(cat "$scratch/out/done")"
+
 cpp_output='499500
 fails: host function failed: thrown across the library'
 for compiler in clang++-19 g++-12; do

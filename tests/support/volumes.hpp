@@ -163,6 +163,7 @@ class Disk {
   // Called before each write.
   std::function<void()> before_write;
   bool tracks = true;
+  bool fails_reads = false;
 
   // Leaves in `folder` what a computer finds that lost its power now: of what was not synced some
   // writes, and of some only a part.
@@ -219,6 +220,7 @@ class Disk {
     methods_.iVersion = 1;
     methods_.xClose = [](sqlite3_file* f) { return of(f).below->pMethods->xClose(of(f).below); };
     methods_.xRead = [](sqlite3_file* f, void* to, int size, sqlite3_int64 at) {
+      if (get().fails_reads) return SQLITE_IOERR_READ;
       return of(f).below->pMethods->xRead(of(f).below, to, size, at);
     };
     methods_.xWrite = [](sqlite3_file* f, const void* from, int size, sqlite3_int64 at) {

@@ -11,83 +11,17 @@
 #include "atoll/embed/image_manifest.hpp"
 #include "atoll/embed/image_tar.hpp"
 #include "stdlib/vfs/image.hpp"
+#include "tests/unit/images.hpp"
 #include "tests/unit/processes.hpp"
 
 namespace atollvm {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Made by OpenSSL for these tests alone.
-constexpr std::string_view private_key = R"(-----BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEIAv5WJmxjpLPLvqKLHgULetLk5kpMw8Th2tgxMQ26HW1
------END PRIVATE KEY-----
-)";
-constexpr std::string_view public_key = R"(-----BEGIN PUBLIC KEY-----
-MCowBQYDK2VwAyEA34L+NcNswTXQ27VW/T2lSdUQTIVq1+6EVTlRzsWsecM=
------END PUBLIC KEY-----
-)";
-constexpr std::string_view other_key = R"(-----BEGIN PUBLIC KEY-----
-MCowBQYDK2VwAyEAp0Wuo6q847C7QYzwVjLyYnu5ZU3OT8EzdX3ZcPuuK6M=
------END PUBLIC KEY-----
-)";
-
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/atoll-image-XXXXXX";
-    path_ = fs::canonical(mkdtemp(name)).string();
-    fs::create_directories(path_ + "/files/deep/empty");
-    write("files/b", "bytes of b");
-    write("files/deep/a", std::string(3000, 'a'));
-    write("files/" + std::string(200, 'n'), "a long name");
-    fs::create_symlink("deep/a", path_ + "/files/link");
-    write("module.atb",
-          test::assembled(Engine(test::engine_options()), "export func main() -> i32 { ret 7 }\n")
-              .bytes());
-    write("a.toml", R"(
-name = "a \"test\""
-module = "module.atb"
-root = "files"
-overlay = true
-size = "1 MiB"
-arguments = ["one", "t\two", ""]
-environment = { A = "1", "B C" = "\\" }
-limits = { memory = "8 MiB", handles = 10 }
-[[mounts]]
-guest = "/out"
-required = true
-about = "where pages go"
-[[mounts]]
-guest = "/in"
-access = "ro"
-[[mounts]]
-guest = "/tmp"
-type = "memory"
-size = "1 GiB"
-)");
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  void write(const std::string& name, std::string_view text) const {
-    std::ofstream(path_ + "/" + name, std::ios::binary) << text;
-  }
-  [[nodiscard]] std::string at(const std::string& name) const { return path_ + "/" + name; }
-  [[nodiscard]] std::string pack(std::string_view key = {}) const {
-    const auto bytes = pack_image(at("a.toml"), key);
-    REQUIRE_MESSAGE(bytes.ok(), bytes.error().text());
-    return *bytes;
-  }
-  // Of an image with these bytes.
-  [[nodiscard]] Result<Image> open(std::string_view bytes, std::string_view key = {}) const {
-    write("image", bytes);
-    return Image::open(at("image"), key);
-  }
-
- private:
-  std::string path_;
-};
+using Folder = test::ImageFolder;
+using test::other_key;
+using test::private_key;
+using test::public_key;
 
 TEST_CASE("image: what is packed is there again, and the same bytes each time") {
   const Folder folder;
@@ -126,6 +60,50 @@ TEST_CASE("image: what is packed is there again, and the same bytes each time") 
     const auto stat = (*root)->stat(name, true, vfs::Wait::allowed);
     CHECK(std::get<vfs::Errno>(stat) == vfs::Errno::notcapable);
   }
+}
+
+TEST_CASE("image: its files are listed and read") {
+  const Folder folder;
+  const auto image = folder.open(folder.pack());
+  REQUIRE(image.ok());
+  const auto files = image->files();
+  REQUIRE(files.ok());
+  using Type = ImageFile::Type;
+  const std::vector<ImageFile> wanted = {
+      {"/b", Type::file, 10},
+      {"/deep", Type::directory},
+      {"/deep/a", Type::file, 3000},
+      {"/deep/empty", Type::directory},
+      {"/link", Type::link, 0, "deep/a"},
+      {"/" + std::string(200, 'n'), Type::file, 11},
+  };
+  REQUIRE(files->size() == wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    CHECK((*files)[i].path == wanted[i].path);
+    CHECK((*files)[i].type == wanted[i].type);
+    CHECK((*files)[i].size == wanted[i].size);
+    CHECK((*files)[i].target == wanted[i].target);
+  }
+  CHECK(*image->file_bytes("/b") == "bytes of b");
+  CHECK(*image->file_bytes("deep/a") == std::string(3000, 'a'));
+  for (const char* name : {"/none", "/deep", "/link", "", "/", "/../module", "../module", "/b/"}) {
+    const auto read = image->file_bytes(name);
+    CHECK_MESSAGE(!read.ok(), name);
+    if (!read) CHECK_MESSAGE(read.error().code == ErrorCode::not_found, name);
+  }
+}
+
+TEST_CASE("image: it is no module, and says so") {
+  const Folder folder;
+  const std::string bytes = folder.pack();
+  folder.write("image", bytes);
+  CHECK(is_image_file(bytes));
+  CHECK_FALSE(is_image_file("atoll-image.toml"));
+  CHECK_FALSE(is_image_file(""));
+  const auto module = Module::open(Engine(test::engine_options()), folder.at("image"));
+  REQUIRE_FALSE(module.ok());
+  CHECK(module.error().code == ErrorCode::usage);
+  CHECK(module.error().message == "it is an image, no module: Image::open takes it");
 }
 
 TEST_CASE("image: what it is granted, and no more") {

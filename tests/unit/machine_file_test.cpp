@@ -209,6 +209,40 @@ TEST_CASE("what a machine file leaves out") {
   CHECK(slow->machines[0].restart.max_backoff == 60'000'000'000);
 }
 
+TEST_CASE("a machine file's grants for an image") {
+  const std::string start = "[[machine]]\nname = \"a\"\nmodule = \"a.atp\"\n";
+  const auto file = read(start + R"(verify = "key.pub"
+grants = [{ guest = "/out", source = "out" }, { guest = "/in", source = "/srv/in", access = "ro" },
+          { guest = "/tmp" }]
+)");
+  REQUIRE_MESSAGE(file.ok(), file.error().text());
+  const MachineSpec& spec = file->machines.at(0);
+  CHECK(spec.verify == "/srv/key.pub");
+  REQUIRE(spec.grants.size() == 3);
+  CHECK(spec.grants[0].guest == "/out");
+  CHECK(spec.grants[0].source == "/srv/out");
+  CHECK(spec.grants[0].writable);
+  CHECK(spec.grants[1].source == "/srv/in");
+  CHECK_FALSE(spec.grants[1].writable);
+  CHECK(spec.grants[2].source.empty());
+  const MachineSpec again = from_json(to_json(spec).dump());
+  CHECK(to_json(again) == to_json(spec));
+  CHECK(again.verify == spec.verify);
+  REQUIRE(again.grants.size() == 3);
+  CHECK_FALSE(again.grants[1].writable);
+  const auto mistake = [&](const char* text) {
+    const auto wrong = read(start + text);
+    return wrong.ok() ? "" : wrong.error().message;
+  };
+  CHECK(mistake("grants = [{ source = \"/a\" }]") ==
+        "a grant needs `guest`: the path that the image asks for");
+  CHECK(mistake("grants = [{ guest = \"/a\" }, { guest = \"/a\" }]") ==
+        "this guest path has a grant already");
+  CHECK(mistake("grants = [{ guest = \"/a\", type = \"dir\" }]")
+            .starts_with("a grant has no `type`"));
+  CHECK(!mistake("grants = { guest = \"/a\" }").empty());
+}
+
 TEST_CASE("paths are relative to the file's folder") {
   const std::string text = "[[machine]]\nname = \"a\"\nmodule = \"../a.atb\"\n";
   const auto in = [&](const char* folder) {
@@ -246,7 +280,8 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
   const Row inside[] = {
       {"modul = \"x\"", "4:1: a machine has no `modul`; did you mean `module`?"},
       {"zzz = 1",
-       "4:1: a machine has no `zzz`; it may have name, module, arguments, environment, "
+       "4:1: a machine has no `zzz`; it may have name, module, grants, verify, arguments, "
+       "environment, "
        "directories, mounts, net, names, stdin, stdout, stderr, log, weight, limits, process, "
        "restart"},
       {"arguments = \"x\"",

@@ -219,6 +219,74 @@ TEST_CASE("mount options: hidden: there by its handle alone") {
   CHECK(other.path_call("path_unlink_file", last, "file") == Errno::notcapable);
 }
 
+TEST_CASE("mount options: links and renames don't show what is hidden") {
+  on_each(
+      [](const Root& root) {
+        two_files(root);
+        REQUIRE(root.mkdir("d/in") == Errno::success);
+        REQUIRE(root.mkdir("d/in/secret") == Errno::success);
+        root.put("d/in/secret/file", "hidden");
+        root.put("d/in/open", "open");
+      },
+      [](const Root& root) {
+        for (const bool is_mount : {false, true}) {
+          CAPTURE(is_mount);
+          MountedGuest guest(root.object(), "rw");
+          if (is_mount) {
+            REQUIRE(guest.names->reserve("/m/d/in/secret").ok());
+          } else {
+            guest.root = guest.at("name_space_hide", guest.root, "/m/d/in/secret");
+            REQUIRE(guest.root >= 0);
+          }
+          // Neither from there nor to there, by whatever spelling.
+          for (const char* const path :
+               {"/m/d/in/secret", "/m/d/in/secret/", "/m/d/in/secret/file", "/m/x/../d/in/secret",
+                "/m/d/./in/secret/../secret/file"}) {
+            CAPTURE(path);
+            for (const char* const call : {"rename_at", "link_at"}) {
+              CHECK(guest.two(call, path, "/m/seen") == -Errno::noent);
+              CHECK(guest.two(call, "/m/file", path) == -Errno::noent);
+            }
+            CHECK(guest.open(path, 0, cap::right_read) == -Errno::noent);
+            CHECK(guest.at("remove_at", guest.root, path) == -Errno::noent);
+            CHECK(guest.at("rmdir_at", guest.root, path) == -Errno::noent);
+            CHECK(guest.at("mkdir_at", guest.root, path) == -Errno::noent);
+          }
+          // What it lies in keeps its name: below another one it would be there.
+          for (const char* const path : {"/m/d", "/m/d/in", "/m/d/in/", "/m/d/in/.", "/m/e/../d"}) {
+            CAPTURE(path);
+            CHECK(guest.two("rename_at", path, "/m/seen") == -Errno::busy);
+            CHECK(guest.two("rename_at", path, "/m/d/seen") == -Errno::busy);
+          }
+          CHECK(guest.open("/m/seen/in/secret/file", 0, cap::right_read) == -Errno::noent);
+          CHECK(guest.open("/m/d/seen/secret/file", 0, cap::right_read) == -Errno::noent);
+          CHECK(root.text("d/in/secret/file") == "hidden");
+        }
+        // What lies beside it can be renamed.
+        MountedGuest guest(root.object(), "rw");
+        REQUIRE(guest.names->reserve("/m/d/in/secret").ok());
+        if (guest.open("/m/file", 0, cap::right_write) >= 0) {
+          CHECK(guest.two("rename_at", "/m/d/in/open", "/m/d/in/name") == 0);
+        }
+      });
+}
+
+TEST_CASE("mount options: what has fewer rights by its name keeps it") {
+  on_each(two_files, [](const Root& root) {
+    MountedGuest guest(root.object(), "rw");
+    if (guest.two("rename_at", "/m/d", "/m/x") != 0) return;  // one to read only
+    REQUIRE(guest.two("rename_at", "/m/x", "/m/d") == 0);
+    REQUIRE(guest.at("mkdir_at", guest.root, "/m/d/in") == 0);
+    const i64 less = guest.at("name_space_attenuate", guest.root, "/m/d/in",
+                              {static_cast<i64>(vfs::rights_read_only)});
+    REQUIRE(less >= 0);
+    guest.put(path_at, "/m/d");
+    guest.put(to_at, "/m/x");
+    CHECK(guest("rename_at", {less, path_at, 4, less, to_at, 4}) == -Errno::busy);
+    CHECK(guest.two("rename_at", "/m/d", "/m/x") == 0);
+  });
+}
+
 TEST_CASE("mount options: a name space with fewer rights") {
   on_each(two_files, [](const Root& root) {
     MountedGuest guest(root.object(), "rw");

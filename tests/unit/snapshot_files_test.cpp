@@ -10,6 +10,7 @@
 #include <string>
 
 #include "atoll/embed/objects.hpp"
+#include "tests/support/archives.hpp"
 #include "tests/support/snapshots.hpp"
 
 namespace atollvm {
@@ -359,6 +360,156 @@ TEST_CASE("snapshot files: an overlay's changes and what is open in it") {
     // Not into a mount of another kind.
     CHECK(carry(before, grant({memory("/o")}), {changed})[0] == nullptr);
   }
+}
+
+// --- Archives
+
+// A tar archive with some files, and an image of the same.
+struct ArchiveFolder {
+  ArchiveFolder() { write("data.tar", tar("0123456789")); }
+  ~ArchiveFolder() { fs::remove_all(path); }
+  ArchiveFolder(const ArchiveFolder&) = delete;
+  ArchiveFolder& operator=(const ArchiveFolder&) = delete;
+  static std::string tar(std::string_view deep) {
+    return test::tar_block({"deep/file", std::string(deep)}) +
+           test::tar_block({"deep/other", "other"}) +
+           test::tar_block({"deep/link", "", '2', "file"}) +
+           test::tar_block({"top", "at the top"}) + std::string(1024, '\0');
+  }
+  void write(const std::string& name, std::string_view bytes) const {
+    std::ofstream(path + "/" + name, std::ios::binary) << bytes;
+  }
+  [[nodiscard]] Mount mount(std::string guest, const std::string& name = "data.tar",
+                            const char* type = "archive") const {
+    return {type, path + "/" + name, std::move(guest)};
+  }
+  std::string path = [] {
+    char name[] = "/tmp/atoll-archive-XXXXXX";
+    return fs::canonical(mkdtemp(name)).string();
+  }();
+};
+
+TEST_CASE("snapshot files: what is open in an archive comes back where the same bytes are") {
+  const ArchiveFolder folder;
+  const Grants before = grant({folder.mount("/data")});
+  Directory& root = *before.directories[0].object;
+  const auto file = file_at(root, "deep/file", 0, {true, false});
+  REQUIRE(std::get<u64>(file->seek(4, 0)) == 4);
+  const auto closed = file_at(root, "top", 0, {false, false});
+  const auto deep = open_at(root, "deep");
+  const std::vector<Object> objects{file, closed, deep, before.directories[0].object};
+  const Image image = write(before, objects);
+  CHECK(image.systems.empty());
+  for (const auto& each : image.descriptions) {
+    REQUIRE(each.has_value());
+    CHECK(each->find(folder.path) == std::string::npos);
+  }
+  const auto check = [&](const Grants& after) {
+    const auto again = carry(before, after, objects);
+    for (const auto& each : again) REQUIRE(each != nullptr);
+    CHECK(rest_of(static_cast<vfs::File&>(*again[0])) == "456789");
+    // What it was not open for it is not now.
+    u8 byte[1];
+    const auto read = static_cast<vfs::File&>(*again[1]).read(byte, std::nullopt, Wait::allowed);
+    CHECK(std::get<Errno>(read) == Errno::badf);
+    CHECK(text_at(static_cast<Directory&>(*again[2]), "other") == "other");
+    CHECK(open_at(static_cast<Directory&>(*again[2]), "../top") == nullptr);
+    CHECK(again[3] == after.directories[0].object);
+  };
+  check(grant({folder.mount("/data")}));
+  // Elsewhere, and with another time: the bytes count.
+  folder.write("copy.tar", ArchiveFolder::tar("0123456789"));
+  fs::last_write_time(folder.path + "/copy.tar",
+                      fs::file_time_type::clock::now() - std::chrono::hours(9));
+  check(grant({folder.mount("/data", "copy.tar")}));
+
+  // Another archive of the same names, sizes and times.
+  folder.write("other.tar", ArchiveFolder::tar("0123456780"));
+  std::string longer = ArchiveFolder::tar("0123456789") + std::string(512, '\0');
+  folder.write("longer.tar", longer);
+  for (const Mount& mount :
+       {folder.mount("/data", "other.tar"), folder.mount("/data", "longer.tar"),
+        folder.mount("/elsewhere"), memory("/data"), Mount{"dir", folder.path, "/data"}}) {
+    const auto again = carry(before, grant({mount}), objects);
+    for (const usize i : {0, 1, 2}) CHECK_MESSAGE(again[i] == nullptr, mount.source);
+  }
+  // It was changed, or cut off, between the mount and the snapshot: nothing is known of it.
+  const Grants late = grant({folder.mount("/data", "copy.tar")});
+  const auto there = file_at(*late.directories[0].object, "deep/file", 0, {true, false});
+  fs::resize_file(folder.path + "/copy.tar", 700);
+  CHECK_FALSE(GrantedObjects(late).describe(there).has_value());
+}
+
+TEST_CASE("snapshot files: rights to an archive's files, and hostile names of them") {
+  const ArchiveFolder folder;
+  const Grants before = grant({folder.mount("/data")});
+  const auto file = file_at(*before.directories[0].object, "deep/file", 0, {true, false});
+  const std::string good = *GrantedObjects(before).describe(file);
+  const Grants after = grant({folder.mount("/data")});
+  GrantedObjects to(after);
+  cap::Rights rights = cap::rights_all;
+  REQUIRE(to.restore(cap::Kind::file, good, rights) != nullptr);
+  CHECK((rights & (cap::right_write | cap::right_append | cap::right_truncate)) == 0);
+  CHECK((rights & cap::right_read) != 0);
+  CHECK(to.restore(cap::Kind::directory, good, rights) == nullptr);
+
+  const std::string identity = *after.directories[0].object->identity();
+  const std::string zero(1, '\0');
+  const auto named = [&](const std::string& path, const std::string& position = "0") {
+    return "/data" + zero + zero + "f" + zero + identity + zero + path + zero + "r" + zero +
+           position;
+  };
+  CHECK(to.restore(cap::Kind::file, named("deep/file"), rights) != nullptr);
+  CHECK(to.restore(cap::Kind::file, named("deep/file", "9223372036854775807"), rights) != nullptr);
+  for (const std::string& text :
+       {named("deep/link"), named("deep/none"), named("../top"), named("/top"), named("deep"),
+        named("."), named(""), named("top/"), named("top", "-1"), named("top", "x"),
+        named("top", "9223372036854775808"), named("top") + zero,
+        std::string("/data") + zero + zero, std::string("/data") + zero + zero + "f",
+        "/data" + zero + "deep/file" + zero + "w" + zero + "0",
+        "/data" + zero + zero + "f" + zero + zero + "top" + zero + "r" + zero + "0",
+        "/data" + zero + zero + "l" + zero + "top" + zero + "0"}) {
+    CHECK_MESSAGE(to.restore(cap::Kind::file, text, rights) == nullptr, text);
+  }
+  // Nothing of it is in the image; what claims to be is passed over.
+  const std::string piece(1, '\0');
+  BytesSource source(piece);
+  base::Reader from(source);
+  CHECK_FALSE(to.read_file_system("/data", from, [](u64) { return true; }));
+  CHECK(from.ok());
+}
+
+TEST_CASE("snapshot files: an overlay's files of an archive below") {
+  const ArchiveFolder folder;
+  const auto mount = [&](const char* name) { return folder.mount("/o", name, "overlay"); };
+  const Grants before = grant({mount("data.tar")});
+  Directory& root = *before.directories[0].object;
+  const auto lower = file_at(root, "deep/file", 0, {true, false});
+  REQUIRE(std::get<u64>(lower->seek(7, 0)) == 7);
+  put(root, "deep/new", "new");
+  const auto upper = file_at(root, "deep/new", 0, {true, false});
+  const auto deep = open_at(root, "deep");
+  folder.write("copy.tar", ArchiveFolder::tar("0123456789"));
+  folder.write("other.tar", ArchiveFolder::tar("9876543210"));
+  for (const char* name : {"data.tar", "copy.tar", "other.tar"}) {
+    const Grants after = grant({mount(name)});
+    const auto again = carry(before, after, {lower, upper, deep});
+    CHECK((again[0] != nullptr) == (name != std::string("other.tar")));
+    if (again[0] != nullptr) CHECK(rest_of(static_cast<vfs::File&>(*again[0])) == "789");
+    // What the overlay keeps by itself is there in any case.
+    REQUIRE(again[1] != nullptr);
+    CHECK(rest_of(static_cast<vfs::File&>(*again[1])) == "new");
+    REQUIRE(again[2] != nullptr);
+    CHECK(text_at(*after.directories[0].object, "deep/new") == "new");
+  }
+  // Without what tells the archive, as of a directory of the host.
+  const Grants after = grant({mount("data.tar")});
+  GrantedObjects to(after);
+  cap::Rights rights = cap::rights_all;
+  const std::string zero(1, '\0');
+  const std::string bare = "/o" + zero + zero + "l" + zero + "deep/file" + zero + "7";
+  CHECK(to.restore(cap::Kind::file, bare, rights) == nullptr);
+  CHECK(to.restore(cap::Kind::file, bare + zero, rights) == nullptr);
 }
 
 // --- Hostile ones

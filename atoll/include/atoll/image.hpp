@@ -43,6 +43,15 @@ struct ImageManifest {
   std::optional<std::uint64_t> fuel{};
 };
 
+// What lies below an image's root.
+struct ImageFile {
+  enum class Type : std::uint8_t { file, directory, link };
+  std::string path;  // as the guest names it: "/pages/index"
+  Type type = Type::file;
+  std::uint64_t size = 0;  // of a file, bytes
+  std::string target{};    // of a symbolic link
+};
+
 // What is granted of that which an image asks for.
 struct ImageGrant {
   std::string guest;     // the path that the manifest has
@@ -68,10 +77,16 @@ class Image {
   [[nodiscard]] bool is_signed() const noexcept;
   // The module that it runs: a module file or a WebAssembly module. Errors: io, limit.
   [[nodiscard]] Result<std::string> module_bytes() const;
+  // All that lies below its root, by their paths. Errors: io, limit (the paths and targets take
+  // more than 64 MiB).
+  [[nodiscard]] Result<std::vector<ImageFile>> files() const;
+  // The bytes of a file by its path, which no link is part of. Errors: not_found, io, limit (more
+  // than 256 MiB).
+  [[nodiscard]] Result<std::string> file_bytes(const std::string& path) const;
   // Puts what the image has and what it was granted into the options of a process: mounts;
   // arguments where there is no more than the program's name; variables that are not set; limits,
-  // which become no greater. Errors: usage (a grant of what it does not ask for), denied (something
-  // that is required has no grant).
+  // which become no greater. The image must be there until the process has been made. Errors: usage
+  // (a grant of what it does not ask for), denied (something that is required has no grant).
   std::optional<Error> apply(std::span<const ImageGrant> grants, ProcessOptions& options) const;
 
  private:

@@ -134,6 +134,8 @@ class Module {
 // Module::load is for them.
 bool is_module_file(std::string_view bytes) noexcept;
 bool is_wasm_file(std::string_view bytes) noexcept;
+// Or as an image does, which is no module: see image.hpp.
+bool is_image_file(std::string_view bytes) noexcept;
 
 }  // namespace atollvm
 #pragma GCC visibility pop

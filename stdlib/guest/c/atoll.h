@@ -488,7 +488,8 @@ ATOLL_IMPORT(rmdir_at)
 int32_t atoll_rmdir_at(int32_t dir, const char* p, uint32_t n);
 /// Renames, and replaces what has the new name. to_dir needs RIGHT_CREATE and RIGHT_REMOVE, and
 /// must not have a right that dir lacks. -E_XDEV: another file system, -E_ISDIR, -E_NOTDIR,
-/// -E_NOTEMPTY. dir is a directory or name space with remove.
+/// -E_NOTEMPTY, -E_BUSY: something is mounted or hidden below it. dir is a directory or name space
+/// with remove.
 ATOLL_IMPORT(rename_at)
 int32_t atoll_rename_at(int32_t dir, const char* p, uint32_t n, int32_t to_dir, const char* to_p, uint32_t to_n);
 /// Gives a file a second name; of a symbolic link, to the link itself. to_dir needs RIGHT_LINK and
