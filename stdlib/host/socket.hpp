@@ -15,6 +15,8 @@ inline constexpr cap::Rights listener_rights = cap::right_accept | cap::right_st
 inline constexpr cap::Rights datagrams_rights =
     cap::right_read | cap::right_write | cap::right_stat;
 
+vfs::Outcome<vfs::Stat> stat_of(const net::Socket& socket);
+
 class Connection final : public Stream {
  public:
   explicit Connection(std::shared_ptr<net::Socket> socket) : socket_(std::move(socket)) {}
@@ -23,7 +25,7 @@ class Connection final : public Stream {
   vfs::Outcome<u32> write(std::span<const u8> bytes, vfs::Wait) override {
     return socket_->write(bytes);
   }
-  vfs::Outcome<vfs::Stat> stat(vfs::Wait wait) override;
+  vfs::Outcome<vfs::Stat> stat(vfs::Wait) override { return stat_of(*socket_); }
   [[nodiscard]] std::optional<int> wait_fd() const override { return socket_->fd(); }
   [[nodiscard]] net::Socket* socket() const override { return socket_.get(); }
 

@@ -10,9 +10,9 @@
 
 namespace atollvm::host {
 
-vfs::Outcome<vfs::Stat> Connection::stat(vfs::Wait) {
+vfs::Outcome<vfs::Stat> stat_of(const net::Socket& socket) {
   struct stat status{};
-  if (fstat(socket_->fd(), &status) != 0) return vfs::from_errno(errno);
+  if (fstat(socket.fd(), &status) != 0) return vfs::from_errno(errno);
   return vfs::from_stat(status);
 }
 

@@ -60,6 +60,8 @@ struct Endpoint {
 };
 // "127.0.0.1:80", "[2001:db8::1]:80".
 std::string to_text(const Endpoint& endpoint);
+// Exactly such a text; the port can be 0.
+std::optional<Endpoint> parse_endpoint(std::string_view text);
 
 // For the host's calls: fills `to` and gives the number of bytes that count.
 u32 to_host(const Endpoint& endpoint, sockaddr_storage& to);

@@ -48,8 +48,8 @@ int with_address(const Endpoint& endpoint, Call call) {
 
 }  // namespace
 
-Outcome<u32> Socket::read(std::span<u8> bytes) const {
-  const ssize_t size = recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+Outcome<u32> Socket::read(std::span<u8> bytes, bool peek) const {
+  const ssize_t size = recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
   if (size < 0) return last_error();
   return static_cast<u32>(size);
 }

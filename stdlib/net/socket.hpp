@@ -33,7 +33,8 @@ class Socket {
   [[nodiscard]] int fd() const { return descriptor_.get(); }
   [[nodiscard]] Network& network() const { return *network_; }
 
-  Outcome<u32> read(std::span<u8> bytes) const;
+  // `peek`: the bytes stay to be read again.
+  Outcome<u32> read(std::span<u8> bytes, bool peek = false) const;
   // Without SIGPIPE.
   Outcome<u32> write(std::span<const u8> bytes) const;
   // `how`: shutdown_ bits. Errors: notconn, inval.

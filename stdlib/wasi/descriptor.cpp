@@ -4,13 +4,15 @@
 
 #include <charconv>
 
+#include "stdlib/host/socket.hpp"
+
 namespace atollvm::wasi {
 namespace {
 
-constexpr u32 on_nothing = 0;
 constexpr u32 on_file = static_cast<u32>(cap::Kind::file);
 constexpr u32 on_directory = static_cast<u32>(cap::Kind::directory);
 constexpr u32 on_stream = static_cast<u32>(cap::Kind::stream);
+constexpr u32 on_listener = static_cast<u32>(cap::Kind::listener);
 
 struct Row {
   Rights right;
@@ -59,7 +61,8 @@ cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting) {
     if ((lost & cap::right_read) == 0) known |= cap::right_load;
   }
   for (const Row& row : rows) {
-    if ((row.kinds & (kind == cap::Kind::directory ? ~0u : static_cast<u32>(kind))) != 0) {
+    if ((row.kinds &
+         (kind == cap::Kind::directory ? on_file | on_directory : static_cast<u32>(kind))) != 0) {
       known |= row.needed;
     }
   }
@@ -86,6 +89,8 @@ Descriptor& descriptor_of(cap::Capability& capability) {
     facet->base = implied(static_cast<u32>(kind), capability.rights);
     if (kind == cap::Kind::directory) {
       facet->inheriting = implied(on_file | on_directory, capability.rights);
+    } else if (kind == cap::Kind::listener) {
+      facet->inheriting = implied(on_stream, host::connection_rights);
     }
     capability.facet = std::move(facet);
   }
@@ -122,6 +127,9 @@ Most most_of(const cap::Capability& capability, cap::Rights rights) {
     cap::Capability whole = stream(std::static_pointer_cast<host::Stream>(capability.object),
                                    (rights & cap::right_write) != 0);
     return {descriptor_of(whole).base, 0};
+  }
+  if (kind == cap::Kind::listener) {
+    return {implied(on_listener, rights), implied(on_stream, host::connection_rights)};
   }
   // Only the rights of the grant count, not the directory.
   cap::Capability whole = preopen(std::make_shared<vfs::Directory>(), "", rights);

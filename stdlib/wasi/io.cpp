@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "stdlib/host/socket.hpp"
 #include "stdlib/wasi/support.hpp"
 
 namespace atollvm::wasi {
@@ -28,6 +29,8 @@ struct Transfer {
   std::optional<u64> at{};  // position in the file where it began, else the file's own
   vfs::WriteMode mode{};
   bool nonblocking = false;
+  u32 receive_flags = 0;          // of sock_recv
+  std::optional<u32> flags_at{};  // where the guest wants those of what was received
 
   [[nodiscard]] host::Stream* stream() const {
     return object->kind() == Kind::stream ? static_cast<host::Stream*>(object.get()) : nullptr;
@@ -42,6 +45,7 @@ struct Transfer {
   }
   Outcome<u32> read(std::span<u8> bytes, Wait wait) const {
     if (vfs::File* const from = file()) return from->read(bytes, position(), wait);
+    if ((receive_flags & receive_peek) != 0) return stream()->socket()->read(bytes, true);
     return stream()->read(bytes, wait);
   }
   Outcome<u32> write(std::span<const u8> bytes, Wait wait) const {
@@ -123,6 +127,11 @@ bool copy_back(const HostContext& context, const Transfer& transfer, u32 size,
 }
 
 HostResult finish(HostContext& context, const Transfer& transfer) {
+  if (transfer.flags_at) {
+    const auto flags = context.memory(*transfer.flags_at, 2);
+    if (!flags) return give(context, Errno::fault);
+    store<u16>(*flags, 0, 0);
+  }
   return give_number<u32>(context, transfer.count_at, transfer.done);
 }
 // An error after some bytes comes with the next call.
@@ -176,7 +185,8 @@ HostResult run(HostContext& context, Transfer transfer) {
   while (transfer.done < transfer.total) {
     // A stream gives what it has; only a file is read until the buffers are full.
     const bool is_plain_stream = transfer.file() == nullptr;
-    if (is_plain_stream && !transfer.writes && transfer.done > 0) break;
+    const bool waits_for_all = (transfer.receive_flags & receive_wait_all) != 0;
+    if (is_plain_stream && !transfer.writes && transfer.done > 0 && !waits_for_all) break;
     if (turn >= max_turn) {
       loop::Loop& loop = loop::of(context);
       auto state = std::make_shared<Transfer>(std::move(transfer));
@@ -213,8 +223,11 @@ HostResult run(HostContext& context, Transfer transfer) {
 }
 
 // A call with the array of buffers in parameters 1 and 2, and the count's address in `count`.
-HostResult start(Call& call, bool writes, u32 count, std::optional<u64> at) {
+HostResult start(Call& call, bool writes, u32 count, std::optional<u64> at, u32 receive_flags = 0,
+                 std::optional<u32> flags_at = std::nullopt) {
   Transfer transfer{call.object<cap::Object>(), writes};
+  transfer.receive_flags = receive_flags;
+  transfer.flags_at = flags_at;
   transfer.count_at = call.u32_at(count);
   transfer.at = at;
   const u32 flags = call.descriptor->flags;
@@ -274,6 +287,15 @@ HostResult call_fd_read(Call& call) { return start(call, false, 3, std::nullopt)
 HostResult call_fd_write(Call& call) { return start(call, true, 3, std::nullopt); }
 HostResult call_fd_pread(Call& call) { return start_at(call, false); }
 HostResult call_fd_pwrite(Call& call) { return start_at(call, true); }
+
+HostResult receive(Call& call, u32 flags) {
+  const u32 flags_at = call.u32_at(5);
+  if (!call.context.memory(flags_at, 2)) return give(call, Errno::fault);
+  // To look at what there is, is not to wait for more.
+  if ((flags & receive_peek) != 0) flags &= ~receive_wait_all;
+  return start(call, false, 4, std::nullopt, flags, flags_at);
+}
+HostResult send(Call& call) { return start(call, true, 4, std::nullopt); }
 
 HostResult call_fd_seek(Call& call) {
   constexpr u32 from_position = 1;

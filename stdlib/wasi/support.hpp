@@ -83,6 +83,12 @@ HostResult give_number(HostContext& context, u32 address, T value) {
 // The path of parameters `index` and the next. Errors: fault, nametoolong, ilseq (not UTF-8).
 Outcome<std::string> path_at(const Call& call, u32 index);
 
+// sock_recv and sock_send, of a connection. Flags of receiving: WASI's riflags.
+inline constexpr u32 receive_peek = 1u << 0;
+inline constexpr u32 receive_wait_all = 1u << 1;
+HostResult receive(Call& call, u32 flags);
+HostResult send(Call& call);
+
 // The structure filestat, at most this many bytes in either edition.
 inline constexpr u32 max_filestat = 64;
 u32 filestat_size(Edition edition);
