@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -79,11 +78,6 @@ std::optional<std::string> GrantedObjects::describe(const std::shared_ptr<cap::O
       return object == grants_.name_space ? std::optional(std::string(names)) : std::nullopt;
     case cap::Kind::network:
       return object == grants_.network ? std::optional(std::string(network_word)) : std::nullopt;
-    case cap::Kind::listener: {
-      const auto found = std::ranges::find(grants_.listeners, object);
-      if (found == grants_.listeners.end()) return std::nullopt;
-      return std::to_string(found - grants_.listeners.begin());
-    }
     case cap::Kind::directory: {
       for (const Grants::Directory& each : grants_.directories) {
         if (each.object == object) return each.guest + separator + ".";
@@ -115,13 +109,6 @@ std::shared_ptr<cap::Object> GrantedObjects::restore(cap::Kind kind, std::string
   if (kind == cap::Kind::network) {
     rights &= net::network_rights;
     return description == network_word ? grants_.network : nullptr;
-  }
-  if (kind == cap::Kind::listener) {
-    const auto index = vfs::number_in<usize>(description);
-    if (!index || *index >= grants_.listeners.size()) return nullptr;
-    rights &= host::listener_rights;
-    rights_[grants_.listeners[*index].get()] = host::listener_rights;
-    return grants_.listeners[*index];
   }
   if (kind == cap::Kind::stream) {
     std::array<std::string_view, 2> fields;

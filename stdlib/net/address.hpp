@@ -58,6 +58,10 @@ struct Endpoint {
 
   bool operator==(const Endpoint&) const = default;
 };
+// Whether it is any address, and a port that the host chooses.
+inline bool is_any(const Endpoint& endpoint) {
+  return endpoint.port == 0 && endpoint.address == Address{endpoint.address.family, {}};
+}
 // "127.0.0.1:80", "[2001:db8::1]:80".
 std::string to_text(const Endpoint& endpoint);
 // Exactly such a text; the port can be 0.

@@ -12,6 +12,7 @@ namespace {
 constexpr u32 on_file = static_cast<u32>(cap::Kind::file);
 constexpr u32 on_directory = static_cast<u32>(cap::Kind::directory);
 constexpr u32 on_stream = static_cast<u32>(cap::Kind::stream);
+constexpr u32 on_datagrams = static_cast<u32>(cap::Kind::datagrams);
 constexpr u32 on_listener = static_cast<u32>(cap::Kind::listener);
 
 struct Row {
@@ -89,7 +90,7 @@ Descriptor& descriptor_of(cap::Capability& capability) {
     facet->base = implied(static_cast<u32>(kind), capability.rights);
     if (kind == cap::Kind::directory) {
       facet->inheriting = implied(on_file | on_directory, capability.rights);
-    } else if (kind == cap::Kind::listener) {
+    } else if ((facet->base & right_sock_accept) != 0) {
       facet->inheriting = implied(on_stream, host::connection_rights);
     }
     capability.facet = std::move(facet);
@@ -127,9 +128,6 @@ Most most_of(const cap::Capability& capability, cap::Rights rights) {
     cap::Capability whole = stream(std::static_pointer_cast<host::Stream>(capability.object),
                                    (rights & cap::right_write) != 0);
     return {descriptor_of(whole).base, 0};
-  }
-  if (kind == cap::Kind::listener) {
-    return {implied(on_listener, rights), implied(on_stream, host::connection_rights)};
   }
   // Only the rights of the grant count, not the directory.
   cap::Capability whole = preopen(std::make_shared<vfs::Directory>(), "", rights);

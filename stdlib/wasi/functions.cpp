@@ -26,7 +26,8 @@ constexpr Kind stream = Kind::stream;
 constexpr Kind file = Kind::file;
 constexpr Kind directory = Kind::directory;
 constexpr Kind listener = Kind::listener;
-constexpr Kind anything = stream | file | directory | listener;
+constexpr Kind datagrams = Kind::datagrams;
+constexpr Kind anything = stream | file | directory | listener | datagrams;
 constexpr bool again = true;
 constexpr bool canceled = false;
 

@@ -11,6 +11,7 @@ namespace {
 
 // More buffers than this in one call are refused, as POSIX systems do.
 constexpr u32 max_buffers = 1024;
+constexpr u32 max_datagram = 65535;
 
 struct Buffer {
   u32 address = 0;
@@ -31,6 +32,8 @@ struct Transfer {
   bool nonblocking = false;
   u32 receive_flags = 0;          // of sock_recv
   std::optional<u32> flags_at{};  // where the guest wants those of what was received
+  bool is_cut = false;            // it was a longer datagram
+  std::optional<u64> deadline{};  // of a socket with a timeout
 
   [[nodiscard]] host::Stream* stream() const {
     return object->kind() == Kind::stream ? static_cast<host::Stream*>(object.get()) : nullptr;
@@ -130,7 +133,7 @@ HostResult finish(HostContext& context, const Transfer& transfer) {
   if (transfer.flags_at) {
     const auto flags = context.memory(*transfer.flags_at, 2);
     if (!flags) return give(context, Errno::fault);
-    store<u16>(*flags, 0, 0);
+    store<u16>(*flags, 0, transfer.is_cut ? 1 : 0);
   }
   return give_number<u32>(context, transfer.count_at, transfer.done);
 }
@@ -143,10 +146,19 @@ HostResult run(HostContext& context, Transfer transfer);
 
 HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
   const bool writes = transfer.writes;
+  const net::Socket* const socket = host::socket_of(*transfer.object);
+  if (socket != nullptr && is_over(*socket, writes, transfer.deadline)) {
+    return finish(context, transfer, Errno::again);
+  }
   loop::Loop& loop = loop::of(context);
+  const std::optional<u64> state_deadline = transfer.deadline;
   auto resume = [state = std::make_shared<Transfer>(std::move(transfer))](HostContext& later) {
     return run(later, std::move(*state));
   };
+  if (state_deadline) {
+    const loop::Loop::Interest interest{fd, writes};
+    return loop.when_any(context, {&interest, 1}, state_deadline, std::move(resume));
+  }
   return writes ? loop.when_writable(context, fd, std::move(resume))
                 : loop.when_readable(context, fd, std::move(resume));
 }
@@ -179,8 +191,49 @@ HostResult run_in_pool(HostContext& context, Transfer transfer, u32 size) {
   });
 }
 
+// One datagram, whole.
+HostResult run_datagram(HostContext& context, Transfer transfer) {
+  const auto& datagrams = static_cast<const host::Datagrams&>(*transfer.object);
+  const u32 size = std::min(transfer.total, max_datagram + 1);
+  if (transfer.writes && size > max_datagram) return give(context, Errno::msgsize);
+  const u32 taken = size == 0 ? 0 : host::take_io_bytes(context, size);
+  if (taken < size) {
+    host::settle_io(context, taken, Errno::dquot);
+    return give(context, Errno::dquot);
+  }
+  std::vector<u8> copy;
+  auto bytes = std::optional<std::span<u8>>(copy);
+  if (size != 0) bytes = as_one(context, transfer, size, copy);
+  if (!bytes) return give(context, Errno::fault);
+  Outcome<u32> outcome = Errno::again;
+  if (transfer.writes) {
+    outcome = datagrams.socket->write(*bytes);
+  } else {
+    const auto received = datagrams.receive(*bytes, (transfer.receive_flags & receive_peek) != 0);
+    if (const Errno* const error = error_of(received)) {
+      outcome = *error;
+    } else {
+      outcome = std::get<net::Socket::Received>(received).size;
+      transfer.is_cut = std::get<net::Socket::Received>(received).is_cut;
+    }
+  }
+  host::settle_io(context, taken, outcome);
+  if (host::must_wait(outcome)) {
+    if (transfer.nonblocking) return give(context, Errno::again);
+    return wait_for_stream(context, std::move(transfer), datagrams.socket->fd());
+  }
+  if (const Errno* error = error_of(outcome)) return give(context, *error);
+  const u32 moved = std::get<u32>(outcome);
+  if (!transfer.writes && !copy.empty() && !copy_back(context, transfer, moved, copy)) {
+    return give(context, Errno::fault);
+  }
+  transfer.done = moved;
+  return finish(context, transfer);
+}
+
 // Moves what is left, as far as it can be done now.
 HostResult run(HostContext& context, Transfer transfer) {
+  if (transfer.object->kind() == Kind::datagrams) return run_datagram(context, std::move(transfer));
   u32 turn = 0;
   while (transfer.done < transfer.total) {
     // A stream gives what it has; only a file is read until the buffers are full.
@@ -287,6 +340,13 @@ HostResult call_fd_read(Call& call) { return start(call, false, 3, std::nullopt)
 HostResult call_fd_write(Call& call) { return start(call, true, 3, std::nullopt); }
 HostResult call_fd_pread(Call& call) { return start_at(call, false); }
 HostResult call_fd_pwrite(Call& call) { return start_at(call, true); }
+
+bool is_over(const net::Socket& socket, bool write, std::optional<u64>& deadline) {
+  const u32 timeout = socket.timeout(write);
+  if (timeout == 0) return false;
+  if (!deadline) deadline = loop::monotonic_ns() + u64{timeout} * 1'000'000;
+  return loop::monotonic_ns() >= *deadline;
+}
 
 HostResult receive(Call& call, u32 flags) {
   const u32 flags_at = call.u32_at(5);

@@ -67,8 +67,8 @@ Outcome<u64> deadline_of(const Environment& environment, u32 clock, u64 timeout,
 
 // Finds what a descriptor's subscription waits for. What is wrong with it is told by its event.
 void find_object(const HostContext& context, cap::Handle handle, Subscription& subscription) {
-  const auto found =
-      context.handles().find(handle, Kind::stream | Kind::file | Kind::listener, cap::rights_none);
+  const auto found = context.handles().find(
+      handle, Kind::stream | Kind::file | Kind::listener | Kind::datagrams, cap::rights_none);
   if (const Errno* error = std::get_if<Errno>(&found)) {
     subscription.error = *error;
     return;
@@ -123,14 +123,9 @@ Event file_event(vfs::File& file, bool write) {
 std::optional<int> wait_fd(const Subscription& subscription) {
   if (subscription.object == nullptr) return std::nullopt;
   const cap::Object& object = *subscription.object;
-  switch (object.kind()) {
-    case Kind::listener:
-      return static_cast<const host::Listener&>(object).socket->fd();
-    case Kind::stream:
-      return static_cast<const host::Stream&>(object).wait_fd();
-    default:
-      return std::nullopt;
-  }
+  if (object.kind() == Kind::stream) return static_cast<const host::Stream&>(object).wait_fd();
+  const net::Socket* const socket = host::socket_of(object);
+  return socket == nullptr ? std::nullopt : std::optional(socket->fd());
 }
 
 // What has happened already, if anything. `ready`: poll's answer for wait_fd().

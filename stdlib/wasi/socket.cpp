@@ -6,22 +6,26 @@ namespace atollvm::wasi {
 namespace {
 
 struct Accepting {
-  std::shared_ptr<host::Listener> listener;
+  std::shared_ptr<cap::Object> listener;
   std::shared_ptr<const cap::Revocation> revocation;
   Rights rights;  // of the connection
   u32 flags;      // likewise
   bool nonblocking;
   u32 to;  // where its number goes
+  std::optional<u64> deadline{};
 };
 
 HostResult accept(HostContext& context, const std::shared_ptr<Accepting>& state) {
   if (!context.memory(state->to, 4)) return give(context, Errno::fault);
-  auto outcome = state->listener->socket->accept();
+  const net::Socket& socket = *host::socket_of(*state->listener);
+  auto outcome = socket.accept();
   if (host::must_wait(outcome)) {
-    if (state->nonblocking) return give(context, Errno::again);
-    return loop::of(context).when_readable(
-        context, state->listener->socket->fd(),
-        [state](HostContext& later) { return accept(later, state); });
+    if (state->nonblocking || is_over(socket, false, state->deadline)) {
+      return give(context, Errno::again);
+    }
+    const loop::Loop::Interest interest{socket.fd(), false};
+    return loop::of(context).when_any(context, {&interest, 1}, state->deadline,
+                                      [state](HostContext& later) { return accept(later, state); });
   }
   if (const Errno* const error = error_of(outcome)) return give(context, *error);
   auto connection = std::make_shared<host::Connection>(
@@ -32,28 +36,26 @@ HostResult accept(HostContext& context, const std::shared_ptr<Accepting>& state)
   return give_number<u32>(context, state->to, std::get<cap::Handle>(made));
 }
 
-// Errors: notsock, notcapable.
+// Errors: notsock, notconn (a listener), notcapable.
 Errno check_connection(const Call& call, Rights needed) {
-  if (call.kind() != Kind::stream || call.object<host::Stream>()->socket() == nullptr) {
-    return call.kind() == Kind::listener ? Errno::notconn : Errno::notsock;
-  }
+  if (call.kind() == Kind::listener) return Errno::notconn;
+  if (host::socket_of(*call.context.capability().object) == nullptr) return Errno::notsock;
   return (call.descriptor->base & needed) == needed ? Errno::success : Errno::notcapable;
 }
 
 }  // namespace
 
 HostResult call_sock_accept(Call& call) {
-  if (call.kind() != Kind::listener) {
-    const bool is_connection = check_connection(call, 0) == Errno::success;
-    return give(call, is_connection ? Errno::inval : Errno::notsock);
+  if (host::socket_of(*call.context.capability().object) == nullptr) {
+    return give(call, Errno::notsock);
   }
+  if (call.kind() == Kind::datagrams) return give(call, Errno::notsup);
   if ((call.descriptor->base & right_sock_accept) == 0) return give(call, Errno::notcapable);
   const u32 flags = call.u32_at(1);
   if ((flags & ~flag_nonblock) != 0) return give(call, Errno::inval);
-  const auto state = std::make_shared<Accepting>(
-      Accepting{call.object<host::Listener>(), call.context.capability().revocation,
-                call.descriptor->inheriting, flags, (call.descriptor->flags & flag_nonblock) != 0,
-                call.u32_at(2)});
+  const auto state = std::make_shared<Accepting>(Accepting{
+      call.object<cap::Object>(), call.context.capability().revocation, call.descriptor->inheriting,
+      flags, (call.descriptor->flags & flag_nonblock) != 0, call.u32_at(2)});
   return accept(call.context, state);
 }
 
@@ -79,7 +81,7 @@ HostResult call_sock_shutdown(Call& call) {
   if ((how & net::shutdown_write) != 0) needed |= right_fd_write;
   const Errno error = check_connection(call, needed);
   if (error != Errno::success) return give(call, error);
-  return give(call, call.object<host::Stream>()->socket()->shutdown(how));
+  return give(call, host::socket_of(*call.context.capability().object)->shutdown(how));
 }
 
 }  // namespace atollvm::wasi

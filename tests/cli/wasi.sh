@@ -98,6 +98,7 @@ PYTHON
 # serve FIRST OPTIONS: with two listeners, whose ports the host chooses.
 serve() {
   local first=$1
+  rm -f served ports
   shift
   timeout 120 "$ATOLL" run "$@" --tcplisten 127.0.0.1:0 --tcplisten 127.0.0.1:0 sockets.wasm "$first" 2 >served 2>ports &
   local server=$!

@@ -287,7 +287,9 @@ TEST_CASE("network rules: a name allows what is public, at the time of the call"
   CHECK_FALSE(rules("connect:a.org:443").may_resolve(Action::connect, "a.org", 80));
   CHECK_FALSE(rules("connect:a.org:443").may_resolve(Action::connect, "b.org", 443));
   CHECK_FALSE(rules("connect:a.org:443").may_resolve(Action::udp, "a.org", 443));
-  CHECK_FALSE(rules("connect:a.org:443").may_resolve());
+  CHECK_FALSE(rules("connect:a.org:443").may_resolve("b.org"));
+  CHECK(rules("udp:a.org:443").may_resolve("a.org"));
+  CHECK(rules("dns").may_resolve("b.org"));
   CHECK_FALSE(rules("connect:*:443").may_resolve(Action::connect, "a.org", 443));
   CHECK(rules("dns").may_resolve(Action::connect, "a.org", 443));
 }
