@@ -138,6 +138,8 @@ void note_stress(const Stats& stats) {
       "{} stops, {} moves, {} naps\n", stats.stress_stops, stats.stress_moves, stats.stress_naps);
 }
 
+static void complain_of_network(std::string_view line) { complain("network: " + printable(line)); }
+
 void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& process) {
   const auto grant = [&process](const char* name, bool writable) {
     return [&process, name, writable](const std::string& text) {
@@ -163,9 +165,16 @@ void add_process_options(CLI::App& app, EngineOptions& engine, ProcessOptions& p
              if (const auto error = check_network_rules(rules)) {
                throw CLI::ValidationError("--net", error->text());
              }
-             process.network.log = [](std::string_view line) {
-               complain("network: " + printable(line));
-             };
+             process.network.log = complain_of_network;
+           });
+  add_list(app, "--tcplisten", "ADDRESS:PORT",
+           "Give it a socket that takes connections there; port 0: one that the host chooses",
+           [&process](const std::string& text) {
+             if (const auto error = check_listener(text)) {
+               throw CLI::ValidationError("--tcplisten", error->text());
+             }
+             process.network.listeners.push_back(text);
+             process.network.log = complain_of_network;
            });
   add_list(app, "--env", "NAME[=VALUE]", "Set a variable of its environment, or pass it on",
            [&process](const std::string& text) { add_environment(text, process); });

@@ -340,8 +340,9 @@ int run_command(int argc, char** argv) {
     complain("--harden: no file can be written at the end, as --profile does");
     return exit_usage;
   }
-  if (options.engine.hardened && !options.process.network.rules.empty()) {
-    complain("--harden: no sockets can be made, as --net allows");
+  const NetworkGrant& network = options.process.network;
+  if (options.engine.hardened && !(network.rules.empty() && network.listeners.empty())) {
+    complain("--harden: no sockets can be made, as --net and --tcplisten allow");
     return exit_usage;
   }
   if (!options.profile.empty()) options.process.profile = options.profile_every;

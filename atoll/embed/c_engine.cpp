@@ -151,13 +151,23 @@ atoll_error* atoll_options_mount(atoll_options* options, const char* mount) {
 atoll_error* atoll_options_network(atoll_options* options, const char* rules,
                                    void (*log)(void* env, const char* line), void* env) {
   return guard([&]() -> atoll_error* {
-    if (const auto error = check_network_rules(rules)) return make_error(*error);
-    options->options.network = {rules, nullptr};
+    if (rules != nullptr) {
+      if (const auto error = check_network_rules(rules)) return make_error(*error);
+    }
+    options->options.network.rules = rules == nullptr ? "" : rules;
+    options->options.network.log = nullptr;
     if (log != nullptr) {
       options->options.network.log = [log, env](std::string_view line) {
         log(env, std::string(line).c_str());
       };
     }
+    return nullptr;
+  });
+}
+atoll_error* atoll_options_listener(atoll_options* options, const char* address) {
+  return guard([&]() -> atoll_error* {
+    if (const auto error = check_listener(address)) return make_error(*error);
+    options->options.network.listeners.emplace_back(address);
     return nullptr;
   });
 }

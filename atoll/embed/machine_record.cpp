@@ -127,6 +127,7 @@ void cut_to_defaults(machine::MachineSpec& spec) {
   spec.grants.clear();
   spec.verify.clear();
   spec.network.clear();
+  spec.listeners.clear();
   // What is in memory is nothing of the host's but memory.
   std::erase_if(spec.mounts, [](const machine::Mount& each) { return each.type != "memory"; });
   if (spec.mounts.size() > max_free_mounts) spec.mounts.resize(max_free_mounts);

@@ -244,9 +244,12 @@ base::Status Machines::grant(Entry& entry) {
     mounts.push_back({each.type, each.source, each.guest, each.writable, each.bytes, each.inodes,
                       each.upper, each.append_only, each.no_delete, each.no_modules, each.hidden});
   }
-  const NetworkGrant network{spec.network, [output = entry.output](std::string_view line) {
+  const NetworkGrant network{spec.network,
+                             [output = entry.output](std::string_view line) {
                                output->log.say(fmt::format("network: {}", line), real_time());
-                             }};
+                             },
+                             spec.listeners};
+  entry.grants.listeners.clear();  // those of the run before would hold the ports
   auto grants = open_grants(std::move(streams), directories, mounts, network);
   if (!grants) return std::move(grants).error();
   entry.grants = *std::move(grants);

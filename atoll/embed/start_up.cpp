@@ -1,10 +1,13 @@
 #include "atoll/embed/start_up.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 
 #include "atoll/embed/read.hpp"
 #include "stdlib/wasi/wasi.hpp"
+#include "vm/base/utf8.hpp"
 
 namespace atollvm {
 
@@ -103,6 +106,56 @@ Streams streams_of(int input, int output, int error) {
   return {stream(input), stream(output), stream(error)};
 }
 
+base::Result<net::Endpoint> parse_listener(std::string_view text) {
+  if (const auto endpoint = net::parse_endpoint(text)) return *endpoint;
+  return base::Error{base::ErrorCode::usage, base::printable(text),
+                     "no address to take connections at: write ADDRESS:PORT, such as "
+                     "127.0.0.1:8080 or [::1]:0"};
+}
+
+namespace {
+
+// Connections that wait until a guest takes them.
+constexpr u32 backlog = 128;
+
+std::string_view reason_of(cap::Errno error) {
+  switch (error) {
+#define ERRNO(name, number, text) \
+  case cap::Errno::name:          \
+    return text;
+#include "vm/cap/errnos.def"
+#undef ERRNO
+    default:
+      return "unknown error";
+  }
+}
+
+// Without rules they have a network of their own, which the guest does not get.
+base::Status open_listeners(const NetworkGrant& network, Grants& grants) {
+  if (network.listeners.empty()) return {};
+  const auto from =
+      grants.network != nullptr ? grants.network : std::make_shared<net::Network>(net::Rules());
+  for (const std::string& each : network.listeners) {
+    const auto at = parse_listener(each);
+    if (!at) return at.error();
+    auto made = net::listen(from, *at, backlog);
+    if (const auto* const error = std::get_if<cap::Errno>(&made)) {
+      return base::Error{base::ErrorCode::io, each,
+                         fmt::format("can't take connections here: {}", reason_of(*error))};
+    }
+    auto& socket = std::get<std::shared_ptr<net::Socket>>(made);
+    const auto local = socket->local();
+    if (const auto* const chosen = std::get_if<net::Endpoint>(&local);
+        chosen != nullptr && at->port == 0 && network.log) {
+      network.log(fmt::format("listening at {}", net::to_text(*chosen)));
+    }
+    grants.listeners.push_back(std::make_shared<host::Listener>(std::move(socket)));
+  }
+  return {};
+}
+
+}  // namespace
+
 base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
                                  std::span<const Mount> mounts, const NetworkGrant& network) {
   std::vector<vfs::Mount> all;
@@ -110,11 +163,14 @@ base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant
     all.push_back({"dir", grant.host, grant.guest, grant.writable});
   }
   for (const Mount& mount : mounts) all.push_back(to_internal(mount));
-  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>(), nullptr};
+  Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>(), nullptr, {}};
   if (!network.rules.empty()) {
     auto rules = net::Rules::parse(network.rules);
     if (!rules) return std::move(rules).error();
     grants.network = std::make_shared<net::Network>(*std::move(rules), network.log);
+  }
+  if (base::Status status = open_listeners(network, grants); !status) {
+    return std::move(status).error();
   }
   for (const vfs::Mount& mount : all) {
     auto directory = vfs::open_mount(mount);
@@ -132,12 +188,16 @@ base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant
 std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi) {
   const Streams& streams = grants.streams;
   std::vector<cap::Capability> handles;
+  const auto add_listeners = [&] {
+    for (const auto& each : grants.listeners) handles.push_back({each, host::listener_rights});
+  };
   if (uses_wasi) {
     handles = {wasi::stream(streams.input, false), wasi::stream(streams.output, true),
                wasi::stream(streams.error, true)};
     for (const Grants::Directory& each : grants.directories) {
       if (!each.is_hidden) handles.push_back(wasi::preopen(each.object, each.guest, each.rights));
     }
+    add_listeners();
   } else {
     handles = {{streams.input, cap::right_read | cap::right_stat},
                {streams.output, cap::right_write | cap::right_stat},
@@ -145,6 +205,7 @@ std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi)
                {grants.name_space, cap::rights_all}};
   }
   if (grants.network != nullptr) handles.push_back({grants.network, net::network_rights});
+  if (!uses_wasi) add_listeners();
   for (const Grants::Directory& each : grants.directories) {
     if (each.is_hidden) handles.push_back({each.object, each.rights});
   }

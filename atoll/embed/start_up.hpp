@@ -10,6 +10,7 @@
 #include <atoll/process.hpp>
 
 #include "stdlib/host/host.hpp"
+#include "stdlib/host/socket.hpp"
 #include "stdlib/host/stream.hpp"
 #include "stdlib/net/network.hpp"
 #include "stdlib/vfs/mount.hpp"
@@ -41,9 +42,9 @@ struct HostCalls {
 HostCalls host_calls(const runtime::Program& program, host::Environment& environment);
 
 // A program's handles in the order of host::StandardHandle; one of WASI gets a descriptor for each
-// directory and mount in place of the name space. Behind them is the network, if there is one, and
-// behind that are those of the hidden mounts. Errors: of opening these, usage (rules of the
-// network).
+// directory and mount in place of the name space, and behind these one for each listener. Behind
+// them is the network, if there is one, then (not of WASI) the listeners, then those of the hidden
+// mounts. Errors: of opening these, usage (rules of the network, address of a listener).
 struct Streams {
   std::shared_ptr<host::Stream> input;
   std::shared_ptr<host::Stream> output;
@@ -68,9 +69,11 @@ struct Grants {
   std::vector<Directory> directories;
   std::shared_ptr<vfs::NameSpace> name_space;
   std::shared_ptr<net::Network> network;  // null: none
+  std::vector<std::shared_ptr<host::Listener>> listeners;
 };
 base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
                                  std::span<const Mount> mounts, const NetworkGrant& network);
+base::Result<net::Endpoint> parse_listener(std::string_view text);
 vfs::Mount to_internal(const Mount& mount);
 std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi);
 

@@ -260,6 +260,10 @@ ATOLL_API atoll_error* atoll_options_mount(atoll_options* options, const char* m
  * usage. */
 ATOLL_API atoll_error* atoll_options_network(atoll_options* options, const char* rules,
                                              void (*log)(void* env, const char* line), void* env);
+/* A socket that takes connections at an address, "127.0.0.1:8080" or "[::1]:0", made for the guest
+ * when the process is. With port 0 the host chooses one, which the `log` of the network is told;
+ * rules can be NULL there. Errors: usage. */
+ATOLL_API atoll_error* atoll_options_listener(atoll_options* options, const char* address);
 /* File descriptors for the standard streams; -1: none. They must stay open as the process does. */
 ATOLL_API void atoll_options_streams(atoll_options* options, int input, int output, int error);
 ATOLL_API void atoll_options_memory(atoll_options* options, uint64_t bytes);

@@ -83,8 +83,8 @@ class SpecReader {
   MachineSpec read() {
     reader_.known(node_, "a machine",
                   {"name", "module", "grants", "verify", "arguments", "environment", "directories",
-                   "mounts", "net", "names", "stdin", "stdout", "stderr", "log", "weight", "limits",
-                   "process", "restart"});
+                   "mounts", "net", "listeners", "names", "stdin", "stdout", "stderr", "log",
+                   "weight", "limits", "process", "restart"});
     read_name();
     spec_.module = path(node_, "module");
     if (spec_.module.empty()) {
@@ -97,6 +97,7 @@ class SpecReader {
     read_directories();
     read_mounts();
     spec_.network = reader_.text(node_, "net", "", max_rules);
+    spec_.listeners = texts("listeners");
     read_names();
     spec_.input = path(node_, "stdin");
     spec_.output = path(node_, "stdout");
@@ -458,6 +459,7 @@ nlohmann::ordered_json to_json(const MachineSpec& spec) {
     result["mounts"].push_back(std::move(mount));
   }
   if (!spec.network.empty()) result["net"] = spec.network;
+  if (!spec.listeners.empty()) result["listeners"] = spec.listeners;
   result["names"] = spec.names;
   const std::pair<const char*, const std::string&> paths[] = {
       {"stdin", spec.input}, {"stdout", spec.output}, {"stderr", spec.error}, {"log", spec.log}};

@@ -99,8 +99,9 @@ struct MachineSpec {
   std::vector<std::pair<std::string, std::string>> environment;  // by name
   std::vector<Directory> directories;
   std::vector<Mount> mounts;
-  std::string network;             // rules, as stdlib/net/rules.hpp has them; empty: it has none
-  std::vector<std::string> names;  // that the root process is registered by
+  std::string network;  // rules, as stdlib/net/rules.hpp has them; empty: it has none
+  std::vector<std::string> listeners;  // "ADDRESS:PORT" where connections are taken for it
+  std::vector<std::string> names;      // that the root process is registered by
   // Paths. Standard input: empty, there is none. Standard output and error are appended to; empty:
   // they go to the log. Of the log, empty: no file.
   std::string input;

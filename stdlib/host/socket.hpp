@@ -1,6 +1,7 @@
 // What sockets are as capabilities: a connection is a stream.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "stdlib/host/stream.hpp"
@@ -13,7 +14,9 @@ inline constexpr cap::Rights connection_rights =
     cap::right_read | cap::right_write | cap::right_stat | cap::right_option;
 inline constexpr cap::Rights listener_rights = cap::right_accept | cap::right_stat;
 inline constexpr cap::Rights datagrams_rights =
-    cap::right_read | cap::right_write | cap::right_stat;
+    cap::right_read | cap::right_write | cap::right_stat | cap::right_option;
+
+vfs::Outcome<vfs::Stat> stat_of(const net::Socket& socket);
 
 class Connection final : public Stream {
  public:
@@ -23,7 +26,7 @@ class Connection final : public Stream {
   vfs::Outcome<u32> write(std::span<const u8> bytes, vfs::Wait) override {
     return socket_->write(bytes);
   }
-  vfs::Outcome<vfs::Stat> stat(vfs::Wait wait) override;
+  vfs::Outcome<vfs::Stat> stat(vfs::Wait) override { return stat_of(*socket_); }
   [[nodiscard]] std::optional<int> wait_fd() const override { return socket_->fd(); }
   [[nodiscard]] net::Socket* socket() const override { return socket_.get(); }
 
@@ -43,8 +46,15 @@ class Datagrams final : public cap::Object {
   // `from_all`: datagrams from anybody are received, else those that the rules name.
   Datagrams(std::shared_ptr<net::Socket> socket, bool from_all)
       : Object(cap::Kind::datagrams), socket(std::move(socket)), from_all(from_all) {}
+  // As the socket does, without those that are not to be received. Errors: also again when many of
+  // them came in a row.
+  vfs::Outcome<net::Socket::Received> receive(std::span<u8> bytes, bool peek = false) const;
+
   const std::shared_ptr<net::Socket> socket;
-  const bool from_all;
+  std::atomic<bool> from_all;
 };
+
+// The socket behind a connection, a listener or datagrams; null: it is none of these.
+net::Socket* socket_of(const cap::Object& object);
 
 }  // namespace atollvm::host

@@ -10,10 +10,38 @@
 
 namespace atollvm::host {
 
-vfs::Outcome<vfs::Stat> Connection::stat(vfs::Wait) {
+vfs::Outcome<vfs::Stat> stat_of(const net::Socket& socket) {
   struct stat status{};
-  if (fstat(socket_->fd(), &status) != 0) return vfs::from_errno(errno);
+  if (fstat(socket.fd(), &status) != 0) return vfs::from_errno(errno);
   return vfs::from_stat(status);
+}
+
+net::Socket* socket_of(const cap::Object& object) {
+  switch (object.kind()) {
+    case Kind::stream:
+      return static_cast<const Stream&>(object).socket();
+    case Kind::listener:
+      return static_cast<const Listener&>(object).socket.get();
+    case Kind::datagrams:
+      return static_cast<const Datagrams&>(object).socket.get();
+    default:
+      return nullptr;
+  }
+}
+
+vfs::Outcome<net::Socket::Received> Datagrams::receive(std::span<u8> bytes, bool peek) const {
+  constexpr u32 max_dropped = 64;  // in one turn
+  for (u32 dropped = 0; dropped < max_dropped; ++dropped) {
+    auto outcome = socket->receive(bytes, peek);
+    const auto* const received = std::get_if<net::Socket::Received>(&outcome);
+    if (received == nullptr || from_all.load() ||
+        !socket->network().rules().refuses(net::Action::udp, received->from)) {
+      return outcome;
+    }
+    if (peek) static_cast<void>(socket->receive(bytes));
+    std::ranges::fill(bytes.first(received->size), u8{0});
+  }
+  return Errno::again;
 }
 
 namespace {
@@ -27,7 +55,6 @@ using net::Socket;
 using vfs::Outcome;
 
 constexpr usize max_addresses = 16;  // of one name that are tried
-constexpr u32 max_dropped = 64;      // datagrams in one turn
 
 // The structure SocketAddress (see constants.cpp).
 struct GuestAddress {
@@ -223,16 +250,39 @@ HostResult connect_to(HostContext& context, const std::shared_ptr<Connecting>& s
   return connect_next(context, state);
 }
 
+// A socket that was made before.
+HostResult await_connection(HostContext& context, const std::shared_ptr<cap::Object>& object,
+                            const Endpoint& to, std::optional<u64> deadline) {
+  const Socket& socket = *socket_of(*object);
+  const Errno outcome = socket.connected();
+  // Only connecting again tells the kernel that this is known.
+  if (outcome == Errno::success) static_cast<void>(socket.connect(to));
+  if (outcome != Errno::again) return context.error32(outcome);
+  if (is_over(deadline)) return context.error32(Errno::timedout);
+  return wait_for(context, socket, true, deadline, [object, to, deadline](HostContext& later) {
+    return await_connection(later, object, to, deadline);
+  });
+}
+
+HostResult connect_socket(HostContext& context, const std::shared_ptr<cap::Object>& object,
+                          const Endpoint& to, bool waits, std::optional<u64> deadline) {
+  const Errno begun = socket_of(*object)->connect(to);
+  if (begun != Errno::inprogress || !waits) return context.error32(begun);
+  return await_connection(context, object, to, deadline);
+}
+
 // --- Waiting for others ---
 
-HostResult accept_connection(HostContext& context, const std::shared_ptr<Listener>& listener,
+HostResult accept_connection(HostContext& context, const std::shared_ptr<cap::Object>& listener,
                              u32 from, std::optional<u64> deadline,
                              const std::shared_ptr<const cap::Revocation>& revocation) {
   if (!has_room(context, from)) return context.error32(Errno::fault);
-  auto outcome = listener->socket->accept();
+  const Socket* const socket = socket_of(*listener);
+  if (socket == nullptr) return context.error32(Errno::notsock);
+  auto outcome = socket->accept();
   if (must_wait(outcome)) {
     if (is_over(deadline)) return context.error32(Errno::timedout);
-    return wait_for(context, *listener->socket, false, deadline,
+    return wait_for(context, *socket, false, deadline,
                     [listener, from, deadline, revocation](HostContext& later) {
                       return accept_connection(later, listener, from, deadline, revocation);
                     });
@@ -258,30 +308,19 @@ HostResult receive_datagram(HostContext& context, const Receiving& state, const 
   if (!has_room(context, state.from) || !context.memory(state.address, state.size)) {
     return context.error32(Errno::fault);
   }
-  const Socket& socket = *state.datagrams->socket;
-  for (u32 dropped = 0; dropped < max_dropped; ++dropped) {
-    const auto to = context.memory(state.address, state.size);
-    const auto outcome = socket.receive(*to);
-    if (const Errno* const error = error_of(outcome)) {
-      settle_io(context, share, *error);
-      if (*error != Errno::again) return context.error32(*error);
-      if (is_over(state.deadline)) return context.error32(Errno::timedout);
-      return wait_for(context, socket, false, state.deadline,
-                      [state](HostContext& later) { return receive_datagram(later, state); });
-    }
-    const auto& [size, from] = std::get<Socket::Received>(outcome);
-    if (!state.datagrams->from_all &&
-        socket.network().rules().refuses(Action::udp, from).has_value()) {
-      memset(to->data(), 0, size);
-      continue;
-    }
-    settle_io(context, share, Outcome<u32>(size));
-    if (state.from != 0) put_address(context, state.from, from);
-    return context.result_i32(static_cast<i32>(size));
+  const auto to = context.memory(state.address, state.size);
+  const auto outcome = state.datagrams->receive(*to);
+  if (const Errno* const error = error_of(outcome)) {
+    settle_io(context, share, *error);
+    if (*error != Errno::again) return context.error32(*error);
+    if (is_over(state.deadline)) return context.error32(Errno::timedout);
+    return wait_for(context, *state.datagrams->socket, false, state.deadline,
+                    [state](HostContext& later) { return receive_datagram(later, state); });
   }
-  settle_io(context, share, Errno::again);
-  return loop::of(context).soon(
-      context, [state](HostContext& later) { return receive_datagram(later, state); });
+  const auto& received = std::get<Socket::Received>(outcome);
+  settle_io(context, share, Outcome<u32>(received.size));
+  if (state.from != 0) put_address(context, state.from, received.from);
+  return context.result_i32(static_cast<i32>(received.size));
 }
 
 // One datagram of at most so many bytes does `go(context, share)`, as with_share.
@@ -373,7 +412,7 @@ HostResult call_tcp_listen(Environment&, HostContext& context) {
 }
 
 HostResult call_tcp_accept(Environment&, HostContext& context) {
-  return accept_connection(context, object_behind<Listener>(context), context.arg_u32(1),
+  return accept_connection(context, context.capability().object, context.arg_u32(1),
                            deadline_in(context.arg_i64(2)), context.capability().revocation);
 }
 
@@ -390,15 +429,7 @@ HostResult call_socket_address(Environment&, HostContext& context) {
   const u32 side = context.arg_u32(1);
   const u32 to = context.arg_u32(2);
   if (!context.memory(to, sizeof(GuestAddress))) return context.error32(Errno::fault);
-  const cap::Object& object = *context.capability().object;
-  const Socket* socket = nullptr;
-  if (object.kind() == Kind::listener) {
-    socket = static_cast<const Listener&>(object).socket.get();
-  } else if (object.kind() == Kind::datagrams) {
-    socket = static_cast<const Datagrams&>(object).socket.get();
-  } else {
-    socket = connection_of(context);
-  }
+  const Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   if (side > 1) return context.error32(Errno::inval);
   const auto endpoint = side == 0 ? socket->local() : socket->remote();
@@ -407,10 +438,124 @@ HostResult call_socket_address(Environment&, HostContext& context) {
 }
 
 HostResult call_socket_option(Environment&, HostContext& context) {
-  const Socket* const socket = connection_of(context);
+  Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   return context.error32(
       socket->set(static_cast<net::Option>(context.arg_u32(1)), context.arg_i32(2)));
+}
+
+HostResult call_socket_option_get(Environment&, HostContext& context) {
+  const Socket* const socket = socket_of(*context.capability().object);
+  if (socket == nullptr) return context.error32(Errno::notsock);
+  const auto value = socket->get(static_cast<net::Option>(context.arg_u32(1)));
+  if (const Errno* const error = error_of(value)) return context.error32(*error);
+  return context.result_i32(static_cast<i32>(std::get<u32>(value)));
+}
+
+HostResult call_socket_open(Environment&, HostContext& context) {
+  const u32 family = context.arg_u32(1);
+  const auto type = static_cast<net::Type>(context.arg_u32(2));
+  const cap::Rights rights = context.capability().rights;
+  const bool is_stream = type == net::Type::stream;
+  if (!is_stream && type != net::Type::datagrams) return context.error32(Errno::inval);
+  // What the network's handle allows is what can be done with the socket.
+  cap::Rights own =
+      rights & (is_stream ? cap::right_connect | cap::right_listen : cap::right_datagrams);
+  if (own == 0) return context.error32(Errno::notcapable);
+  if (family != 4 && family != 6) return context.error32(Errno::afnosupport);
+  auto made = net::open(object_behind<Network>(context), static_cast<net::Family>(family), type);
+  if (const Errno* const error = error_of(made)) return context.error32(*error);
+  auto& socket = std::get<0>(made);
+  const auto& revocation = context.capability().revocation;
+  if (!is_stream) {
+    return give(context, std::make_shared<Datagrams>(std::move(socket), false),
+                datagrams_rights | own, revocation);
+  }
+  if ((own & cap::right_listen) != 0) own |= cap::right_accept;
+  return give(context, std::make_shared<Connection>(std::move(socket)), connection_rights | own,
+              revocation);
+}
+
+HostResult call_socket_bind(Environment&, HostContext& context) {
+  cap::Object& object = *context.capability().object;
+  const bool is_stream = object.kind() == Kind::stream;
+  const cap::Rights needed = is_stream ? cap::right_listen : cap::right_datagrams;
+  const bool may = (context.capability().rights & needed) != 0;
+  const auto at = get_address(context, context.arg_u32(1));
+  const auto* const endpoint = std::get_if<Endpoint>(&at);
+  const bool is_any = endpoint != nullptr && net::is_any(*endpoint);
+  if (!may && !is_any) return context.error32(Errno::notcapable);
+  if (const Errno* const error = error_of(at)) return context.error32(*error);
+  Socket* const socket = socket_of(object);
+  if (socket == nullptr) return context.error32(Errno::notsock);
+  const Action action = is_stream ? Action::listen : Action::udp_listen;
+  Network& network = socket->network();
+  if (is_any && (!may || network.rules().refuses(action, *endpoint))) {
+    // As without it: who connects and sends gets a place from the host anyway.
+    return context.result_i32(0);
+  }
+  if (!network.allows(action, *endpoint)) return context.error32(Errno::acces);
+  const Errno error = socket->bind(*endpoint);
+  if (error == Errno::success && !is_stream) static_cast<Datagrams&>(object).from_all.store(true);
+  return context.error32(error);
+}
+
+HostResult call_socket_listen(Environment&, HostContext& context) {
+  const i32 backlog = context.arg_i32(1);
+  const Socket* const socket = socket_of(*context.capability().object);
+  if (socket == nullptr) return context.error32(Errno::notsock);
+  if (backlog < 0) return context.error32(Errno::inval);
+  const auto local = socket->local();
+  if (const Errno* const error = error_of(local)) return context.error32(*error);
+  // What has a place was looked at when it got that.
+  const auto& endpoint = std::get<Endpoint>(local);
+  if (endpoint.port == 0 && !socket->network().allows(Action::listen, endpoint)) {
+    return context.error32(Errno::acces);
+  }
+  return context.error32(socket->listen(static_cast<u32>(backlog)));
+}
+
+HostResult call_socket_connect(Environment& environment, HostContext& context) {
+  const auto object = context.capability().object;
+  const bool is_stream = object->kind() == Kind::stream;
+  const cap::Rights needed = is_stream ? cap::right_connect : cap::right_write;
+  if ((context.capability().rights & needed) == 0) return context.error32(Errno::notcapable);
+  const auto at = get_address(context, context.arg_u32(1));
+  if (const Errno* const error = error_of(at)) return context.error32(*error);
+  const auto text = context.memory(context.arg_u32(2), context.arg_u32(3));
+  if (!text) return context.error32(Errno::fault);
+  const auto& to = std::get<Endpoint>(at);
+  const Socket* const socket = socket_of(*object);
+  if (socket == nullptr) return context.error32(Errno::notsock);
+  if (is_stream && to.port == 0) return context.error32(Errno::inval);
+  // Who connects does not choose from where.
+  if (is_stream && socket->has_place()) return context.error32(Errno::acces);
+  const auto deadline = deadline_in(context.arg_i64(4));
+  const bool waits = context.arg_i64(4) != 0;
+  const Action action = is_stream ? Action::connect : Action::udp;
+  Network& network = socket->network();
+  const bool is_nobody = !is_stream && to.port == 0;
+  if (is_nobody || !network.rules().refuses(action, to)) {
+    return connect_socket(context, object, to, waits, deadline);
+  }
+  const auto name =
+      net::canonical_name({reinterpret_cast<const char*>(text->data()), text->size()});
+  if (!name || !(net::is_local_name(*name) || network.allows_resolving(action, *name, to.port))) {
+    if (!name) network.allows(action, to);  // tells of it
+    return context.error32(Errno::acces);
+  }
+  return resolve(environment, context, *name, deadline,
+                 [object, to, waits, deadline, action, name = *name](
+                     HostContext& later, const Outcome<std::vector<Address>>& found) {
+                   if (const Errno* const error = error_of(found)) return later.error32(*error);
+                   const auto& addresses = std::get<0>(found);
+                   const bool is_one = std::ranges::find(addresses, to.address) != addresses.end();
+                   Network& its = socket_of(*object)->network();
+                   if (!its.allows(action, to, is_one ? name : "")) {
+                     return later.error32(Errno::acces);
+                   }
+                   return connect_socket(later, object, to, waits, deadline);
+                 });
 }
 
 HostResult call_udp_open(Environment&, HostContext& context) {
@@ -422,7 +567,7 @@ HostResult call_udp_open(Environment&, HostContext& context) {
   const auto network = object_behind<Network>(context);
   const Endpoint at{*address, *port};
   // Any address and port: to send, and receive answers, which the rules look at one by one.
-  const bool is_any = *port == 0 && *address == Address{address->family, {}};
+  const bool is_any = net::is_any(at);
   if (!is_any && !network->allows(Action::udp_listen, at)) return context.error32(Errno::acces);
   auto made = net::open_datagrams(network, at);
   if (const Errno* const error = error_of(made)) return context.error32(*error);

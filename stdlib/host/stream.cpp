@@ -119,20 +119,6 @@ vfs::Descriptor reopen_terminal(int fd) {
 
 }  // namespace
 
-Readiness readiness(int fd, bool write) {
-  pollfd one{fd, static_cast<short>(write ? POLLOUT : POLLIN), 0};
-  // What poll can't say, the next attempt tells.
-  if (poll(&one, 1, 0) < 0) return {true, false, 0};
-  Readiness result;
-  result.ready = one.revents != 0;
-  result.hung_up = (one.revents & (POLLHUP | POLLERR)) != 0;
-  int bytes = 0;
-  if (!write && result.ready && ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0) {
-    result.bytes = static_cast<u64>(bytes);
-  }
-  return result;
-}
-
 std::shared_ptr<Stream> make_stream(int fd) {
   struct stat status{};
   if (fstat(fd, &status) != 0) return std::make_shared<Stream>();

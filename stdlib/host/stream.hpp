@@ -29,15 +29,6 @@ class Stream : public cap::Object {
   [[nodiscard]] virtual net::Socket* socket() const { return nullptr; }
 };
 
-// Whether reading from (writing to) a descriptor would not block now, and for reading how many
-// bytes it has at least.
-struct Readiness {
-  bool ready = false;
-  bool hung_up = false;  // the other end is closed
-  u64 bytes = 0;
-};
-Readiness readiness(int fd, bool write);
-
 // A stream over a descriptor of the host, which stays the caller's and must stay open as long. Its
 // flags are never changed: other programs share them. Writing to a closed pipe raises SIGPIPE,
 // which the program must ignore.

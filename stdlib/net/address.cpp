@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace atollvm::net {
 namespace {
@@ -143,6 +144,24 @@ std::string to_text(const Endpoint& endpoint) {
   const std::string address = to_text(endpoint.address);
   const bool is_v4 = endpoint.address.family == Family::v4;
   return (is_v4 ? address : "[" + address + "]") + ":" + std::to_string(endpoint.port);
+}
+
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  const usize colon = text.rfind(':');
+  if (colon == text.npos) return std::nullopt;
+  const std::string_view digits = text.substr(colon + 1);
+  std::string_view host = text.substr(0, colon);
+  const bool is_v6 = host.find(':') != host.npos;
+  if (is_v6) {
+    if (host.front() != '[' || host.back() != ']') return std::nullopt;
+    host = host.substr(1, host.size() - 2);
+  }
+  u16 port = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, port);
+  const auto address = parse_address(host);
+  if (error != std::errc() || rest != end || !address) return std::nullopt;
+  return Endpoint{*address, port};
 }
 
 u32 to_host(const Endpoint& endpoint, sockaddr_storage& to) {

@@ -58,8 +58,14 @@ struct Endpoint {
 
   bool operator==(const Endpoint&) const = default;
 };
+// Whether it is any address, and a port that the host chooses.
+inline bool is_any(const Endpoint& endpoint) {
+  return endpoint.port == 0 && endpoint.address == Address{endpoint.address.family, {}};
+}
 // "127.0.0.1:80", "[2001:db8::1]:80".
 std::string to_text(const Endpoint& endpoint);
+// Exactly such a text; the port can be 0.
+std::optional<Endpoint> parse_endpoint(std::string_view text);
 
 // For the host's calls: fills `to` and gives the number of bytes that count.
 u32 to_host(const Endpoint& endpoint, sockaddr_storage& to);

@@ -20,8 +20,8 @@ bool Network::allows(Action action, const Endpoint& endpoint, std::string_view n
 }
 
 bool Network::allows_resolving(std::string_view name) {
-  if (rules_.may_resolve()) return true;
-  tell(fmt::format("look {} up", name), "there is no rule dns");
+  if (rules_.may_resolve(name)) return true;
+  tell(fmt::format("look {} up", name), "no rule has this name, and there is no rule dns");
   return false;
 }
 

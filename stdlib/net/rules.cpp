@@ -342,6 +342,12 @@ std::optional<std::string> Rules::refuses(Action action, const Endpoint& endpoin
   return "no rule allows it";
 }
 
+bool Rules::may_resolve(std::string_view name) const {
+  return dns_ || std::ranges::any_of(rules_, [name](const Rule& each) {
+           return each.host == Rule::Host::name && each.name == name;
+         });
+}
+
 bool Rules::may_resolve(Action action, std::string_view name, u16 port) const {
   return dns_ || std::ranges::any_of(rules_, [&](const Rule& each) {
            return each.action == action && each.host == Rule::Host::name && each.name == name &&

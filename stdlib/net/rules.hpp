@@ -5,7 +5,7 @@
 //   listen:ADDRESS:PORTS    take TCP connections there
 //   udp:HOST:PORTS          send datagrams to HOST, and receive from there
 //   udp-listen:ADDRESS:PORTS  receive datagrams there, from anybody
-//   dns                     look any name up
+//   dns                     look any name up; without it, those that the rules have
 //   connections=N           so many sockets at once (256 without it)
 //   bandwidth=SIZE          so many bytes a second, of all sockets and in both directions
 //   packets=N               so many datagrams a second, sent and received
@@ -62,7 +62,7 @@ class Rules {
   [[nodiscard]] std::optional<std::string> refuses(Action action, const Endpoint& endpoint,
                                                    std::string_view name = {}) const;
   // Whether a name may be looked up, by itself or (`action`) to do something with a port of it.
-  [[nodiscard]] bool may_resolve() const { return dns_; }
+  [[nodiscard]] bool may_resolve(std::string_view name) const;
   [[nodiscard]] bool may_resolve(Action action, std::string_view name, u16 port) const;
   // Whether a rule names addresses for broadcast.
   [[nodiscard]] bool has_broadcast() const;

@@ -48,8 +48,8 @@ int with_address(const Endpoint& endpoint, Call call) {
 
 }  // namespace
 
-Outcome<u32> Socket::read(std::span<u8> bytes) const {
-  const ssize_t size = recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+Outcome<u32> Socket::read(std::span<u8> bytes, bool peek) const {
+  const ssize_t size = recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
   if (size < 0) return last_error();
   return static_cast<u32>(size);
 }
@@ -69,9 +69,20 @@ Errno Socket::shutdown(u32 how) const {
 Outcome<Endpoint> Socket::local() const { return endpoint_of(fd(), getsockname); }
 Outcome<Endpoint> Socket::remote() const { return endpoint_of(fd(), getpeername); }
 
-Errno Socket::set(Option option, i32 value) const {
+Errno Socket::set(Option option, i32 value) {
   bool done = false;
   switch (option) {
+    case Option::receive_timeout:
+    case Option::send_timeout:
+      if (value < 0) return Errno::inval;
+      timeouts_[option == Option::send_timeout ? 1 : 0].store(static_cast<u32>(value));
+      return Errno::success;
+    case Option::receive_buffer:
+    case Option::send_buffer:
+      if (value < 0) return Errno::inval;
+      done = set_number(fd(), SOL_SOCKET, option == Option::send_buffer ? SO_SNDBUF : SO_RCVBUF,
+                        value);
+      break;
     case Option::nodelay:
       if (value != 0 && value != 1) return Errno::inval;
       done = set_number(fd(), IPPROTO_TCP, TCP_NODELAY, value);
@@ -86,6 +97,67 @@ Errno Socket::set(Option option, i32 value) const {
   }
   if (done) return Errno::success;
   return errno == ENOPROTOOPT || errno == EOPNOTSUPP ? Errno::notsup : vfs::from_errno(errno);
+}
+
+Outcome<u32> Socket::get(Option option) const {
+  const auto number = [this](int level, int name) -> Outcome<u32> {
+    int value = 0;
+    socklen_t size = sizeof value;
+    if (getsockopt(fd(), level, name, &value, &size) != 0) return vfs::from_errno(errno);
+    return static_cast<u32>(value);
+  };
+  switch (option) {
+    case Option::nodelay:
+      return number(IPPROTO_TCP, TCP_NODELAY);
+    case Option::keepalive: {
+      const auto is_on = number(SOL_SOCKET, SO_KEEPALIVE);
+      const u32* const on = std::get_if<u32>(&is_on);
+      return on == nullptr || *on == 0 ? is_on : number(IPPROTO_TCP, TCP_KEEPIDLE);
+    }
+    case Option::receive_timeout:
+      return timeout(false);
+    case Option::send_timeout:
+      return timeout(true);
+    case Option::receive_buffer:
+      return number(SOL_SOCKET, SO_RCVBUF);
+    case Option::send_buffer:
+      return number(SOL_SOCKET, SO_SNDBUF);
+    case Option::error: {
+      const auto error = number(SOL_SOCKET, SO_ERROR);
+      const u32* const value = std::get_if<u32>(&error);
+      if (value == nullptr) return error;
+      return static_cast<u32>(vfs::from_errno(static_cast<int>(*value)));
+    }
+    case Option::listens:
+      return number(SOL_SOCKET, SO_ACCEPTCONN);
+  }
+  return Errno::inval;
+}
+
+Errno Socket::bind(const Endpoint& at) {
+  const int result = with_address(at, [&](const sockaddr* address, socklen_t size) {
+    set_number(fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+    return ::bind(fd(), address, size);
+  });
+  if (result != 0) return vfs::from_errno(errno);
+  if (!is_any(at)) has_place_.store(true);
+  return Errno::success;
+}
+
+Errno Socket::listen(u32 backlog) const {
+  return ::listen(fd(), static_cast<int>(std::min(backlog, 4096u))) == 0 ? Errno::success
+                                                                         : vfs::from_errno(errno);
+}
+
+Errno Socket::connect(const Endpoint& to) const {
+  if (to.port == 0) {
+    const sockaddr nobody{AF_UNSPEC, {}};
+    return ::connect(fd(), &nobody, sizeof nobody) == 0 ? Errno::success : vfs::from_errno(errno);
+  }
+  const int result = with_address(
+      to, [&](const sockaddr* address, socklen_t size) { return ::connect(fd(), address, size); });
+  if (result == 0) return Errno::success;
+  return errno == EINTR ? Errno::inprogress : vfs::from_errno(errno);
 }
 
 Outcome<Socket::Accepted> Socket::accept() const {
@@ -106,15 +178,17 @@ Outcome<Socket::Accepted> Socket::accept() const {
   return Accepted{std::move(socket), *remote};
 }
 
-Outcome<Socket::Received> Socket::receive(std::span<u8> bytes) const {
+Outcome<Socket::Received> Socket::receive(std::span<u8> bytes, bool peek) const {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
-  const ssize_t size = recvfrom(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT,
-                                reinterpret_cast<sockaddr*>(&address), &length);
+  const ssize_t size =
+      recvfrom(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_TRUNC | (peek ? MSG_PEEK : 0),
+               reinterpret_cast<sockaddr*>(&address), &length);
   if (size < 0) return last_error();
   const auto from = from_host(reinterpret_cast<const sockaddr*>(&address), length);
   if (!from) return Errno::again;
-  return Received{static_cast<u32>(size), *from};
+  const auto all = static_cast<usize>(size);
+  return Received{static_cast<u32>(std::min(all, bytes.size())), *from, all > bytes.size()};
 }
 
 Outcome<u32> Socket::send(std::span<const u8> bytes, const Endpoint& to) const {
@@ -133,6 +207,16 @@ Errno Socket::connected() const {
   socklen_t size = sizeof error;
   if (getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return vfs::from_errno(errno);
   return vfs::from_errno(error);
+}
+
+Outcome<std::shared_ptr<Socket>> open(const std::shared_ptr<Network>& network, Family family,
+                                      Type type) {
+  auto opened = open_socket(network, family, type == Type::stream ? SOCK_STREAM : SOCK_DGRAM);
+  auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
+  if (socket != nullptr && type == Type::datagrams && network->rules().has_broadcast()) {
+    set_number((*socket)->fd(), SOL_SOCKET, SO_BROADCAST, 1);
+  }
+  return opened;
 }
 
 Outcome<std::shared_ptr<Socket>> connect(const std::shared_ptr<Network>& network,
@@ -164,10 +248,9 @@ Outcome<std::shared_ptr<Socket>> listen(const std::shared_ptr<Network>& network,
 
 Outcome<std::shared_ptr<Socket>> open_datagrams(const std::shared_ptr<Network>& network,
                                                 const Endpoint& at) {
-  auto opened = open_socket(network, at.address.family, SOCK_DGRAM);
+  auto opened = open(network, at.address.family, Type::datagrams);
   auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
   if (socket == nullptr) return opened;
-  if (network->rules().has_broadcast()) set_number((*socket)->fd(), SOL_SOCKET, SO_BROADCAST, 1);
   const int result = with_address(at, [&](const sockaddr* address, socklen_t size) {
     return ::bind((*socket)->fd(), address, size);
   });

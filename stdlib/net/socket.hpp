@@ -18,7 +18,15 @@ inline constexpr u32 shutdown_write = 2;
 enum class Option : u32 {
   nodelay = 1,    // 1: send at once, however little; 0: collect
   keepalive = 2,  // ask the other end after so many seconds without a word; 0: never
+  // Milliseconds that WASI's calls wait to read, or to write; 0: for ever.
+  receive_timeout = 3,
+  send_timeout = 4,
+  receive_buffer = 5,  // bytes, about
+  send_buffer = 6,
+  error = 7,    // to get: the errno of what failed meanwhile, which is forgotten then
+  listens = 8,  // to get: 1 or 0
 };
+enum class Type : u32 { stream = 1, datagrams = 2 };
 
 // Threads: any. Errors of all calls: again (wait for fd()), and the host's.
 class Socket {
@@ -33,7 +41,8 @@ class Socket {
   [[nodiscard]] int fd() const { return descriptor_.get(); }
   [[nodiscard]] Network& network() const { return *network_; }
 
-  Outcome<u32> read(std::span<u8> bytes) const;
+  // `peek`: the bytes stay to be read again.
+  Outcome<u32> read(std::span<u8> bytes, bool peek = false) const;
   // Without SIGPIPE.
   Outcome<u32> write(std::span<const u8> bytes) const;
   // `how`: shutdown_ bits. Errors: notconn, inval.
@@ -42,7 +51,20 @@ class Socket {
   // Errors: notconn.
   [[nodiscard]] Outcome<Endpoint> remote() const;
   // Errors: inval (no such option, or value), notsup.
-  [[nodiscard]] Errno set(Option option, i32 value) const;
+  [[nodiscard]] Errno set(Option option, i32 value);
+  // Errors: inval.
+  [[nodiscard]] Outcome<u32> get(Option option) const;
+  // Milliseconds; 0: none.
+  [[nodiscard]] u32 timeout(bool write) const { return timeouts_[write ? 1 : 0].load(); }
+
+  // Of one that open() has made. None of these asks the rules.
+  [[nodiscard]] Errno bind(const Endpoint& at);
+  // Whether bind() has given it an address or port that the host did not choose.
+  [[nodiscard]] bool has_place() const { return has_place_.load(); }
+  [[nodiscard]] Errno listen(u32 backlog) const;
+  // Begins to connect a stream: inprogress, as a rule, and see connected(). Of datagrams, says whom
+  // they are sent to and come from; of nobody, an endpoint without a port.
+  [[nodiscard]] Errno connect(const Endpoint& to) const;
 
   // Of a listener: the next connection. Errors: nfile (the network's limit); the connection waits
   // on.
@@ -56,8 +78,9 @@ class Socket {
   struct Received {
     u32 size = 0;
     Endpoint from;
+    bool is_cut = false;
   };
-  Outcome<Received> receive(std::span<u8> bytes) const;
+  Outcome<Received> receive(std::span<u8> bytes, bool peek = false) const;
   Outcome<u32> send(std::span<const u8> bytes, const Endpoint& to) const;
 
   // What became of connecting: again, as long as nothing has.
@@ -66,8 +89,12 @@ class Socket {
  private:
   const std::shared_ptr<Network> network_;
   const vfs::Descriptor descriptor_;
+  std::atomic<u32> timeouts_[2] = {0, 0};
+  std::atomic<bool> has_place_{false};
 };
 
+Outcome<std::shared_ptr<Socket>> open(const std::shared_ptr<Network>& network, Family family,
+                                      Type type);
 // None of these asks the rules. Errors: nfile (the network's limit, or the host's), and the host's.
 // Begins to connect: see connected().
 Outcome<std::shared_ptr<Socket>> connect(const std::shared_ptr<Network>& network,

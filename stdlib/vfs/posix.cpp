@@ -67,6 +67,12 @@ Errno from_errno(int error) {
       return Errno::notsup;
     case EOVERFLOW:
       return Errno::overflow;
+    case EALREADY:
+      return Errno::already;
+    case EINPROGRESS:
+      return Errno::inprogress;
+    case EISCONN:
+      return Errno::isconn;
     case EADDRINUSE:
       return Errno::addrinuse;
     case EADDRNOTAVAIL:
@@ -89,6 +95,7 @@ Errno from_errno(int error) {
       return Errno::netunreach;
     case ENOBUFS:
       return Errno::nobufs;
+    case EDESTADDRREQ:
     case ENOTCONN:
       return Errno::notconn;
     case ETIMEDOUT:

@@ -4,13 +4,16 @@
 
 #include <charconv>
 
+#include "stdlib/host/socket.hpp"
+
 namespace atollvm::wasi {
 namespace {
 
-constexpr u32 on_nothing = 0;
 constexpr u32 on_file = static_cast<u32>(cap::Kind::file);
 constexpr u32 on_directory = static_cast<u32>(cap::Kind::directory);
 constexpr u32 on_stream = static_cast<u32>(cap::Kind::stream);
+constexpr u32 on_datagrams = static_cast<u32>(cap::Kind::datagrams);
+constexpr u32 on_listener = static_cast<u32>(cap::Kind::listener);
 
 struct Row {
   Rights right;
@@ -59,7 +62,8 @@ cap::Rights atoll_rights(cap::Kind kind, Rights base, Rights inheriting) {
     if ((lost & cap::right_read) == 0) known |= cap::right_load;
   }
   for (const Row& row : rows) {
-    if ((row.kinds & (kind == cap::Kind::directory ? ~0u : static_cast<u32>(kind))) != 0) {
+    if ((row.kinds &
+         (kind == cap::Kind::directory ? on_file | on_directory : static_cast<u32>(kind))) != 0) {
       known |= row.needed;
     }
   }
@@ -86,6 +90,8 @@ Descriptor& descriptor_of(cap::Capability& capability) {
     facet->base = implied(static_cast<u32>(kind), capability.rights);
     if (kind == cap::Kind::directory) {
       facet->inheriting = implied(on_file | on_directory, capability.rights);
+    } else if ((facet->base & right_sock_accept) != 0) {
+      facet->inheriting = implied(on_stream, host::connection_rights);
     }
     capability.facet = std::move(facet);
   }

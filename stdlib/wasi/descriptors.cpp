@@ -1,10 +1,12 @@
 // Calls on descriptors as such, and on what is behind them but not its bytes.
+#include "stdlib/host/socket.hpp"
 #include "stdlib/wasi/support.hpp"
 
 namespace atollvm::wasi {
 namespace {
 
 constexpr u8 type_unknown = 0;
+constexpr u8 type_datagrams = 5;
 
 // WASI has no number for pipes, and programs take a character device for a terminal.
 u8 filetype_of(const cap::Object& object) {
@@ -13,10 +15,15 @@ u8 filetype_of(const cap::Object& object) {
       return static_cast<u8>(vfs::FileType::directory);
     case Kind::file:
       return static_cast<u8>(static_cast<const vfs::File&>(object).type());
+    case Kind::listener:
+      return static_cast<u8>(vfs::FileType::socket);
+    case Kind::datagrams:
+      return type_datagrams;
     default:
       break;
   }
   const auto& stream = static_cast<const host::Stream&>(object);
+  if (stream.socket() != nullptr) return static_cast<u8>(vfs::FileType::socket);
   if (stream.is_terminal()) return static_cast<u8>(vfs::FileType::character);
   return stream.file() != nullptr ? static_cast<u8>(vfs::FileType::regular) : type_unknown;
 }
@@ -27,6 +34,14 @@ Outcome<vfs::Stat> stat_of(cap::Object& object, Wait wait) {
       return static_cast<vfs::Directory&>(object).stat(".", true, wait);
     case Kind::file:
       return static_cast<vfs::File&>(object).stat(wait);
+    case Kind::listener:
+    case Kind::datagrams: {
+      Outcome<vfs::Stat> outcome = host::stat_of(*host::socket_of(object));
+      if (auto* stat = std::get_if<vfs::Stat>(&outcome)) {
+        stat->type = static_cast<vfs::FileType>(filetype_of(object));
+      }
+      return outcome;
+    }
     default:
       break;
   }
@@ -59,7 +74,8 @@ HostResult call_fd_renumber(Call& call) {
   // What WASI can't close it can't replace either.
   const cap::Capability* const target = call.context.handles().find(call.u32_at(1));
   if (target == nullptr ||
-      !cap::is_one_of(target->object->kind(), Kind::stream | Kind::file | Kind::directory)) {
+      !cap::is_one_of(target->object->kind(), Kind::stream | Kind::file | Kind::directory |
+                                                  Kind::listener | Kind::datagrams)) {
     return give(call, Errno::badf);
   }
   return give(call, call.context.handles().renumber(call.u32_at(0), call.u32_at(1)));

@@ -25,7 +25,9 @@ constexpr Kind nothing{};
 constexpr Kind stream = Kind::stream;
 constexpr Kind file = Kind::file;
 constexpr Kind directory = Kind::directory;
-constexpr Kind anything = stream | file | directory;
+constexpr Kind listener = Kind::listener;
+constexpr Kind datagrams = Kind::datagrams;
+constexpr Kind anything = stream | file | directory | listener | datagrams;
 constexpr bool again = true;
 constexpr bool canceled = false;
 
@@ -52,8 +54,7 @@ mod::FuncType type_of(const Row& row) {
 
 // Whether a call looks at or changes descriptors only, and not what they name.
 bool is_about_descriptors(std::string_view name) {
-  constexpr std::string_view beginnings[] = {"fd_close", "fd_renumber", "fd_prestat", "fd_fdstat",
-                                             "sock_"};
+  constexpr std::string_view beginnings[] = {"fd_close", "fd_renumber", "fd_prestat", "fd_fdstat"};
   return std::any_of(std::begin(beginnings), std::end(beginnings),
                      [&](std::string_view each) { return name.starts_with(each); });
 }

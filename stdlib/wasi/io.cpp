@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "stdlib/host/socket.hpp"
 #include "stdlib/wasi/support.hpp"
 
 namespace atollvm::wasi {
@@ -10,6 +11,7 @@ namespace {
 
 // More buffers than this in one call are refused, as POSIX systems do.
 constexpr u32 max_buffers = 1024;
+constexpr u32 max_datagram = 65535;
 
 struct Buffer {
   u32 address = 0;
@@ -28,6 +30,10 @@ struct Transfer {
   std::optional<u64> at{};  // position in the file where it began, else the file's own
   vfs::WriteMode mode{};
   bool nonblocking = false;
+  u32 receive_flags = 0;          // of sock_recv
+  std::optional<u32> flags_at{};  // where the guest wants those of what was received
+  bool is_cut = false;            // it was a longer datagram
+  std::optional<u64> deadline{};  // of a socket with a timeout
 
   [[nodiscard]] host::Stream* stream() const {
     return object->kind() == Kind::stream ? static_cast<host::Stream*>(object.get()) : nullptr;
@@ -42,6 +48,7 @@ struct Transfer {
   }
   Outcome<u32> read(std::span<u8> bytes, Wait wait) const {
     if (vfs::File* const from = file()) return from->read(bytes, position(), wait);
+    if ((receive_flags & receive_peek) != 0) return stream()->socket()->read(bytes, true);
     return stream()->read(bytes, wait);
   }
   Outcome<u32> write(std::span<const u8> bytes, Wait wait) const {
@@ -123,6 +130,11 @@ bool copy_back(const HostContext& context, const Transfer& transfer, u32 size,
 }
 
 HostResult finish(HostContext& context, const Transfer& transfer) {
+  if (transfer.flags_at) {
+    const auto flags = context.memory(*transfer.flags_at, 2);
+    if (!flags) return give(context, Errno::fault);
+    store<u16>(*flags, 0, transfer.is_cut ? 1 : 0);
+  }
   return give_number<u32>(context, transfer.count_at, transfer.done);
 }
 // An error after some bytes comes with the next call.
@@ -134,10 +146,19 @@ HostResult run(HostContext& context, Transfer transfer, std::optional<host::Shar
 
 HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
   const bool writes = transfer.writes;
+  const net::Socket* const socket = host::socket_of(*transfer.object);
+  if (socket != nullptr && is_over(*socket, writes, transfer.deadline)) {
+    return finish(context, transfer, Errno::again);
+  }
   loop::Loop& loop = loop::of(context);
+  const std::optional<u64> state_deadline = transfer.deadline;
   auto resume = [state = std::make_shared<Transfer>(std::move(transfer))](HostContext& later) {
     return run(later, std::move(*state));
   };
+  if (state_deadline) {
+    const loop::Loop::Interest interest{fd, writes};
+    return loop.when_any(context, {&interest, 1}, state_deadline, std::move(resume));
+  }
   return writes ? loop.when_writable(context, fd, std::move(resume))
                 : loop.when_readable(context, fd, std::move(resume));
 }
@@ -178,13 +199,63 @@ HostResult run_in_pool(HostContext& context, Transfer transfer, const host::Shar
   });
 }
 
+// One datagram, whole.
+HostResult run_datagram(HostContext& context, Transfer transfer,
+                        std::optional<host::Share> paid) {
+  const auto& datagrams = static_cast<const host::Datagrams&>(*transfer.object);
+  const u32 size = std::min(transfer.total, max_datagram + 1);
+  if (transfer.writes && size > max_datagram) return give(context, Errno::msgsize);
+  if (!paid) {
+    const net::Network& network = datagrams.socket->network();
+    paid = host::take_io(context, size, network.bandwidth(), /*is_whole=*/true);
+    if (paid->size() < size) {
+      host::settle_io(context, *paid, Errno::dquot);
+      return give(context, Errno::dquot);
+    }
+    host::take_one(*paid, network.packets());
+    if (paid->io.at != 0) return wait_for_turn(context, std::move(transfer), *paid);
+  }
+  std::vector<u8> copy;
+  auto bytes = std::optional<std::span<u8>>(copy);
+  if (size != 0) bytes = as_one(context, transfer, size, copy);
+  if (!bytes) return give(context, Errno::fault);
+  Outcome<u32> outcome = Errno::again;
+  if (transfer.writes) {
+    outcome = datagrams.socket->write(*bytes);
+  } else {
+    const auto received = datagrams.receive(*bytes, (transfer.receive_flags & receive_peek) != 0);
+    if (const Errno* const error = error_of(received)) {
+      outcome = *error;
+    } else {
+      outcome = std::get<net::Socket::Received>(received).size;
+      transfer.is_cut = std::get<net::Socket::Received>(received).is_cut;
+    }
+  }
+  host::settle_io(context, *paid, outcome);
+  if (host::must_wait(outcome)) {
+    if (transfer.nonblocking) return give(context, Errno::again);
+    return wait_for_stream(context, std::move(transfer), datagrams.socket->fd());
+  }
+  if (const Errno* error = error_of(outcome)) return give(context, *error);
+  const u32 moved = std::get<u32>(outcome);
+  if (!transfer.writes && !copy.empty() && !copy_back(context, transfer, moved, copy)) {
+    return give(context, Errno::fault);
+  }
+  transfer.done = moved;
+  return finish(context, transfer);
+}
+
 // Moves what is left, as far as it can be done now; `paid`: its next share.
 HostResult run(HostContext& context, Transfer transfer, std::optional<host::Share> paid) {
+  if (transfer.object->kind() == Kind::datagrams) {
+    return run_datagram(context, std::move(transfer), std::move(paid));
+  }
   u32 turn = 0;
   while (transfer.done < transfer.total) {
     // A stream gives what it has; only a file is read until the buffers are full.
     const bool is_plain_stream = transfer.file() == nullptr;
-    if (is_plain_stream && !transfer.writes && transfer.done > 0) break;
+    const bool waits_for_all = (transfer.receive_flags & receive_wait_all) != 0;
+    if (is_plain_stream && !transfer.writes && transfer.done > 0 && !waits_for_all) break;
     if (turn >= max_turn) {
       loop::Loop& loop = loop::of(context);
       auto state = std::make_shared<Transfer>(std::move(transfer));
@@ -192,7 +263,9 @@ HostResult run(HostContext& context, Transfer transfer, std::optional<host::Shar
                        [state](HostContext& later) { return run(later, std::move(*state)); });
     }
     if (!paid) {
-      paid = host::take_io(context, std::min(transfer.total - transfer.done, max_turn));
+      const net::Socket* const socket = host::socket_of(*transfer.object);
+      paid = host::take_io(context, std::min(transfer.total - transfer.done, max_turn),
+                           socket == nullptr ? nullptr : socket->network().bandwidth());
       if (paid->io.at != 0) return wait_for_turn(context, std::move(transfer), *paid);
     }
     const host::Share share = *std::exchange(paid, std::nullopt);
@@ -225,8 +298,11 @@ HostResult run(HostContext& context, Transfer transfer, std::optional<host::Shar
 }
 
 // A call with the array of buffers in parameters 1 and 2, and the count's address in `count`.
-HostResult start(Call& call, bool writes, u32 count, std::optional<u64> at) {
+HostResult start(Call& call, bool writes, u32 count, std::optional<u64> at, u32 receive_flags = 0,
+                 std::optional<u32> flags_at = std::nullopt) {
   Transfer transfer{call.object<cap::Object>(), writes};
+  transfer.receive_flags = receive_flags;
+  transfer.flags_at = flags_at;
   transfer.count_at = call.u32_at(count);
   transfer.at = at;
   const u32 flags = call.descriptor->flags;
@@ -286,6 +362,22 @@ HostResult call_fd_read(Call& call) { return start(call, false, 3, std::nullopt)
 HostResult call_fd_write(Call& call) { return start(call, true, 3, std::nullopt); }
 HostResult call_fd_pread(Call& call) { return start_at(call, false); }
 HostResult call_fd_pwrite(Call& call) { return start_at(call, true); }
+
+bool is_over(const net::Socket& socket, bool write, std::optional<u64>& deadline) {
+  const u32 timeout = socket.timeout(write);
+  if (timeout == 0) return false;
+  if (!deadline) deadline = loop::monotonic_ns() + u64{timeout} * 1'000'000;
+  return loop::monotonic_ns() >= *deadline;
+}
+
+HostResult receive(Call& call, u32 flags) {
+  const u32 flags_at = call.u32_at(5);
+  if (!call.context.memory(flags_at, 2)) return give(call, Errno::fault);
+  // To look at what there is, is not to wait for more.
+  if ((flags & receive_peek) != 0) flags &= ~receive_wait_all;
+  return start(call, false, 4, std::nullopt, flags, flags_at);
+}
+HostResult send(Call& call) { return start(call, true, 4, std::nullopt); }
 
 HostResult call_fd_seek(Call& call) {
   constexpr u32 from_position = 1;

@@ -1,7 +1,11 @@
 // poll_oneoff: waits for the first of several clocks and descriptors.
+#include <poll.h>
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <vector>
 
+#include "stdlib/host/socket.hpp"
 #include "stdlib/wasi/support.hpp"
 
 namespace atollvm::wasi {
@@ -63,14 +67,18 @@ Outcome<u64> deadline_of(const Environment& environment, u32 clock, u64 timeout,
 
 // Finds what a descriptor's subscription waits for. What is wrong with it is told by its event.
 void find_object(const HostContext& context, cap::Handle handle, Subscription& subscription) {
-  const auto found = context.handles().find(handle, Kind::stream | Kind::file, cap::rights_none);
+  const auto found = context.handles().find(
+      handle, Kind::stream | Kind::file | Kind::listener | Kind::datagrams, cap::rights_none);
   if (const Errno* error = std::get_if<Errno>(&found)) {
     subscription.error = *error;
     return;
   }
   cap::Capability& capability = *std::get<cap::Capability*>(found);
-  const Rights needed = right_poll_fd_readwrite |
-                        (subscription.type == EventType::write ? right_fd_write : right_fd_read);
+  const bool is_listener = capability.object->kind() == Kind::listener;
+  const Rights needed =
+      right_poll_fd_readwrite | (is_listener                             ? right_sock_accept
+                                 : subscription.type == EventType::write ? right_fd_write
+                                                                         : right_fd_read);
   if ((descriptor_of(capability).base & needed) != needed) {
     subscription.error = Errno::notcapable;
     return;
@@ -111,8 +119,17 @@ Event file_event(vfs::File& file, bool write) {
   return event;
 }
 
-// What has happened already, if anything.
-std::optional<Event> event_of(const Subscription& subscription, u64 now) {
+// The host's descriptor behind a subscription, or nothing.
+std::optional<int> wait_fd(const Subscription& subscription) {
+  if (subscription.object == nullptr) return std::nullopt;
+  const cap::Object& object = *subscription.object;
+  if (object.kind() == Kind::stream) return static_cast<const host::Stream&>(object).wait_fd();
+  const net::Socket* const socket = host::socket_of(object);
+  return socket == nullptr ? std::nullopt : std::optional(socket->fd());
+}
+
+// What has happened already, if anything. `ready`: poll's answer for wait_fd().
+std::optional<Event> event_of(const Subscription& subscription, u64 now, const pollfd& ready) {
   if (subscription.error != Errno::success) return Event{0, false, subscription.error};
   if (subscription.type == EventType::clock) {
     return subscription.deadline_ns <= now ? std::optional<Event>(Event{}) : std::nullopt;
@@ -120,13 +137,40 @@ std::optional<Event> event_of(const Subscription& subscription, u64 now) {
   const bool write = subscription.type == EventType::write;
   cap::Object& object = *subscription.object;
   if (object.kind() == Kind::file) return file_event(static_cast<vfs::File&>(object), write);
-  auto& stream = static_cast<host::Stream&>(object);
-  if (vfs::File* const file = stream.file()) return file_event(*file, write);
-  const std::optional<int> fd = stream.wait_fd();
-  if (!fd) return Event{0, false, Errno::badf};
-  const host::Readiness readiness = host::readiness(*fd, write);
-  if (!readiness.ready) return std::nullopt;
-  return Event{readiness.bytes, readiness.hung_up, Errno::success};
+  if (object.kind() == Kind::stream) {
+    if (vfs::File* const file = static_cast<host::Stream&>(object).file()) {
+      return file_event(*file, write);
+    }
+  }
+  if (ready.fd < 0) return Event{0, false, Errno::badf};
+  if (ready.revents == 0) return std::nullopt;
+  Event event;
+  event.hung_up = (ready.revents & (POLLHUP | POLLERR)) != 0;
+  int bytes = 0;
+  if (!write && ioctl(ready.fd, FIONREAD, &bytes) == 0 && bytes > 0) {
+    event.bytes = static_cast<u64>(bytes);
+  }
+  return event;
+}
+
+// Asks the system about all descriptors at once.
+std::vector<pollfd> ask(const Poll& poll) {
+  std::vector<pollfd> all;
+  all.reserve(poll.subscriptions.size());
+  for (const Subscription& each : poll.subscriptions) {
+    const short events = each.type == EventType::write ? POLLOUT : POLLIN;
+    all.push_back({wait_fd(each).value_or(-1), events, 0});
+  }
+  // The system takes no more at once than a process may have open.
+  constexpr usize most = 256;
+  for (usize at = 0; at < all.size(); at += most) {
+    const std::span<pollfd> some = std::span(all).subspan(at, std::min(most, all.size() - at));
+    if (std::ranges::all_of(some, [](const pollfd& each) { return each.fd < 0; })) continue;
+    if (::poll(some.data(), some.size(), 0) >= 0) continue;
+    // What poll can't say, the next attempt tells.
+    for (pollfd& each : some) each.revents = each.events;
+  }
+  return all;
 }
 
 void put_event(std::span<u8> to, const Subscription& subscription, const Event& event) {
@@ -146,15 +190,16 @@ HostResult run(HostContext& context, const std::shared_ptr<Poll>& poll) {
   u32 count = 0;
   std::optional<u64> deadline;
   std::vector<loop::Loop::Interest> interests;
-  for (const Subscription& each : poll->subscriptions) {
-    if (const std::optional<Event> event = event_of(each, now)) {
+  const std::vector<pollfd> ready = ask(*poll);
+  for (usize i = 0; i < ready.size(); ++i) {
+    const Subscription& each = poll->subscriptions[i];
+    if (const std::optional<Event> event = event_of(each, now, ready[i])) {
       put_event(events->subspan(usize{count} * event_size, event_size), each, *event);
       ++count;
     } else if (each.type == EventType::clock) {
       deadline = std::min(deadline.value_or(UINT64_MAX), each.deadline_ns);
     } else {
-      const auto& stream = static_cast<const host::Stream&>(*each.object);
-      interests.push_back({*stream.wait_fd(), each.type == EventType::write});
+      interests.push_back({ready[i].fd, each.type == EventType::write});
     }
   }
   if (count != 0) return give_number(context, poll->count_at, count);

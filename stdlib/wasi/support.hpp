@@ -8,6 +8,7 @@
 #include <string>
 
 #include "stdlib/host/attempt.hpp"
+#include "stdlib/host/socket.hpp"
 #include "stdlib/wasi/descriptor.hpp"
 
 namespace atollvm::wasi {
@@ -82,6 +83,15 @@ HostResult give_number(HostContext& context, u32 address, T value) {
 
 // The path of parameters `index` and the next. Errors: fault, nametoolong, ilseq (not UTF-8).
 Outcome<std::string> path_at(const Call& call, u32 index);
+
+// Whether a call has waited for a socket as long as its timeout says; sets the deadline at first.
+bool is_over(const net::Socket& socket, bool write, std::optional<u64>& deadline);
+
+// sock_recv and sock_send, of a connection or datagrams. Flags of receiving: WASI's riflags.
+inline constexpr u32 receive_peek = 1u << 0;
+inline constexpr u32 receive_wait_all = 1u << 1;
+HostResult receive(Call& call, u32 flags);
+HostResult send(Call& call);
 
 // The structure filestat, at most this many bytes in either edition.
 inline constexpr u32 max_filestat = 64;

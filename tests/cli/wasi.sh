@@ -16,6 +16,7 @@ build files
 build streams
 build devices
 build race
+build sockets
 build reactor -mexec-model=reactor
 cd "$scratch" || exit 1
 
@@ -63,3 +64,83 @@ run_expect "a guest that opens while another renames" 0 "stayed inside" \
 wait $mover
 check "the other one ran, too" moved "$(cat moved)"
 check "the file outside is as it was" outside "$(cat file)"
+
+# Listeners, with real clients. The program's first descriptor behind the directories is one.
+cat >clients.py <<'PYTHON'
+import os, socket, sys, threading
+ports = [int(each) for each in sys.argv[1:]]
+
+def talk(port, number, results):
+    data = os.urandom(50_000 + number)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        got = b""
+        while part := client.recv(65536):
+            got += part
+        sender.join()
+    results.append(got == data)
+
+results = []
+clients = [threading.Thread(target=talk, args=(ports[i % len(ports)], i, results)) for i in range(30)]
+for each in clients: each.start()
+for each in clients: each.join()
+print(results.count(True), "of", len(clients))
+with socket.create_connection(("127.0.0.1", ports[-1]), timeout=60) as client:
+    client.sendall(b"quit\n")
+    print(client.recv(100))
+with socket.create_connection(("127.0.0.1", ports[0]), timeout=60) as client:
+    client.sendall(b"0123")
+    client.sendall(b"456789")
+    client.sendall(b"abc")
+    print(client.recv(100), client.recv(100))
+PYTHON
+# serve FIRST OPTIONS: with two listeners, whose ports the host chooses.
+serve() {
+  local first=$1
+  rm -f served ports
+  shift
+  timeout 120 "$ATOLL" run "$@" --tcplisten 127.0.0.1:0 --tcplisten 127.0.0.1:0 sockets.wasm "$first" 2 >served 2>ports &
+  local server=$!
+  for _ in $(seq 300); do
+    grep -q ready served && break
+    sleep 0.1
+  done
+  # shellcheck disable=SC2046
+  timeout 100 python3 clients.py $(sed -n 's/^atoll: network: listening at 127.0.0.1:\([0-9]*\)$/\1/p' ports)
+  wait $server
+  echo "$?"
+  cat served
+}
+expected="30 of 30
+b'quit\\n'
+b'0123456789' b''
+0
+ready
+all good"
+check "listeners" "$expected" "$(serve 3)"
+check "listeners, behind directories and before the network" "$expected" "$(serve 5 --net dns --dir w::/w --mount memory::/m)"
+run_expect "a listener: no such address" 126 "" "$ATOLL" run --tcplisten 192.0.2.1:80 sockets.wasm 3 1
+check_contains "a listener: no such address, why" "192.0.2.1:80: can't take connections here: not an address of this host" "$(cat "$scratch/stderr")"
+for wrong in 80 127.0.0.1 127.1:80 ::1:80 127.0.0.1:65536 localhost:80; do
+  run_expect "a listener: '$wrong'" 2 "" "$ATOLL" run --tcplisten $wrong sockets.wasm
+  check_contains "a listener: '$wrong', why" "write ADDRESS:PORT" "$(cat "$scratch/stderr")"
+done
+run_expect "a listener: not with --harden" 2 "" "$ATOLL" run --harden --tcplisten 127.0.0.1:0 sockets.wasm
+cat >machines.toml <<'TOML'
+[[machine]]
+name = "server"
+module = "sockets.wasm"
+arguments = ["3", "1"]
+listeners = ["127.0.0.1:0"]
+TOML
+timeout 60 "$ATOLL" up machines.toml >up 2>&1 &
+up=$!
+for _ in $(seq 300); do
+  grep -q ready up && break
+  sleep 0.1
+done
+check "a listener: of a machine" "$(head -3 <<<"$expected")" \
+  "$(timeout 100 python3 clients.py "$(sed -n 's/.*network: listening at 127.0.0.1:\([0-9]*\)$/\1/p' up)")"
+wait $up
+check_contains "a listener: of a machine, its end" "all good" "$(cat up)"

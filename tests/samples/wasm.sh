@@ -41,6 +41,23 @@ if build primes samples/wasm-c/primes.c "$clang" "$clang" --target=wasm32 -O2 -n
   run_expect wasm/c/primes/wrong 2 "" run primes x
 fi
 
+if build echo samples/wasm-c/echo.c /usr/lib/wasm32-wasi/libc.a \
+  "$clang" "${wasi[@]}" -isystem stdlib/guest/c/sockets -isystem stdlib/guest/c samples/wasm-c/echo.c stdlib/guest/c/atoll_socket.c -o; then
+  timeout 60 "$ATOLL" run --net listen:127.0.0.1:0 "$built/echo.wasm" 127.0.0.1 0 >"$scratch/served" 2>&1 &
+  server=$!
+  for _ in $(seq 300); do
+    grep -q port "$scratch/served" && break
+    sleep 0.1
+  done
+  check wasm/c/echo "b'hello' b''" "$(python3 -c 'import socket, sys
+one, two = (socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=30) for _ in range(2))
+one.sendall(b"hello")
+print(one.recv(10), end=" ")
+two.sendall(b"quit\n")
+print(two.recv(10))' "$(grep -oE '[0-9]+$' "$scratch/served")")"
+  wait $server && ok wasm/c/echo/end || not_ok wasm/c/echo/end "$(<"$scratch/served")"
+fi
+
 if build json_pretty samples/wasm-cpp/json_pretty.cpp /usr/lib/wasm32-wasi/libc++.a \
   clang++-16 "${wasi[@]}" -isystem /usr/include/wasm32-wasi/c++/v1 -fno-exceptions -std=c++20 \
   samples/wasm-cpp/json_pretty.cpp -o; then

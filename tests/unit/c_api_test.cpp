@@ -122,6 +122,34 @@ export func main() -> i32 {
   CHECK(lines == "refused to connect to 127.0.0.1:2: no rule allows it\n");
 }
 
+TEST_CASE("C: a listener, and the port that the host chooses") {
+  Options options(atoll_options_new());
+  CHECK(text_of(atoll_options_listener(options.get(), "8080")) ==
+        "8080: no address to take connections at: write ADDRESS:PORT, such as 127.0.0.1:8080 or "
+        "[::1]:0");
+  CHECK(atoll_options_network(options.get(), nullptr, nullptr, nullptr) == nullptr);
+  std::string lines;
+  const auto log = [](void* env, const char* line) { *static_cast<std::string*>(env) += line; };
+  CHECK(atoll_options_network(options.get(), nullptr, log, &lines) == nullptr);
+  CHECK(atoll_options_listener(options.get(), "127.0.0.1:0") == nullptr);
+  const Process process = started(R"(
+use std.sys
+reserve address sizeof(SocketAddress) align 8
+export func main() -> i32 {
+    var error: i32
+    call socket_address(4, 0, address) -> error
+    if error { ret error }
+    call tcp_accept(4, 0, 0) -> error
+    ret (i32.sub 0, error)
+}
+)",
+                                  options.get());
+  uint32_t exit_code = 99;
+  CHECK(atoll_process_run(process.get(), &exit_code) == nullptr);
+  CHECK(exit_code == 73);
+  CHECK(lines.starts_with("listening at 127.0.0.1:"));
+}
+
 TEST_CASE("C: a file system in memory is mounted") {
   Options options(atoll_options_new());
   CHECK(text_of(atoll_options_mount(options.get(), "tape::/t")) ==

@@ -45,6 +45,7 @@ module = "web/server.atb"
 arguments = ["--port", "80", "two\nlines", ""]
 environment = { "a b" = "", HOME = "/" }
 net = "listen:*:80,dns"
+listeners = ["127.0.0.1:80", "[::1]:0"]
 names = ["web", "front"]
 stdin = "/dev/null"
 stdout = "out.txt"
@@ -126,6 +127,7 @@ TEST_CASE("a machine file with everything") {
   CHECK(web.environment[0] == std::pair<std::string, std::string>("HOME", "/"));
   CHECK(web.environment[1] == std::pair<std::string, std::string>("a b", ""));
   CHECK(web.network == "listen:*:80,dns");
+  CHECK(web.listeners == std::vector<std::string>{"127.0.0.1:80", "[::1]:0"});
   REQUIRE(web.directories.size() == 2);
   CHECK(web.directories[0].host == "/srv/web/files");
   CHECK(web.directories[0].guest == "/");
@@ -282,7 +284,8 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
       {"zzz = 1",
        "4:1: a machine has no `zzz`; it may have name, module, grants, verify, arguments, "
        "environment, "
-       "directories, mounts, net, names, stdin, stdout, stderr, log, weight, limits, process, "
+       "directories, mounts, net, listeners, names, stdin, stdout, stderr, log, weight, limits, "
+       "process, "
        "restart"},
       {"arguments = \"x\"",
        "4:13: `arguments` must be a list of texts, for example [\"a\", \"b\"]"},

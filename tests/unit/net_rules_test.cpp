@@ -53,6 +53,38 @@ TEST_CASE("network addresses: exactly one way to write each") {
   CHECK(net::to_text(net::Endpoint{address("::1"), 80}) == "[::1]:80");
 }
 
+TEST_CASE("network addresses: with a port") {
+  for (const char* const text : {"127.0.0.1:0", "10.0.0.1:65535", "[::1]:80", "[2001:db8::]:443"}) {
+    CAPTURE(text);
+    const auto endpoint = net::parse_endpoint(text);
+    REQUIRE(endpoint.has_value());
+    CHECK(to_text(*endpoint) == text);
+  }
+  for (const char* const text : {"",
+                                 ":",
+                                 "80",
+                                 ":80",
+                                 "127.0.0.1",
+                                 "127.0.0.1:",
+                                 "127.0.0.1:65536",
+                                 "127.0.0.1:-1",
+                                 "127.0.0.1:+1",
+                                 "127.0.0.1:1 ",
+                                 "[127.0.0.1]:1",
+                                 "[::1]:1x",
+                                 "[::1",
+                                 "::1:80",
+                                 "[::1]",
+                                 "[::1:80",
+                                 "[]:80",
+                                 "localhost:80",
+                                 "*:80",
+                                 "127.1:80"}) {
+    CAPTURE(text);
+    CHECK(!net::parse_endpoint(text).has_value());
+  }
+}
+
 TEST_CASE("network names: what could be a number is none") {
   CHECK(net::canonical_name("Example.ORG.") == "example.org");
   CHECK(net::canonical_name("a-b_c.x1") == "a-b_c.x1");
@@ -269,7 +301,9 @@ TEST_CASE("network rules: a name allows what is public, at the time of the call"
   CHECK_FALSE(rules("connect:a.org:443").may_resolve(Action::connect, "a.org", 80));
   CHECK_FALSE(rules("connect:a.org:443").may_resolve(Action::connect, "b.org", 443));
   CHECK_FALSE(rules("connect:a.org:443").may_resolve(Action::udp, "a.org", 443));
-  CHECK_FALSE(rules("connect:a.org:443").may_resolve());
+  CHECK_FALSE(rules("connect:a.org:443").may_resolve("b.org"));
+  CHECK(rules("udp:a.org:443").may_resolve("a.org"));
+  CHECK(rules("dns").may_resolve("b.org"));
   CHECK_FALSE(rules("connect:*:443").may_resolve(Action::connect, "a.org", 443));
   CHECK(rules("dns").may_resolve(Action::connect, "a.org", 443));
 }

@@ -141,7 +141,8 @@ TEST_CASE("net: a connection is a stream with two ends") {
   CHECK(guest("socket_option", {client, 1, 1}) == 0);
   CHECK(guest("socket_option", {client, 2, 30}) == 0);
   CHECK(guest("socket_option", {client, 2, 0}) == 0);
-  for (const auto& [option, value] : {std::pair(0, 1), {3, 1}, {1, 2}, {2, -1}, {-1, 0}}) {
+  for (const auto& [option, value] :
+       {std::pair(0, 1), {7, 1}, {8, 1}, {9, 1}, {1, 2}, {2, -1}, {3, -1}, {6, -1}, {-1, 0}}) {
     CHECK(guest("socket_option", {client, option, value}) == -Errno::inval);
   }
   CHECK(guest("stat", {client, data_at}) == 0);
@@ -191,7 +192,7 @@ TEST_CASE("net: what no rule allows is refused, and told with the reason") {
   CHECK(guest.connect("localhost", 443) == -Errno::acces);
   CHECK(guest.listen("127.0.0.1", 443) == -Errno::acces);
   CHECK(guest.listen("0.0.0.0", 0) == -Errno::acces);
-  CHECK(guest.lookup("example.org") == -Errno::acces);
+  CHECK(guest.lookup("example.net") == -Errno::acces);
   CHECK(guest.open_datagrams("0.0.0.0", 53) == -Errno::acces);
   CHECK(guest.open_datagrams("127.0.0.1", 0) == -Errno::acces);
   const i64 datagrams = guest.open_datagrams("0.0.0.0", 0);
@@ -209,7 +210,9 @@ TEST_CASE("net: what no rule allows is refused, and told with the reason") {
         "refused to connect to example.com:443: no rule has this name and port, and there is no "
         "rule dns");
   CHECK(guest.lines[7] == "refused to connect to 127.0.0.1:443 (localhost): no rule allows it");
-  CHECK(guest.lines[11] == "refused to look example.org up: there is no rule dns");
+  CHECK(guest.lines[11] ==
+        "refused to look example.net up: no rule has this name, and "
+        "there is no rule dns");
   CHECK(guest.lines[15] == "refused to send datagrams to 10.0.0.1:0: there is no port 0");
   // What is no address, and no name, is nothing that rules are asked about.
   for (const char* const bad : {"", "127.1", "0x7f000001", "0177.0.0.1", "2130706433", "a b",
@@ -415,4 +418,126 @@ TEST_CASE("net: datagrams from whom the rules don't name are not seen") {
   CHECK(guest.port() == known.port);
   stranger.send_to(port, "strange");
   CHECK(guest("udp_receive", {client, data_at, 100, address_at, 10'000'000}) == -Errno::timedout);
+}
+
+namespace {
+
+constexpr i64 stream_type = 1;
+constexpr i64 datagrams_type = 2;
+constexpr i64 now = 0;
+
+struct StepGuest : NetGuest {
+  using NetGuest::NetGuest;
+
+  i64 open(i64 type, i64 family = 4) { return (*this)("socket_open", {handle, family, type}); }
+  i64 bind(i64 socket, std::string_view host, u16 port) {
+    put_address(host, port);
+    return (*this)("socket_bind", {socket, address_at});
+  }
+  i64 connect_to(i64 socket, std::string_view host, u16 port, i64 timeout = 5 * second,
+                 std::string_view name = {}) {
+    put_address(host, port);
+    put(text_at, name);
+    return (*this)("socket_connect",
+                   {socket, address_at, text_at, static_cast<i64>(name.size()), timeout});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("net: sockets step by step") {
+  StepGuest guest("listen:127.0.0.1:0,connect:127.0.0.1:*");
+  CHECK(guest("socket_open", {guest.handle, 4, 3}) == -Errno::inval);
+  CHECK(guest.open(stream_type, 5) == -Errno::afnosupport);
+  const i64 listener = guest.open(stream_type);
+  CHECK(guest("tcp_accept", {listener, 0, now}) == -Errno::inval);
+  CHECK(guest.bind(listener, "127.0.0.1", 7) == -Errno::acces);
+  CHECK(guest.bind(listener, "0.0.0.0", 0) == 0);  // as without it
+  CHECK(guest("socket_listen", {listener, 5}) == -Errno::acces);
+  CHECK(guest.bind(listener, "127.0.0.1", 0) == 0);
+  CHECK(guest.bind(listener, "127.0.0.1", 0) == -Errno::inval);
+  CHECK(guest("socket_option_get", {listener, 8}) == 0);
+  CHECK(guest("socket_listen", {listener, 5}) == 0);
+  CHECK(guest("socket_option_get", {listener, 8}) == 1);
+  CHECK(guest("socket_option_get", {listener, 9}) == -Errno::inval);
+  const auto port = static_cast<u16>(guest.port_of(listener));
+  CHECK(guest("tcp_accept", {listener, 0, now}) == -Errno::timedout);
+
+  const i64 client = guest.open(stream_type);
+  CHECK(guest("read", {client, data_at, 1}) == -Errno::notconn);
+  CHECK(guest.connect_to(client, "127.0.0.1", 0) == -Errno::inval);
+  CHECK(guest.connect_to(client, "10.0.0.1", port) == -Errno::acces);
+  CHECK(guest.connect_to(client, "127.0.0.1", port) == 0);
+  CHECK(guest.connect_to(client, "127.0.0.1", port) == -Errno::isconn);
+  const i64 server = guest.accept(listener);
+  REQUIRE(server >= 0);
+  CHECK(guest.port() == guest.port_of(client));
+  guest.put(data_at, "hello");
+  CHECK(guest("write", {client, data_at, 5}) == 5);
+  CHECK(guest("read", {server, data_at + 100, 100}) == 5);
+  CHECK(guest("close", {listener}) == 0);
+
+  // Where from is not the guest's to choose.
+  const i64 placed = guest.open(stream_type);
+  CHECK(guest.bind(placed, "127.0.0.1", 0) == 0);
+  CHECK(guest.connect_to(placed, "127.0.0.1", port) == -Errno::acces);
+  const i64 refused = guest.open(stream_type);
+  CHECK(guest.connect_to(refused, "127.0.0.1", port) == -Errno::connrefused);
+  const i64 later = guest.open(stream_type);
+  const i64 begun = guest.connect_to(later, "127.0.0.1", port, now);
+  CHECK((begun == -Errno::inprogress || begun == -Errno::connrefused));
+  for (const i64 each : {client, server, placed, refused, later}) guest("close", {each});
+  CHECK(guest.network->sockets() == 0);
+
+  // What the network's handle does not allow, its sockets do not.
+  const i64 less = guest("handle_attenuate", {guest.handle, cap::right_connect});
+  REQUIRE(less >= 0);
+  CHECK(guest("socket_open", {less, 4, datagrams_type}) == -Errno::notcapable);
+  const i64 only = guest("socket_open", {less, 4, stream_type});
+  CHECK(guest.bind(only, "127.0.0.1", 0) == -Errno::notcapable);
+  CHECK(guest("socket_listen", {only, 1}) == -Errno::notcapable);
+  CHECK(guest("tcp_accept", {only, 0, now}) == -Errno::notcapable);
+}
+
+TEST_CASE("net: a socket connects to an address by its name") {
+  StepGuest guest("connect:example.org:*,connect:localhost:*");
+  std::vector<const char*> answers = {"127.0.0.1", "192.0.2.1"};
+  guest.environment.resolve = [&](std::string_view) {
+    std::vector<net::Address> addresses;
+    for (const char* const each : answers) addresses.push_back(*net::parse_address(each));
+    return addresses;
+  };
+  CHECK(guest.lookup("example.org") == 2);
+  CHECK(guest.lookup("example.com") == -Errno::acces);
+  HostSocket inside(SOCK_STREAM);
+  REQUIRE(listen(inside.fd, 10) == 0);
+  const i64 socket = guest.open(stream_type);
+  CHECK(guest.connect_to(socket, "127.0.0.1", inside.port) == -Errno::acces);
+  CHECK(guest.connect_to(socket, "127.0.0.1", inside.port, second, "example.com") == -Errno::acces);
+  // Its rule allows public addresses only.
+  CHECK(guest.connect_to(socket, "127.0.0.1", inside.port, second, "example.org") == -Errno::acces);
+  CHECK(guest.connect_to(socket, "8.8.8.8", 53, second, "example.org") == -Errno::acces);
+  CHECK(guest.connect_to(socket, "127.0.0.2", inside.port, second, "localhost") == -Errno::acces);
+  CHECK(guest.connect_to(socket, "127.0.0.1", inside.port, second, "localhost") == 0);
+}
+
+TEST_CASE("net: sockets for datagrams, step by step") {
+  StepGuest guest("udp:127.0.0.1:*,udp-listen:127.0.0.1:0");
+  HostSocket other(SOCK_DGRAM);
+  const i64 socket = guest.open(datagrams_type);
+  CHECK(guest("handle_rights", {socket}) ==
+        static_cast<i64>(host::datagrams_rights | cap::right_datagrams));
+  CHECK(guest.connect_to(socket, "10.0.0.1", 1) == -Errno::acces);
+  CHECK(guest.bind(socket, "127.0.0.1", 7) == -Errno::acces);
+  CHECK(guest.bind(socket, "127.0.0.1", 0) == 0);
+  const auto port = static_cast<u16>(guest.port_of(socket));
+  CHECK(guest.connect_to(socket, "127.0.0.1", other.port) == 0);
+  HostSocket third(SOCK_DGRAM);
+  third.send_to(port, "no");
+  other.send_to(port, "yes");
+  CHECK(guest("udp_receive", {socket, data_at, 100, address_at, 5 * second}) == 3);
+  CHECK(guest.text(data_at, 3) == "yes");
+  CHECK(guest.connect_to(socket, "127.0.0.1", 0) == 0);
+  CHECK(guest("socket_option", {socket, 3, 250}) == 0);
+  CHECK(guest("socket_option_get", {socket, 3}) == 250);
 }

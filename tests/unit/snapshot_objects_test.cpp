@@ -156,6 +156,15 @@ TEST_CASE("snapshot objects: the network is what is granted then; sockets are lo
   CHECK(!objects.describe(std::make_shared<host::Connection>(shared)).has_value());
 }
 
+TEST_CASE("snapshot objects: listeners that were given are lost") {
+  const auto grants = open_grants({}, {}, {}, {{}, {}, {"127.0.0.1:0"}});
+  REQUIRE(grants.ok());
+  CHECK(!GrantedObjects(*grants).describe(grants->listeners[0]).has_value());
+  const auto error = open_grants({}, {}, {}, {{}, {}, {"127.0.0.1"}});
+  REQUIRE(!error.ok());
+  CHECK(error.error().code == base::ErrorCode::usage);
+}
+
 TEST_CASE("snapshot objects: WASI's rights are cut to the grant") {
   const Host host;
   for (const bool writable : {false, true}) {

@@ -70,12 +70,18 @@ struct NetworkGrant {
   // "connect:example.org:443,listen:127.0.0.1:8080,dns"; empty: the guest has no network.
   std::string rules{};
   // Takes lines, without newlines, that tell of what was refused, and why. Called on threads that
-  // run guests, one at a time; it outlives the process or machine.
+  // run guests, one at a time, and on that which makes the process or machine, which it outlives.
   std::function<void(std::string_view line)> log{};
+  // Sockets that take connections there, made for the guest: "127.0.0.1:8080", "[::1]:0". With port
+  // 0 the host chooses one, which `log` is told. No rule is needed for them; they and their
+  // connections count for `connections`.
+  std::vector<std::string> listeners{};
 };
 
 // What is wrong with rules, with what to write instead: usage. Nothing: they are sound.
 std::optional<Error> check_network_rules(std::string_view rules);
+// The same for the address of a listener.
+std::optional<Error> check_listener(std::string_view address);
 
 // Limits of one process. Reaching one is the guest's error, never the host's.
 struct Limits {

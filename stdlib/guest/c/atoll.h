@@ -23,6 +23,7 @@
 #define ATOLL_E_ADDRNOTAVAIL 4  // not an address of this host
 #define ATOLL_E_AFNOSUPPORT 5  // no such kind of addresses here
 #define ATOLL_E_AGAIN 6  // not ready
+#define ATOLL_E_ALREADY 7  // has begun already
 #define ATOLL_E_BADF 8  // no such handle, or of another kind
 #define ATOLL_E_BUSY 10  // in use
 #define ATOLL_E_CANCELED 11  // cancelled
@@ -35,9 +36,11 @@
 #define ATOLL_E_FBIG 22  // file too large
 #define ATOLL_E_HOSTUNREACH 23  // no way to the host
 #define ATOLL_E_ILSEQ 25  // not valid text
+#define ATOLL_E_INPROGRESS 26  // has begun
 #define ATOLL_E_INTR 27  // interrupted
 #define ATOLL_E_INVAL 28  // invalid argument
 #define ATOLL_E_IO 29  // input or output error
+#define ATOLL_E_ISCONN 30  // connected already
 #define ATOLL_E_ISDIR 31  // is a directory
 #define ATOLL_E_LOOP 32  // too many symbolic links
 #define ATOLL_E_MFILE 33  // too many handles
@@ -132,8 +135,16 @@
 #define ATOLL_ADDRESS_IPV6 6  // SocketAddress: all 16 bytes count
 #define ATOLL_SHUTDOWN_READ 1  // socket_shutdown: nothing more is read
 #define ATOLL_SHUTDOWN_WRITE 2  // socket_shutdown: nothing more is written
+#define ATOLL_SOCKET_STREAM 1  // socket_open: for a connection
+#define ATOLL_SOCKET_DATAGRAMS 2  // socket_open: for datagrams
 #define ATOLL_OPTION_NODELAY 1  // 1: what is written is sent at once, however little; 0: it is collected
 #define ATOLL_OPTION_KEEPALIVE 2  // after so many seconds without a word the other end is asked; 0: never
+#define ATOLL_OPTION_RECEIVE_TIMEOUT 3  // so many milliseconds WASI's calls wait to read; 0: for ever
+#define ATOLL_OPTION_SEND_TIMEOUT 4  // so many milliseconds WASI's calls wait to write; 0: for ever
+#define ATOLL_OPTION_RECEIVE_BUFFER 5  // bytes that the host keeps until they are read, about
+#define ATOLL_OPTION_SEND_BUFFER 6  // bytes that the host keeps until they are sent, about
+#define ATOLL_OPTION_ERROR 7  // to get alone: the number of what has failed meanwhile, or 0; it is forgotten then
+#define ATOLL_OPTION_LISTENS 8  // to get alone: 1 where connections are taken, else 0
 
 // --- Processes ---
 #define ATOLL_TAG_ANY -2147483648  // receive: whatever comes
@@ -525,7 +536,8 @@ ATOLL_IMPORT(tcp_listen)
 int32_t atoll_tcp_listen(int32_t h, const char* p, uint32_t n, int32_t port, int32_t backlog);
 /// Takes the next connection, and gives a stream, as tcp_connect. Waits for one, at most timeout
 /// nanoseconds (0: not at all; negative: for ever). from: 0, or the address of a SocketAddress to
-/// fill with who it is. -E_TIMEDOUT, -E_MFILE, -E_NFILE. h is a listener with accept.
+/// fill with who it is. -E_TIMEDOUT, -E_INVAL: it does not listen, -E_NOTSOCK, -E_MFILE, -E_NFILE.
+/// h is a stream or listener with accept.
 ATOLL_IMPORT(tcp_accept)
 int32_t atoll_tcp_accept(int32_t h, AtollSocketAddress* from, int64_t timeout);
 /// Ends a connection's reading (SHUTDOWN_READ) or writing (SHUTDOWN_WRITE) or both, for all who
@@ -538,14 +550,48 @@ int32_t atoll_socket_shutdown(int32_t h, int32_t how);
 /// datagrams with stat.
 ATOLL_IMPORT(socket_address)
 int32_t atoll_socket_address(int32_t h, int32_t side, AtollSocketAddress* to);
-/// Sets an option of a connection: OPTION_NODELAY, OPTION_KEEPALIVE. -E_NOTSOCK, -E_INVAL: no such
-/// option or value. h is a stream with option.
+/// Sets an option (OPTION_) of a connection, or of a socket for datagrams. -E_NOTSOCK, -E_INVAL: no
+/// such option or value. h is a stream or datagrams with option.
 ATOLL_IMPORT(socket_option)
 int32_t atoll_socket_option(int32_t h, int32_t option, int32_t value);
+/// Gives an option (OPTION_) of a socket. -E_NOTSOCK, -E_INVAL: no such option. h is a stream or
+/// listener or datagrams with stat.
+ATOLL_IMPORT(socket_option_get)
+int32_t atoll_socket_option_get(int32_t h, int32_t option);
+/// Makes a socket that neither has an address nor a connection, for ADDRESS_IPV4 or ADDRESS_IPV6,
+/// and gives a handle to it: of SOCKET_STREAM a stream, which needs RIGHT_CONNECT or RIGHT_LISTEN
+/// and hands them on; of SOCKET_DATAGRAMS one for datagrams, which needs RIGHT_DATAGRAMS.
+/// socket_bind, socket_listen and socket_connect make more of it; then it is as what tcp_connect,
+/// tcp_listen and udp_open give. -E_AFNOSUPPORT, -E_INVAL: no such type, -E_MFILE, -E_NFILE. h is a
+/// network.
+ATOLL_IMPORT(socket_open)
+int32_t atoll_socket_open(int32_t h, int32_t family, int32_t type);
+/// Gives a socket of socket_open the SocketAddress at to; port 0: one that the host chooses. A
+/// stream needs RIGHT_LISTEN. -E_ACCES: the network's rules refuse to listen or to receive there,
+/// or the host, -E_INVAL: it has one, -E_ADDRINUSE, -E_ADDRNOTAVAIL, -E_AFNOSUPPORT, -E_NOTSOCK. h
+/// is a stream or datagrams.
+ATOLL_IMPORT(socket_bind)
+int32_t atoll_socket_bind(int32_t h, AtollSocketAddress* to);
+/// Makes a stream of socket_open take connections, for tcp_accept. -E_ACCES: without socket_bind,
+/// the network's rules refuse to listen at any address, -E_INVAL: it is connected, -E_ADDRINUSE,
+/// -E_NOTSOCK. h is a stream with listen.
+ATOLL_IMPORT(socket_listen)
+int32_t atoll_socket_listen(int32_t h, int32_t backlog);
+/// Connects a socket of socket_open to the SocketAddress at to. Where rules allow it only by a
+/// name, that is the n bytes at p: it must have this address now. A stream needs RIGHT_CONNECT, and
+/// waits, at most timeout nanoseconds (0: not at all, which gives -E_INPROGRESS, and then it can be
+/// written to when it is done; negative: as long as the system does). One for datagrams needs
+/// RIGHT_WRITE, sends there and receives only from there; port 0: from all again. -E_ACCES: the
+/// network's rules refuse it, or socket_bind has chosen where from, -E_INVAL, -E_ISCONN,
+/// -E_ALREADY, -E_TIMEDOUT, -E_CONNREFUSED, -E_HOSTUNREACH, -E_NETUNREACH, -E_AFNOSUPPORT,
+/// -E_NOENT, -E_AGAIN: nobody says whether there is such a name, -E_NOTSOCK. h is a stream or
+/// datagrams.
+ATOLL_IMPORT(socket_connect)
+int32_t atoll_socket_connect(int32_t h, AtollSocketAddress* to, void* p, uint32_t n, int64_t timeout);
 /// Makes a socket for datagrams at the address that is the n bytes at p, and a port, and gives a
-/// handle with RIGHT_READ, RIGHT_WRITE and RIGHT_STAT. Without a rule udp-listen the address must
-/// be 0.0.0.0 or ::, and the port 0: then it receives only from those to whom the rules let it
-/// send. -E_ACCES: the network's rules refuse it, or the host, -E_INVAL, -E_ADDRINUSE,
+/// handle with RIGHT_READ, RIGHT_WRITE, RIGHT_STAT and RIGHT_OPTION. Without a rule udp-listen the
+/// address must be 0.0.0.0 or ::, and the port 0: then it receives only from those to whom the
+/// rules let it send. -E_ACCES: the network's rules refuse it, or the host, -E_INVAL, -E_ADDRINUSE,
 /// -E_ADDRNOTAVAIL, -E_MFILE, -E_NFILE. h is a network with datagrams.
 ATOLL_IMPORT(udp_open)
 int32_t atoll_udp_open(int32_t h, const char* p, uint32_t n, int32_t port);
@@ -562,8 +608,9 @@ ATOLL_IMPORT(udp_receive)
 int32_t atoll_udp_receive(int32_t h, void* p, uint32_t n, AtollSocketAddress* from, int64_t timeout);
 /// Looks the host up whose name is the n bytes at p, and puts at most count of its addresses at to,
 /// a SocketAddress with the port 0 each. Gives their number. Waits for at most timeout nanoseconds
-/// (negative: as long as the system does). -E_ACCES: the network has no rule dns, -E_NOENT: no such
-/// name, -E_AGAIN: nobody says, -E_TIMEDOUT, -E_INVAL, -E_NAMETOOLONG. h is a network with resolve.
+/// (negative: as long as the system does). -E_ACCES: the network's rules have neither this name nor
+/// dns, -E_NOENT: no such name, -E_AGAIN: nobody says, -E_TIMEDOUT, -E_INVAL, -E_NAMETOOLONG. h is
+/// a network with resolve.
 ATOLL_IMPORT(host_lookup)
 int32_t atoll_host_lookup(int32_t h, const char* p, uint32_t n, AtollSocketAddress* to, int32_t count, int64_t timeout);
 
