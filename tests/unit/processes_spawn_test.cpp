@@ -42,7 +42,7 @@ export func main() -> i32 {
     call is64(8, (call spawn(entry, 0, 0, -8)), -E_FAULT)
     call is64(9, (call start(one_name, len(one_name), 0, 0, 0)), -E_INVAL)
     call is64(10, (call start(refers_name, len(refers_name), cells, 1, 0)), -E_INVAL)
-    i32.store [how + SpawnOptions.flags], 32
+    i32.store [how + SpawnOptions.flags], 64
     call with(11, -E_INVAL)
     i32.store [how + SpawnOptions.overflow], 5
     call with(12, -E_INVAL)

@@ -44,6 +44,7 @@ std::vector<Row> rows() {
       {"read", On::file, right_read, {data_at, 1}},
       {"write", On::file, 0, {data_at, 1}, right_write | right_append},
       {"pread", On::file, right_read, {data_at, 1, 0}},
+      {"map_file", On::file, right_read, {65536, 1, 0}},
       {"pwrite", On::file, right_write, {data_at, 1, 0}},
       {"seek", On::file, 0, {0, 0}},
       {"truncate", On::file, right_truncate, {10}},
