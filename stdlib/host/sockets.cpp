@@ -544,7 +544,7 @@ HostResult call_socket_connect(Environment& environment, HostContext& context) {
     if (!name) network.allows(action, to);  // tells of it
     return context.error32(Errno::acces);
   }
-  return resolve(environment, context, *name, deadline,
+  return resolve(environment, context, network, *name, deadline,
                  [object, to, waits, deadline, action, name = *name](
                      HostContext& later, const Outcome<std::vector<Address>>& found) {
                    if (const Errno* const error = error_of(found)) return later.error32(*error);

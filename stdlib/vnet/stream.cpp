@@ -126,8 +126,9 @@ Errno Stream::set(net::Option option, i32 value) {
       last_heard_ = events().now();
       if (state_ != State::closed) arm();
       return Errno::success;
+    default:  // not yet of virtual networks
+      return Errno::notsup;
   }
-  return Errno::inval;
 }
 
 void Stream::close() {
