@@ -111,7 +111,8 @@ class ShareQueue {
     if (Node* const owed = owed_.front()) return owed;
     Node* node = wheel_.front();
     Node* const started = started_.front();
-    if (node == nullptr || (started != nullptr && started->key < node->key)) node = started;
+    // In one tick those in the wheel have had turns, perhaps: each is to have one before.
+    if (node == nullptr || (started != nullptr && started->key <= node->key)) node = started;
     if (node != nullptr && node->key > now_) now_ = node->key;
     return node;
   }

@@ -200,8 +200,7 @@ HostResult run_in_pool(HostContext& context, Transfer transfer, const host::Shar
 }
 
 // One datagram, whole.
-HostResult run_datagram(HostContext& context, Transfer transfer,
-                        std::optional<host::Share> paid) {
+HostResult run_datagram(HostContext& context, Transfer transfer, std::optional<host::Share> paid) {
   const auto& datagrams = static_cast<const host::Datagrams&>(*transfer.object);
   const u32 size = std::min(transfer.total, max_datagram + 1);
   if (transfer.writes && size > max_datagram) return give(context, Errno::msgsize);
