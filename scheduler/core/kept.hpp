@@ -18,7 +18,9 @@ class Kept {
   Kept() = default;
   Kept(const Kept&) = delete;
   Kept& operator=(const Kept&) = delete;
-  ~Kept() {
+  ~Kept() { clear(); }
+
+  void clear() {
     while (first_ != nullptr) delete take_first();
   }
 

@@ -95,6 +95,7 @@ void Worker::take_news() {
     } else {
       if (charged_ == each.machine.get()) change_machine(nullptr);
       policy_->remove_group(each.machine->group());
+      kept_.clear();
     }
   }
 }

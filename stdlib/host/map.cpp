@@ -126,7 +126,7 @@ u32 count_copies(const void* owner) {
 }
 
 // What a job in the pool needs.
-struct Job {
+struct CopyJob {
   std::shared_ptr<vfs::File> file;
   std::shared_ptr<cap::Account> account;  // null: `room` counts
   const void* process = nullptr;
@@ -159,7 +159,7 @@ Outcome<Version> version_of(vfs::File& file, Wait wait) {
 }
 
 // Fills the descriptor; again: the file is not, or no more, as it was said to be.
-Errno fill(const Job& job, const Version& version, int to, u32& read) {
+Errno fill(const CopyJob& job, const Version& version, int to, u32& read) {
   if (ftruncate(to, static_cast<off_t>(round_up(version.size))) != 0) return Errno::nomem;
   std::vector<u8> buffer(std::min<u64>(version.size, max_transfer));
   for (u64 done = 0; done < version.size;) {
@@ -185,7 +185,7 @@ Errno fill(const Job& job, const Version& version, int to, u32& read) {
   return fcntl(to, F_ADD_SEALS, seals) == 0 ? Errno::success : Errno::notsup;
 }
 
-Errno make_copy(const Job& job, Made& made) {
+Errno make_copy(const CopyJob& job, Made& made) {
   const Outcome<Version> found = version_of(*job.file, Wait::allowed);
   if (const Errno* error = error_of(found)) return *error;
   const auto& version = std::get<Version>(found);
@@ -213,7 +213,7 @@ Errno make_copy(const Job& job, Made& made) {
   return Errno::success;
 }
 
-Errno read_wanted(const Job& job, Made& made) {
+Errno read_wanted(const CopyJob& job, Made& made) {
   const Outcome<Version> found = version_of(*job.file, Wait::allowed);
   if (const Errno* error = error_of(found)) return *error;
   made.bytes.resize(std::min<u64>(job.wanted, job.share.size()));
@@ -229,7 +229,7 @@ Errno read_wanted(const Job& job, Made& made) {
   return Errno::success;
 }
 
-Made run(const Job& job) {
+Made run(const CopyJob& job) {
   Made made;
   try {
     for (u32 tries = 0; tries < most_tries; ++tries) {
@@ -243,7 +243,7 @@ Made run(const Job& job) {
 }
 
 // Where the guest wants them.
-struct Target {
+struct Piece {
   u32 address = 0;
   u32 size = 0;
   u64 at = 0;  // in the file
@@ -260,11 +260,11 @@ struct Target {
   }
 };
 
-HostResult place(HostContext& context, const Target& target, const CopyPtr& copy) {
+HostResult place(HostContext& context, const Piece& target, const CopyPtr& copy) {
   const u64 size = copy->version.size;
   if (target.at >= size) return context.result_i32(0);
   const u64 bytes = std::min<u64>(target.size, size - target.at);
-  runtime::Memory& memory = Target::memory(context);
+  runtime::Memory& memory = Piece::memory(context);
   if (!memory.map(target.address, round_up(bytes), copy, target.at)) {
     return context.error32(Errno::nomem);
   }
@@ -274,13 +274,12 @@ HostResult place(HostContext& context, const Target& target, const CopyPtr& copy
   return context.result_i32(static_cast<i32>(bytes));
 }
 
-HostResult finish(HostContext& context, const Target& target, const Share& share,
-                  const Made& made) {
+HostResult finish(HostContext& context, const Piece& target, const Share& share, const Made& made) {
   settle_io(context, share, made.read);
   if (made.error != Errno::success) return context.error32(made.error);
   if (made.copy != nullptr) return place(context, target, made.copy);
   if (made.bytes.empty()) return context.result_i32(0);
-  u8* const to = Target::memory(context).base() + target.address;
+  u8* const to = Piece::memory(context).base() + target.address;
   const u64 size = made.bytes.size();
   memcpy(to, made.bytes.data(), size);
   memset(to + size, 0, round_up(size) - size);
@@ -298,12 +297,12 @@ u64 room_of(const runtime::Process& process, const runtime::Memory& memory) {
 
 HostResult call_map_file(Environment&, HostContext& context) {
   const i64 at = context.arg_i64(3);
-  const Target target{context.arg_u32(1), context.arg_u32(2), static_cast<u64>(at)};
+  const Piece target{context.arg_u32(1), context.arg_u32(2), static_cast<u64>(at)};
   if (at < 0) return context.error32(Errno::inval);
   if (const auto error = target.refuses(context)) return context.error32(*error);
   if (target.size == 0) return context.result_i32(0);
-  const runtime::Memory& memory = Target::memory(context);
-  const auto job = std::make_shared<Job>();
+  const runtime::Memory& memory = Piece::memory(context);
+  const auto job = std::make_shared<CopyJob>();
   job->file = std::static_pointer_cast<vfs::File>(context.capability().object);
   job->account = account_of(context);
   job->process = &context.process();

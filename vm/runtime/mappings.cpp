@@ -16,7 +16,7 @@ namespace atollvm::runtime {
 
 namespace {
 
-constexpr u64 host_page = 4096;  // of any host, or a part of one
+constexpr u64 least_host_page = 4096;  // of any host, or a part of one
 std::atomic<u32> all_pieces{0};
 
 // The pieces of all memories change from `before` to `after`. False: there would be too many.
@@ -79,9 +79,9 @@ bool Mappings::copy(u8* to, const u8* from, u64 size) const {
   for (const Piece& each : pieces_) {
     base::copy_to_zeros(to + done, from + done, each.begin - done);
     if (!map_at(to + each.begin, each.end - each.begin, *each.from, each.offset)) return false;
-    for (u64 at = each.begin; at < each.end; at += host_page) {
-      if (std::memcmp(to + at, from + at, host_page) != 0) {
-        std::memcpy(to + at, from + at, host_page);
+    for (u64 at = each.begin; at < each.end; at += least_host_page) {
+      if (std::memcmp(to + at, from + at, least_host_page) != 0) {
+        std::memcpy(to + at, from + at, least_host_page);
       }
     }
     done = each.end;
