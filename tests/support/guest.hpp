@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -37,7 +38,7 @@ struct Guest {
     return process->instance().memories[0]->base() + address;
   }
   void put(u32 address, std::string_view text) const {
-    memcpy(memory(address), text.data(), text.size());
+    std::copy(text.begin(), text.end(), memory(address));
   }
   [[nodiscard]] std::string text(u32 address, usize size) const {
     return {reinterpret_cast<const char*>(memory(address)), size};
