@@ -36,7 +36,7 @@ Grants grants() {
   vfs::MemoryLimits limits;
   limits.bytes = 1 << 20;
   const auto stream = [] { return std::make_shared<host::Stream>(); };
-  Grants made{{stream(), stream(), stream()}, {}, std::make_shared<vfs::NameSpace>(), nullptr};
+  Grants made{{stream(), stream(), stream()}, {}, std::make_shared<vfs::NameSpace>(), nullptr, {}};
   made.directories.push_back({"/m", cap::rights_all, false, vfs::make_memory(limits)});
   const auto lower = vfs::make_memory(limits);
   static_cast<void>(lower->make_directory("d", vfs::Wait::never));
