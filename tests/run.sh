@@ -166,7 +166,7 @@ in_tier() {
 # ThreadSanitizer, files of tests that have no second thread are left out, too; for AArch64 there are
 # neither libarchive nor libcrypto.
 leaves_tsan="*policy_test*,*vnet_*_test*,*sched_sim_test*,*wasm_*_test*,*vfs_volume_loss_test*"
-leaves_aarch64="*vfs_volume_loss_test*,*vnet_property_test*,*/image_test*"
+leaves_aarch64="*vfs_volume_loss_test*,*vnet_property_test*,*/image_test*,*/c_image_test*"
 every_suite="unit isa verify link asm diff"
 doctest_suites() {
   local preset=$1 suites=$2 suite label leaves=leaves_$1

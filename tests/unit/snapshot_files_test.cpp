@@ -10,6 +10,7 @@
 #include <string>
 
 #include "atoll/embed/objects.hpp"
+#include "stdlib/vfs/archive.hpp"
 #include "tests/support/archives.hpp"
 #include "tests/support/snapshots.hpp"
 
@@ -389,6 +390,9 @@ struct ArchiveFolder {
   }();
 };
 
+// Where there is a libarchive.
+TEST_SUITE_BEGIN("archives" * doctest::skip(!vfs::load_archives().ok()));
+
 TEST_CASE("snapshot files: what is open in an archive comes back where the same bytes are") {
   const ArchiveFolder folder;
   const Grants before = grant({folder.mount("/data")});
@@ -511,6 +515,8 @@ TEST_CASE("snapshot files: an overlay's files of an archive below") {
   CHECK(to.restore(cap::Kind::file, bare, rights) == nullptr);
   CHECK(to.restore(cap::Kind::file, bare + zero, rights) == nullptr);
 }
+
+TEST_SUITE_END();
 
 // --- Hostile ones
 // ---------------------------------------------------------------------------------
