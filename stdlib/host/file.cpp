@@ -83,17 +83,20 @@ std::shared_ptr<cap::Rate> link_of(const Stream& stream) {
 
 // Monotonic ns until which a call waits; nothing: for ever.
 using Deadline = std::optional<u64>;
+bool has_passed(Deadline deadline) { return deadline && loop::monotonic_ns() >= *deadline; }
 
-// Parks a call until its descriptor is ready, or gives timedout.
-HostResult wait_for_fd(HostContext& context, loop::Loop::Interest interest, Deadline deadline,
-                       runtime::Finish finish) {
+// Parks a call until its stream, which has this descriptor, is ready, or gives timedout.
+HostResult wait_for_stream(HostContext& context, const Stream& stream, int fd, bool write,
+                           Deadline deadline, runtime::Finish finish) {
   loop::Loop& loop = loop::of(context);
+  const net::Socket* const socket = stream.socket();
+  const loop::Loop::Interest interest{fd, write, socket == nullptr ? 0 : socket->number()};
   if (deadline) {
-    if (loop::monotonic_ns() >= *deadline) return context.error32(Errno::timedout);
+    if (has_passed(deadline)) return context.error32(Errno::timedout);
     return loop.when_any(context, {&interest, 1}, deadline, std::move(finish));
   }
-  return interest.write ? loop.when_writable(context, interest.fd, std::move(finish))
-                        : loop.when_readable(context, interest.fd, std::move(finish));
+  return write ? loop.when_writable(context, fd, std::move(finish), interest.own)
+               : loop.when_readable(context, fd, std::move(finish), interest.own);
 }
 
 HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target,
@@ -105,14 +108,19 @@ HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stre
       [stream, target, deadline](HostContext& now, const Share& share) {
         const auto to = target.in(now, share.size());
         if (!to) return now.error32(Errno::fault);
-        const Outcome<u32> outcome = stream->read(*to, Wait::never);
+        const net::Socket* const socket = stream->socket();
+        Outcome<u32> outcome =
+            socket == nullptr ? stream->read(*to, Wait::never) : socket->read_or_wait(*to);
+        if (must_wait(outcome) && socket != nullptr && has_passed(deadline)) {
+          outcome = socket->read(*to);
+        }
         if (!must_wait(outcome)) return count_result(now, share, outcome);
         if (const std::optional<int> fd = stream->wait_fd()) {
           settle_io(now, share, outcome);
-          return wait_for_fd(now, {*fd, false}, deadline,
-                             [stream, target, deadline](HostContext& later) {
-                               return read_stream(later, stream, target, deadline);
-                             });
+          return wait_for_stream(now, *stream, *fd, false, deadline,
+                                 [stream, target, deadline](HostContext& later) {
+                                   return read_stream(later, stream, target, deadline);
+                                 });
         }
         return read_in_pool(now, target, share, [stream](std::span<u8> bytes) {
           return stream->read(bytes, Wait::allowed);
@@ -134,10 +142,10 @@ HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& str
         if (!must_wait(outcome)) return count_result(now, share, outcome);
         if (const std::optional<int> fd = stream->wait_fd()) {
           settle_io(now, share, outcome);
-          return wait_for_fd(now, {*fd, true}, deadline,
-                             [stream, source, deadline](HostContext& later) {
-                               return write_stream(later, stream, source, deadline);
-                             });
+          return wait_for_stream(now, *stream, *fd, true, deadline,
+                                 [stream, source, deadline](HostContext& later) {
+                                   return write_stream(later, stream, source, deadline);
+                                 });
         }
         return write_in_pool(now, *from, share, [stream](std::span<const u8> bytes) {
           return stream->write(bytes, Wait::allowed);

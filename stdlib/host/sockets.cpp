@@ -102,7 +102,7 @@ bool is_over(std::optional<u64> deadline) { return deadline && loop::monotonic_n
 
 HostResult wait_for(HostContext& context, const Socket& socket, bool write,
                     std::optional<u64> deadline, runtime::Finish finish) {
-  const Loop::Interest interest{socket.fd(), write};
+  const Loop::Interest interest{socket.fd(), write, socket.number()};
   return loop::of(context).when_any(context, {&interest, 1}, deadline, std::move(finish));
 }
 
