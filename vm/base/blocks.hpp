@@ -14,5 +14,8 @@ inline constexpr usize largest_kept_block = 1024;
 [[nodiscard]] void* take_block(usize size) noexcept;
 // `size` as it was taken; null is nothing. Any thread.
 void give_block(void* block, usize size) noexcept;
+// Gives the heap what the calling thread has kept: much of a heap that is not used is held by what
+// is in between.
+void free_kept_blocks() noexcept;
 
 }  // namespace atollvm::base
