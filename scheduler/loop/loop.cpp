@@ -1,13 +1,14 @@
-// libuv runs the thread pool and the loop itself. Descriptors and deadlines are kept in an epoll
-// set of our own that libuv watches as one descriptor, for two reasons: uv_poll_init makes a
-// descriptor non-blocking, which would reach every program that shares an inherited one; and
-// uv_timer counts milliseconds, while a timerfd wakes a sleeper on time.
+// libuv runs the thread pool. Descriptors and deadlines are kept in an epoll set of our own, in
+// which libuv's loop is one descriptor, for three reasons: uv_poll_init makes a descriptor
+// non-blocking, which would reach every program that shares an inherited one; uv_timer counts
+// milliseconds, while a timerfd wakes a sleeper on time; and what comes is had by one system call.
 #include "scheduler/loop/loop.hpp"
 
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -47,7 +48,8 @@ struct Waiting {
   void done() { completion.finish(std::move(finish)); }
 };
 
-// The calls that wait for one descriptor.
+// The calls that wait for one descriptor. Without any, that of a descriptor with a number of its
+// own stays: it is in the set until something happens a few times that nobody waits for.
 struct Watch {
   struct Waiter {
     Ticket ticket;
@@ -55,6 +57,9 @@ struct Watch {
     Waiting waiting;
   };
   std::vector<Waiter> waiters;
+  u64 own = 0;         // the number of the descriptor, or 0
+  u32 registered = 0;  // what the set is asked about it; 0: it is not in the set
+  u32 unheard = 0;     // how often something happened since somebody began to wait
 
   [[nodiscard]] u32 events() const {
     u32 all = 0;
@@ -92,20 +97,21 @@ struct Loop::Impl {
   Impl();
   ~Impl();
 
-  void watch_changed(int fd, const Watch& watch, bool is_new, Ticket ticket);
+  void add_waiter(const Interest& interest, Ticket ticket, Waiting waiting);
+  bool set_events(int fd, Watch& watch, u32 events) const;
   void cancel_watch(int fd, Ticket ticket);
   void cancel_work(Ticket ticket);
   void cancel_question(Ticket ticket);
   void arm_timer();
-  void poll_set();
+  void poll_set(bool block);
   void finish_timers();
   void finish_watch(int fd, u32 events);
 
   uv_loop_t loop{};
-  uv_async_t wake_up{};
-  uv_poll_t set_ready{};
-  int set = -1;    // epoll
-  int timer = -1;  // timerfd, in `set`
+  uv_async_t alive{};  // without anything libuv's loop would not look at its descriptors
+  int set = -1;        // epoll
+  int timer = -1;      // timerfd, in `set`
+  int wake_up = -1;    // eventfd, likewise; edge-triggered: it is never read
   u64 armed_ns = 0;
   u64 wake_ns = ~u64{0};  // when run_once is to return
   Ticket next = 1;
@@ -128,22 +134,24 @@ Loop::Impl::Impl() {
   if (uv_loop_init(&loop) != 0) fail("no event loop");
   set = epoll_create1(EPOLL_CLOEXEC);
   timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = timer;
-  const bool ready = set >= 0 && timer >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, timer, &event) == 0 &&
-                     uv_async_init(&loop, &wake_up, [](uv_async_t*) {}) == 0;
-  if (!ready || uv_poll_init(&loop, &set_ready, set) != 0) {
-    if (ready) uv_close(reinterpret_cast<uv_handle_t*>(&wake_up), nullptr);
+  wake_up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const auto add = [this](int fd, u32 events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    return epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0;
+  };
+  const bool ready = set >= 0 && timer >= 0 && wake_up >= 0 && add(timer, EPOLLIN) &&
+                     add(wake_up, EPOLLIN | EPOLLET) && add(uv_backend_fd(&loop), EPOLLIN);
+  if (!ready || uv_async_init(&loop, &alive, [](uv_async_t*) {}) != 0) {
     uv_run(&loop, UV_RUN_NOWAIT);
     uv_loop_close(&loop);
-    if (timer >= 0) close(timer);
-    if (set >= 0) close(set);
+    for (const int fd : {set, timer, wake_up}) {
+      if (fd >= 0) close(fd);
+    }
     fail("no event loop");
   }
-  set_ready.data = this;
-  uv_poll_start(&set_ready, UV_READABLE,
-                [](uv_poll_t* handle, int, int) { static_cast<Impl*>(handle->data)->poll_set(); });
+  uv_run(&loop, UV_RUN_NOWAIT);  // gives its descriptors to the system
 }
 
 Loop::Impl::~Impl() {
@@ -157,11 +165,9 @@ Loop::Impl::~Impl() {
     question->questions = nullptr;
     uv_cancel(reinterpret_cast<uv_req_t*>(&question->request));
   }
-  uv_close(reinterpret_cast<uv_handle_t*>(&wake_up), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&set_ready), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&alive), nullptr);
   while (uv_loop_close(&loop) == UV_EBUSY) uv_run(&loop, UV_RUN_ONCE);
-  close(timer);
-  close(set);
+  for (const int fd : {set, timer, wake_up}) close(fd);
 #if ATOLL_TSAN
   __tsan_release(&closed);
 #endif
@@ -194,56 +200,72 @@ void Loop::Impl::finish_timers() {
 
 // --- Descriptors ---------------------------------------------------------------------------------
 
-void Loop::Impl::poll_set() {
-  epoll_event events[64];
-  const int count = epoll_wait(set, events, 64, 0);
+void Loop::Impl::poll_set(bool block) {
+  epoll_event events[256];
+  const int count = epoll_wait(set, events, 256, block ? -1 : 0);
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.fd == timer) {
+    const int fd = events[i].data.fd;
+    if (fd == timer) {
       finish_timers();
-    } else {
-      finish_watch(events[i].data.fd, events[i].events);
+    } else if (fd == uv_backend_fd(&loop)) {
+      uv_run(&loop, UV_RUN_NOWAIT);
+    } else if (fd != wake_up) {
+      finish_watch(fd, events[i].events);
     }
   }
+}
+
+// False: the descriptor can't be watched.
+bool Loop::Impl::set_events(int fd, Watch& watch, u32 events) const {
+  epoll_event event{};
+  event.events = events;
+  event.data.fd = fd;
+  const u32 before = std::exchange(watch.registered, events);
+  if (events == 0) {
+    epoll_ctl(set, EPOLL_CTL_DEL, fd, &event);
+    return true;
+  }
+  if (before == 0) return epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0;
+  return epoll_ctl(set, EPOLL_CTL_MOD, fd, &event) == 0;
 }
 
 void Loop::Impl::finish_watch(int fd, u32 events) {
   const auto found = watches.find(fd);
   if (found == watches.end()) return;
+  Watch& watch = found->second;
   // An error or a hang-up is for everybody: their next try tells them.
   const bool all = (events & (EPOLLERR | EPOLLHUP)) != 0;
   std::vector<Watch::Waiter> ready;
   std::vector<Watch::Waiter> left;
-  for (Watch::Waiter& each : found->second.waiters) {
+  for (Watch::Waiter& each : watch.waiters) {
     (all || (events & each.events) != 0 ? ready : left).push_back(std::move(each));
   }
-  found->second.waiters = std::move(left);
-  if (found->second.waiters.empty()) {
-    epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr);
-    watches.erase(found);
-  } else {
-    epoll_event event{};
-    event.events = found->second.events();
-    event.data.fd = fd;
-    epoll_ctl(set, EPOLL_CTL_MOD, fd, &event);
+  watch.waiters = std::move(left);
+  // Who was waiting has most likely soon read what came, and waits again.
+  constexpr u32 most_unheard = 4;
+  if (watch.own == 0 || (ready.empty() && ++watch.unheard >= most_unheard)) {
+    set_events(fd, watch, watch.events());
   }
+  if (watch.registered == 0) watches.erase(found);
   for (Watch::Waiter& each : ready) each.waiting.done();
 }
 
-void Loop::Impl::watch_changed(int fd, const Watch& watch, bool is_new, Ticket ticket) {
-  epoll_event event{};
-  event.events = watch.events();
-  event.data.fd = fd;
-  if (epoll_ctl(set, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) == 0) return;
+void Loop::Impl::add_waiter(const Interest& interest, Ticket ticket, Waiting waiting) {
+  const int fd = interest.fd;
+  Watch& watch = watches[fd];
+  // The number is another's now: the system forgot that one when it was closed.
+  if (watch.own != interest.own && watch.waiters.empty()) watch.registered = 0;
+  watch.own = interest.own;
+  watch.unheard = 0;
+  watch.waiters.push_back({ticket, interest.write ? EPOLLOUT : EPOLLIN, std::move(waiting)});
+  const u32 events = watch.events();
+  if ((watch.registered & events) == events) return;
+  if (set_events(fd, watch, events)) return;
   // EPERM: always ready. Other errors (closed, no memory): the next try tells.
-  std::vector<Watch::Waiter>& waiters = watches[fd].waiters;
-  for (usize i = 0; i < waiters.size(); ++i) {
-    if (waiters[i].ticket != ticket) continue;
-    Waiting waiting = std::move(waiters[i].waiting);
-    waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(i));
-    if (waiters.empty()) watches.erase(fd);
-    waiting.done();
-    return;
-  }
+  waiting = std::move(watch.waiters.back().waiting);
+  watch.waiters.pop_back();
+  if (watch.waiters.empty()) watches.erase(fd);
+  waiting.done();
 }
 
 void Loop::Impl::cancel_watch(int fd, Ticket ticket) {
@@ -254,8 +276,8 @@ void Loop::Impl::cancel_watch(int fd, Ticket ticket) {
     if (waiters[i].ticket != ticket) continue;
     const Watch::Waiter dropped = std::move(waiters[i]);  // may close fd: after the set forgot it
     waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(i));
-    if (waiters.empty()) {
-      epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr);
+    if (waiters.empty() && found->second.own == 0) {
+      set_events(fd, found->second, 0);
       watches.erase(found);
     }
     return;
@@ -301,21 +323,20 @@ HostResult Loop::after(HostContext& context, u64 deadline_ns, Finish finish) {
   return HostResult::pending();
 }
 
-HostResult Loop::when_readable(HostContext& context, int fd, Finish finish) {
-  return watch(context, fd, EPOLLIN, std::move(finish));
+HostResult Loop::when_readable(HostContext& context, int fd, Finish finish, u64 own) {
+  return watch(context, {fd, false, own}, std::move(finish));
 }
 
-HostResult Loop::when_writable(HostContext& context, int fd, Finish finish) {
-  return watch(context, fd, EPOLLOUT, std::move(finish));
+HostResult Loop::when_writable(HostContext& context, int fd, Finish finish, u64 own) {
+  return watch(context, {fd, true, own}, std::move(finish));
 }
 
-HostResult Loop::watch(HostContext& context, int fd, u32 events, Finish finish) {
+HostResult Loop::watch(HostContext& context, const Interest& interest, Finish finish) {
   Impl& self = impl();
   const Ticket ticket = self.next++;
-  Completion completion = context.suspend([&self, fd, ticket] { self.cancel_watch(fd, ticket); });
-  const auto [at, is_new] = self.watches.try_emplace(fd);
-  at->second.waiters.push_back({ticket, events, {std::move(completion), std::move(finish)}});
-  self.watch_changed(fd, at->second, is_new, ticket);
+  Completion completion =
+      context.suspend([&self, fd = interest.fd, ticket] { self.cancel_watch(fd, ticket); });
+  self.add_waiter(interest, ticket, {std::move(completion), std::move(finish)});
   return HostResult::pending();
 }
 
@@ -358,10 +379,7 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
   for (const Interest& each : interests) {
     const Ticket ticket = self.next++;
     group->watches.emplace_back(each.fd, ticket);
-    const auto [at, is_new] = self.watches.try_emplace(each.fd);
-    const u32 events = each.write ? EPOLLOUT : EPOLLIN;
-    at->second.waiters.push_back({ticket, events, {completion, first}});
-    self.watch_changed(each.fd, at->second, is_new, ticket);
+    self.add_waiter(each, ticket, {completion, first});
   }
   return HostResult::pending();
 }
@@ -479,7 +497,10 @@ HostResult Loop::lookup(HostContext& context, const std::string& name,
 // consistent stores followed by loads.
 void Loop::wake() noexcept {
   woken_.store(true);
-  if (Impl* const self = running_.load(); self != nullptr) uv_async_send(&self->wake_up);
+  if (Impl* const self = running_.load(); self != nullptr) {
+    const u64 one = 1;
+    static_cast<void>(!write(self->wake_up, &one, sizeof one));
+  }
 }
 
 void Loop::run_once(bool block, u64 deadline_ns) {
@@ -494,7 +515,7 @@ void Loop::run_once(bool block, u64 deadline_ns) {
     self.arm_timer();
     self.wake_ns = ~u64{0};
   }
-  uv_run(&self.loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  self.poll_set(wait);
 }
 
 usize Loop::waiting() const {

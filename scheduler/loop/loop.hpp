@@ -45,14 +45,19 @@ class Loop {
   // When reading from (writing to) `fd` would not block, or the other end is closed. At once for a
   // descriptor that can't be waited for, such as a regular file. The descriptor must stay open
   // until then: let `finish` hold its owner. Any number of calls may wait for one descriptor, whose
-  // flags are not touched.
-  runtime::HostResult when_readable(runtime::HostContext& context, int fd, runtime::Finish finish);
-  runtime::HostResult when_writable(runtime::HostContext& context, int fd, runtime::Finish finish);
+  // flags are not touched. `own` is 0, or the number, which no other ever had, of a descriptor that
+  // has never been duplicated: that is asked about on between two waits, until it is closed, which
+  // saves system calls.
+  runtime::HostResult when_readable(runtime::HostContext& context, int fd, runtime::Finish finish,
+                                    u64 own = 0);
+  runtime::HostResult when_writable(runtime::HostContext& context, int fd, runtime::Finish finish,
+                                    u64 own = 0);
   // When reading from or writing to any of the descriptors would not block, or at the deadline (if
   // there is one), whichever comes first. Each is waited for as above. At once without either.
   struct Interest {
     int fd = -1;
     bool write = false;  // else reading
+    u64 own = 0;
   };
   runtime::HostResult when_any(runtime::HostContext& context, std::span<const Interest> interests,
                                std::optional<u64> deadline_ns, runtime::Finish finish);
@@ -96,7 +101,7 @@ class Loop {
   struct Impl;
   struct Group;
   Impl& impl();
-  runtime::HostResult watch(runtime::HostContext& context, int fd, u32 events,
+  runtime::HostResult watch(runtime::HostContext& context, const Interest& interest,
                             runtime::Finish finish);
 
   std::unique_ptr<Impl> impl_;

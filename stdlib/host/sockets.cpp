@@ -102,7 +102,7 @@ bool is_over(std::optional<u64> deadline) { return deadline && loop::monotonic_n
 
 HostResult wait_for(HostContext& context, const Socket& socket, bool write,
                     std::optional<u64> deadline, runtime::Finish finish) {
-  const Loop::Interest interest{socket.fd(), write};
+  const Loop::Interest interest{socket.fd(), write, socket.number()};
   return loop::of(context).when_any(context, {&interest, 1}, deadline, std::move(finish));
 }
 
@@ -123,6 +123,17 @@ Outcome<std::string> host_text(const HostContext& context) {
   if (!bytes) return Errno::fault;
   if (bytes->size() > 254) return Errno::nametoolong;
   return std::string(bytes->begin(), bytes->end());
+}
+
+constexpr std::string_view no_address = "that is neither an address nor a name";
+constexpr std::string_view no_port = "there is no such port";
+constexpr std::string_view chosen_place = "who connects does not choose from where";
+
+// Tells of a host and port that can't be asked about.
+HostResult refuse(const HostContext& context, Network& network, Action action,
+                  const std::string& host, u32 port, std::string_view why) {
+  network.refused(action, host, port, why);
+  return context.error32(Errno::inval);
 }
 
 // A port in a parameter. Errors: inval.
@@ -373,16 +384,19 @@ HostResult call_tcp_connect(Environment& environment, HostContext& context) {
   const auto text = host_text(context);
   if (const Errno* const error = error_of(text)) return context.error32(*error);
   const auto port = port_at(context, 3);
-  if (!port || *port == 0) return context.error32(Errno::inval);
   const auto state = std::make_shared<Connecting>(Connecting{object_behind<Network>(context),
                                                              context.capability().revocation,
                                                              deadline_in(context.arg_i64(4))});
   const std::string& host = std::get<std::string>(text);
+  Network& network = *state->network;
+  if (!port || *port == 0) {
+    return refuse(context, network, Action::connect, host, context.arg_u32(3), no_port);
+  }
   if (const auto address = net::parse_address(host)) {
     return connect_to(context, state, {*address}, "", *port);
   }
   const auto name = net::canonical_name(host);
-  if (!name) return context.error32(Errno::inval);
+  if (!name) return refuse(context, network, Action::connect, host, *port, no_address);
   if (!net::is_local_name(*name) &&
       !state->network->allows_resolving(Action::connect, *name, *port)) {
     return context.error32(Errno::acces);
@@ -401,8 +415,12 @@ HostResult call_tcp_listen(Environment&, HostContext& context) {
   const auto port = port_at(context, 3);
   const auto address = net::parse_address(std::get<std::string>(text));
   const i32 backlog = context.arg_i32(4);
-  if (!port || !address || backlog < 0) return context.error32(Errno::inval);
+  if (backlog < 0) return context.error32(Errno::inval);
   const auto network = object_behind<Network>(context);
+  if (!port || !address) {
+    return refuse(context, *network, Action::listen, std::get<std::string>(text),
+                  context.arg_u32(3), port ? no_address : no_port);
+  }
   const Endpoint at{*address, *port};
   if (!network->allows(Action::listen, at)) return context.error32(Errno::acces);
   auto made = net::listen(network, at, static_cast<u32>(backlog));
@@ -527,9 +545,14 @@ HostResult call_socket_connect(Environment& environment, HostContext& context) {
   const auto& to = std::get<Endpoint>(at);
   const Socket* const socket = socket_of(*object);
   if (socket == nullptr) return context.error32(Errno::notsock);
-  if (is_stream && to.port == 0) return context.error32(Errno::inval);
-  // Who connects does not choose from where.
-  if (is_stream && socket->has_place()) return context.error32(Errno::acces);
+  if (is_stream && to.port == 0) {
+    return refuse(context, socket->network(), Action::connect, net::to_text(to.address), 0,
+                  no_port);
+  }
+  if (is_stream && socket->has_place()) {
+    socket->network().refused(Action::connect, net::to_text(to.address), to.port, chosen_place);
+    return context.error32(Errno::acces);
+  }
   const auto deadline = deadline_in(context.arg_i64(4));
   const bool waits = context.arg_i64(4) != 0;
   const Action action = is_stream ? Action::connect : Action::udp;
@@ -563,8 +586,11 @@ HostResult call_udp_open(Environment&, HostContext& context) {
   if (const Errno* const error = error_of(text)) return context.error32(*error);
   const auto port = port_at(context, 3);
   const auto address = net::parse_address(std::get<std::string>(text));
-  if (!port || !address) return context.error32(Errno::inval);
   const auto network = object_behind<Network>(context);
+  if (!port || !address) {
+    return refuse(context, *network, Action::udp_listen, std::get<std::string>(text),
+                  context.arg_u32(3), port ? no_address : no_port);
+  }
   const Endpoint at{*address, *port};
   // Any address and port: to send, and receive answers, which the rules look at one by one.
   const bool is_any = net::is_any(at);
@@ -621,8 +647,11 @@ HostResult call_host_lookup(Environment& environment, HostContext& context) {
     return finish(context, Outcome<std::vector<Address>>(std::vector{*address}));
   }
   const auto name = net::canonical_name(host);
-  if (!name) return context.error32(Errno::inval);
   const auto network = object_behind<Network>(context);
+  if (!name) {
+    network->refused_lookup(host, no_address);
+    return context.error32(Errno::inval);
+  }
   if (!net::is_local_name(*name) && !network->allows_resolving(*name)) {
     return context.error32(Errno::acces);
   }

@@ -40,6 +40,11 @@ class Network final : public cap::Object {
   bool allows_resolving(std::string_view name);
   bool allows_resolving(Action action, std::string_view name, u16 port);
 
+  // Tells the log of what is refused whatever the rules are. `host` is the guest's own text, or a
+  // form of an endpoint.
+  void refused(Action action, std::string_view host, u32 port, std::string_view why);
+  void refused_lookup(std::string_view host, std::string_view why);
+
   // Counts a socket. False: there are as many as may be.
   bool take();
   void give() { sockets_.fetch_sub(1, std::memory_order_relaxed); }

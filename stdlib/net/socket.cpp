@@ -48,10 +48,38 @@ int with_address(const Endpoint& endpoint, Call call) {
 
 }  // namespace
 
+Socket::Socket(std::shared_ptr<Network> network, vfs::Descriptor descriptor)
+    : network_(std::move(network)), descriptor_(std::move(descriptor)), number_([] {
+        static std::atomic<u64> last{0};
+        return last.fetch_add(1, std::memory_order_relaxed) + 1;
+      }()) {}
+
 Outcome<u32> Socket::read(std::span<u8> bytes, bool peek) const {
   const ssize_t size = recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
   if (size < 0) return last_error();
   return static_cast<u32>(size);
+}
+
+// What comes in small pieces is asked for once in 16 of them whether it comes faster now. It does
+// not matter which of several readers changes the numbers.
+Outcome<u32> Socket::read_or_wait(std::span<u8> bytes) const {
+  constexpr u8 took_all = 128;
+  constexpr u8 most_tries = 16;
+  const u8 before = luck_.load(std::memory_order_relaxed);
+  if ((before & took_all) != 0 && before != took_all) {
+    luck_.store(before - took_all - 1, std::memory_order_relaxed);
+    return Errno::again;
+  }
+  const Outcome<u32> outcome = read(bytes);
+  u8 after = before & ~took_all;
+  if (const u32* const size = std::get_if<u32>(&outcome)) {
+    if ((before & took_all) != 0) after = 0;
+    if (*size < bytes.size()) after |= took_all;
+  } else if ((before & took_all) != 0) {
+    after = most_tries;
+  }
+  luck_.store(after, std::memory_order_relaxed);
+  return outcome;
 }
 
 Outcome<u32> Socket::write(std::span<const u8> bytes) const {

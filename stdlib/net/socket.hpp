@@ -32,17 +32,21 @@ enum class Type : u32 { stream = 1, datagrams = 2 };
 class Socket {
  public:
   // Takes over what the network has counted.
-  Socket(std::shared_ptr<Network> network, vfs::Descriptor descriptor)
-      : network_(std::move(network)), descriptor_(std::move(descriptor)) {}
+  Socket(std::shared_ptr<Network> network, vfs::Descriptor descriptor);
   ~Socket() { network_->give(); }
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
   [[nodiscard]] int fd() const { return descriptor_.get(); }
+  // Of this socket alone, for ever; not 0. Its descriptor is never duplicated.
+  [[nodiscard]] u64 number() const { return number_; }
   [[nodiscard]] Network& network() const { return *network_; }
 
   // `peek`: the bytes stay to be read again.
   Outcome<u32> read(std::span<u8> bytes, bool peek = false) const;
+  // As read() in a call that would wait: also again, without asking the system, where the last read
+  // took all that there was and trying at once has been in vain before.
+  Outcome<u32> read_or_wait(std::span<u8> bytes) const;
   // Without SIGPIPE.
   Outcome<u32> write(std::span<const u8> bytes) const;
   // `how`: shutdown_ bits. Errors: notconn, inval.
@@ -89,6 +93,8 @@ class Socket {
  private:
   const std::shared_ptr<Network> network_;
   const vfs::Descriptor descriptor_;
+  const u64 number_;
+  mutable std::atomic<u8> luck_{0};  // see read_or_wait()
   std::atomic<u32> timeouts_[2] = {0, 0};
   std::atomic<bool> has_place_{false};
 };

@@ -49,7 +49,8 @@ struct Transfer {
   Outcome<u32> read(std::span<u8> bytes, Wait wait) const {
     if (vfs::File* const from = file()) return from->read(bytes, position(), wait);
     if ((receive_flags & receive_peek) != 0) return stream()->socket()->read(bytes, true);
-    return stream()->read(bytes, wait);
+    const net::Socket* const socket = nonblocking ? nullptr : stream()->socket();
+    return socket != nullptr ? socket->read_or_wait(bytes) : stream()->read(bytes, wait);
   }
   Outcome<u32> write(std::span<const u8> bytes, Wait wait) const {
     if (vfs::File* const to = file()) return to->write(bytes, position(), mode, wait);
@@ -155,12 +156,13 @@ HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
   auto resume = [state = std::make_shared<Transfer>(std::move(transfer))](HostContext& later) {
     return run(later, std::move(*state));
   };
+  const u64 own = socket == nullptr ? 0 : socket->number();
   if (state_deadline) {
-    const loop::Loop::Interest interest{fd, writes};
+    const loop::Loop::Interest interest{fd, writes, own};
     return loop.when_any(context, {&interest, 1}, state_deadline, std::move(resume));
   }
-  return writes ? loop.when_writable(context, fd, std::move(resume))
-                : loop.when_readable(context, fd, std::move(resume));
+  return writes ? loop.when_writable(context, fd, std::move(resume), own)
+                : loop.when_readable(context, fd, std::move(resume), own);
 }
 
 HostResult wait_for_turn(HostContext& context, Transfer transfer, const host::Share& share) {

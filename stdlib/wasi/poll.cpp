@@ -146,8 +146,14 @@ std::optional<Event> event_of(const Subscription& subscription, u64 now, const p
   if (ready.revents == 0) return std::nullopt;
   Event event;
   event.hung_up = (ready.revents & (POLLHUP | POLLERR)) != 0;
+  if (write) return event;
+  // Of a socket, that there are some: to count them takes a system call for each poll of each.
+  if (host::socket_of(object) != nullptr) {
+    event.bytes = 1;
+    return event;
+  }
   int bytes = 0;
-  if (!write && ioctl(ready.fd, FIONREAD, &bytes) == 0 && bytes > 0) {
+  if (ioctl(ready.fd, FIONREAD, &bytes) == 0 && bytes > 0) {
     event.bytes = static_cast<u64>(bytes);
   }
   return event;
@@ -199,7 +205,9 @@ HostResult run(HostContext& context, const std::shared_ptr<Poll>& poll) {
     } else if (each.type == EventType::clock) {
       deadline = std::min(deadline.value_or(UINT64_MAX), each.deadline_ns);
     } else {
-      interests.push_back({ready[i].fd, each.type == EventType::write});
+      const net::Socket* const socket = host::socket_of(*each.object);
+      interests.push_back(
+          {ready[i].fd, each.type == EventType::write, socket == nullptr ? 0 : socket->number()});
     }
   }
   if (count != 0) return give_number(context, poll->count_at, count);

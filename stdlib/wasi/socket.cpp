@@ -23,7 +23,7 @@ HostResult accept(HostContext& context, const std::shared_ptr<Accepting>& state)
     if (state->nonblocking || is_over(socket, false, state->deadline)) {
       return give(context, Errno::again);
     }
-    const loop::Loop::Interest interest{socket.fd(), false};
+    const loop::Loop::Interest interest{socket.fd(), false, socket.number()};
     return loop::of(context).when_any(context, {&interest, 1}, state->deadline,
                                       [state](HostContext& later) { return accept(later, state); });
   }

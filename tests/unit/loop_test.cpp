@@ -162,6 +162,64 @@ TEST_CASE("loop: a hang-up, a regular file and a closed descriptor end the wait"
   CHECK(loop.waiting() == 0);
 }
 
+TEST_CASE("loop: a descriptor with a number of its own: many waits, and another in its place") {
+  Loop loop;
+  const auto done = [](HostContext& later) { return later.result_i32(1); };
+  const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const auto put = [](int fd) {
+    const u64 one = 1;
+    REQUIRE(write(fd, &one, sizeof one) == sizeof one);
+  };
+  const auto take = [](int fd) {
+    u64 value = 0;
+    REQUIRE(read(fd, &value, sizeof value) == sizeof value);
+  };
+  for (int i = 0; i < 20; ++i) {
+    Caller caller;
+    caller.start([&](HostContext& c) { return loop.when_readable(c, event, done, 1); });
+    loop.run_once(false);
+    CHECK(!caller.process->ready());
+    put(event);
+    caller.finish(loop);
+    // What happens while nobody waits is asked for again by the next wait.
+    for (int polls = 0; polls < i; ++polls) loop.run_once(false);
+    Caller next;
+    next.start([&](HostContext& c) { return loop.when_readable(c, event, done, 1); });
+    next.finish(loop);
+    take(event);
+  }
+  // Reading and writing, at once and one after the other.
+  Caller reader;
+  Caller writer;
+  reader.start([&](HostContext& c) { return loop.when_readable(c, event, done, 1); });
+  writer.start([&](HostContext& c) { return loop.when_writable(c, event, done, 1); });
+  writer.finish(loop);
+  for (int polls = 0; polls < 10; ++polls) loop.run_once(false);
+  CHECK(!reader.process->ready());
+  put(event);
+  reader.finish(loop);
+  // Who ends takes its wait with it; then another descriptor has the number.
+  {
+    Caller gone;
+    take(event);
+    gone.start([&](HostContext& c) { return loop.when_readable(c, event, done, 1); });
+  }
+  CHECK(loop.waiting() == 0);
+  close(event);
+  for (const u64 own : {u64{2}, u64{0}, u64{3}}) {
+    const int other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK(other == event);
+    Caller caller;
+    caller.start([&](HostContext& c) { return loop.when_readable(c, other, done, own); });
+    loop.run_once(false);
+    CHECK(!caller.process->ready());
+    put(other);
+    caller.finish(loop);
+    CHECK(loop.waiting() == 0);
+    close(other);
+  }
+}
+
 TEST_CASE("loop: jobs run elsewhere, their Finish here") {
   Loop loop;
   const auto here = std::this_thread::get_id();

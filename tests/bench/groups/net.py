@@ -1,7 +1,7 @@
 """An echo server for 64 connections of 64 bytes over loopback, with its client on one core.
 
 By samples/echo (a process for each connection), by samples/wasm-c/echo.c (BSD sockets and poll), and by
-libuv in C, in turns.
+libuv in C, Erlang's gen_tcp and Go, in turns; and with two cores, where there are two, beside Go.
 """
 
 import os
@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import c_programs
-from bench import BenchError, HERE, HIGHER, SCRATCH
+from bench import BenchError, HERE, HIGHER, LOWER, SCRATCH
 
 ROOT = HERE.parent.parent
 GUEST_C = ROOT / "stdlib" / "guest" / "c"
@@ -30,20 +30,21 @@ def cpu_of(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(command, client, seconds):
+def measure(command, client, seconds, cores):
     """Requests a second, CPU us of the server a request, and p99 in us."""
     port = str(free_port())
-    core = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
-    server = subprocess.Popen(core + [each.replace("PORT", port) for each in command],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pinned = ["taskset", "-c", ",".join(map(str, cores))]
+    server = subprocess.Popen(pinned + [each.replace("PORT", port) for each in command],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
     try:
-        for _ in range(100):
+        for _ in range(200):
             time.sleep(0.05)
             with socket.socket() as one:
                 if one.connect_ex(("127.0.0.1", int(port))) == 0:
                     break
         before = cpu_of(server.pid)
-        out = subprocess.run(core + [client, port, str(seconds)], capture_output=True, text=True,
+        out = subprocess.run(pinned + [client, port, str(seconds)], capture_output=True, text=True,
                              check=False)
         if out.returncode != 0:
             raise BenchError(f"the client of {command[0]} failed: {out.stderr}")
@@ -54,34 +55,65 @@ def measure(command, client, seconds):
         server.wait()
 
 
+def guests(bench, workers):
+    """The servers that are measured, by name."""
+    atoll = [str(bench.atoll()), "run", "--workers", str(workers), "--net", "listen:127.0.0.1:*"]
+    found = {"samples/echo": [*atoll, str(ROOT / "samples/echo/echo.atoll"), "127.0.0.1", "PORT"]}
+    if c_programs.can_compile(bench):
+        found["wasm-c/echo.c"] = [*atoll, str(SCRATCH / "echo.wasm"), "127.0.0.1", "PORT"]
+    return found
+
+
+def peers(bench, cores):
+    """The other servers that this machine has, by name."""
+    found = {}
+    if shutil.which("cc") and os.path.exists("/usr/include/uv.h"):
+        found["C libuv"] = [str(SCRATCH / "libuv_echo"), "PORT"]
+        bench.output(["cc", "-O2", str(HERE / "net" / "libuv_echo.c"), "-luv",
+                      "-o", found["C libuv"][0]])
+    else:
+        bench.missing["libuv"] = "apt-get install libuv1-dev"
+    if bench.peer("erlang", ["erlc"], "apt-get install erlang-base"):
+        bench.output(["erlc", "-o", str(SCRATCH), str(HERE / "net" / "echo.erl")])
+        found["gen_tcp"] = ["erl", "+S", f"{cores}:{cores}", "-noshell", "-pa", str(SCRATCH),
+                            "-s", "echo", "main", "PORT"]
+    if go := bench.peer("go", ["go"], "apt-get install golang-go", "ATOLL_GO"):
+        found["Go"] = [str(SCRATCH / "echo_go"), "PORT"]
+        bench.output([go[0], "build", "-o", found["Go"][0], str(HERE / "net" / "echo.go")])
+    return found
+
+
+def compare(bench, client, cores, targets):
+    """Measures all in turns and reports them. `targets`: the least rate, by peer, as its part."""
+    own, others = guests(bench, len(cores)), peers(bench, len(cores))
+    seconds = 5 if bench.rounds >= 5 else 2
+    results = {name: [] for name in [*own, *others]}
+    for _ in range(bench.rounds):
+        for name, command in [*own.items(), *others.items()]:
+            results[name].append(measure(command, client, seconds, cores))
+    method = f"median of {bench.rounds} x {seconds} s, interleaved, {len(cores)} core(s)"
+    middle = {name: [statistics.median(column) for column in zip(*rows)]
+              for name, rows in results.items()}
+    rows = [("echo, 64 x 64 bytes", "1/s", HIGHER), ("the server's CPU", "us", LOWER),
+            ("p99", "us", LOWER)]
+    least = max((part * middle[name][0] for name, part in targets.items() if name in middle),
+                default=None)
+    for name in own:
+        for i, (what, unit, direction) in enumerate(rows):
+            beside = {other: middle[other][i] for other in others}
+            bench.figure(f"{name}: {what}", middle[name][i], unit, method, beside,
+                         least if i == 0 else None, direction)
+
+
 def run(bench):
     client = str(SCRATCH / "echo_client")
     bench.output(["cc", "-O2", str(HERE / "net" / "client.c"), "-o", client])
-    atoll = [str(bench.atoll()), "run", "--net", "listen:127.0.0.1:*"]
-    servers = {"samples/echo": [*atoll, str(ROOT / "samples/echo/echo.atoll"), "127.0.0.1", "PORT"]}
     if c_programs.can_compile(bench):
-        module = str(SCRATCH / "echo.wasm")
         bench.output([c_programs.CLANG, "--target=wasm32-wasi", "--sysroot=/usr", "-O2",
                       "-isystem", str(GUEST_C / "sockets"), "-isystem", str(GUEST_C),
                       str(ROOT / "samples/wasm-c/echo.c"), str(GUEST_C / "atoll_socket.c"),
-                      "-o", module])
-        servers["wasm-c/echo.c"] = [*atoll, module, "127.0.0.1", "PORT"]
-    if shutil.which("cc") and os.path.exists("/usr/include/uv.h"):
-        peer = str(SCRATCH / "libuv_echo")
-        bench.output(["cc", "-O2", str(HERE / "net" / "libuv_echo.c"), "-luv", "-o", peer])
-        servers["libuv"] = [peer, "PORT"]
-    seconds = 5 if bench.rounds >= 5 else 2
-    results = {name: [] for name in servers}
-    for _ in range(bench.rounds):
-        for name, command in servers.items():
-            results[name].append(measure(command, client, seconds))
-    method = f"median of {bench.rounds} x {seconds} s, interleaved, one core"
-    middle = {name: [statistics.median(column) for column in zip(*rows)]
-              for name, rows in results.items()}
-    peer = middle.pop("libuv", None)
-    for name, (rate, cpu, p99) in middle.items():
-        peers = [{"C libuv": value} if peer else None for value in peer or (0, 0, 0)]
-        bench.figure(f"{name}: echo, 64 x 64 bytes", rate, "1/s", method, peers[0],
-                     direction=HIGHER)
-        bench.figure(f"{name}: the server's CPU", cpu, "us", method, peers[1])
-        bench.figure(f"{name}: p99", p99, "us", method, peers[2])
+                      "-o", str(SCRATCH / "echo.wasm")])
+    cores = sorted(os.sched_getaffinity(0), reverse=True)
+    compare(bench, client, cores[:1], {"C libuv": 0.8, "gen_tcp": 1})
+    if len(cores) > 1:
+        compare(bench, client, cores[:2], {"Go": 1})
