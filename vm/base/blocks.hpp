@@ -8,7 +8,7 @@
 namespace atollvm::base {
 
 // Larger ones are the heap's alone.
-inline constexpr usize largest_kept_block = 1024;
+inline constexpr usize largest_kept_block = 2048;
 
 // `size` bytes, aligned as malloc does it; null: the host has no memory. Any thread.
 [[nodiscard]] void* take_block(usize size) noexcept;
