@@ -44,12 +44,14 @@ def slow_readers(end, port):
     for one in some:
         one.setblocking(False)
     sent = 0
+    turn = 0
     while time.perf_counter() < end:
-        for one in some:
+        for one in some[turn:turn + BURST]:
             try:
                 sent += one.send(bytes(4096))
             except OSError:
                 pass
+        turn = (turn + BURST) % len(some)
         time.sleep(0.01)
     for one in some:
         one.close()
