@@ -130,8 +130,8 @@ constexpr std::string_view no_port = "there is no such port";
 constexpr std::string_view chosen_place = "who connects does not choose from where";
 
 // Tells of a host and port that can't be asked about.
-HostResult refuse(const HostContext& context, Network& network, Action action,
-                  const std::string& host, u32 port, std::string_view why) {
+HostResult refuse_endpoint(const HostContext& context, Network& network, Action action,
+                           const std::string& host, u32 port, std::string_view why) {
   network.refused(action, host, port, why);
   return context.error32(Errno::inval);
 }
@@ -390,13 +390,13 @@ HostResult call_tcp_connect(Environment& environment, HostContext& context) {
   const std::string& host = std::get<std::string>(text);
   Network& network = *state->network;
   if (!port || *port == 0) {
-    return refuse(context, network, Action::connect, host, context.arg_u32(3), no_port);
+    return refuse_endpoint(context, network, Action::connect, host, context.arg_u32(3), no_port);
   }
   if (const auto address = net::parse_address(host)) {
     return connect_to(context, state, {*address}, "", *port);
   }
   const auto name = net::canonical_name(host);
-  if (!name) return refuse(context, network, Action::connect, host, *port, no_address);
+  if (!name) return refuse_endpoint(context, network, Action::connect, host, *port, no_address);
   if (!net::is_local_name(*name) &&
       !state->network->allows_resolving(Action::connect, *name, *port)) {
     return context.error32(Errno::acces);
@@ -418,8 +418,8 @@ HostResult call_tcp_listen(Environment&, HostContext& context) {
   if (backlog < 0) return context.error32(Errno::inval);
   const auto network = object_behind<Network>(context);
   if (!port || !address) {
-    return refuse(context, *network, Action::listen, std::get<std::string>(text),
-                  context.arg_u32(3), port ? no_address : no_port);
+    return refuse_endpoint(context, *network, Action::listen, std::get<std::string>(text),
+                           context.arg_u32(3), port ? no_address : no_port);
   }
   const Endpoint at{*address, *port};
   if (!network->allows(Action::listen, at)) return context.error32(Errno::acces);
@@ -546,8 +546,8 @@ HostResult call_socket_connect(Environment& environment, HostContext& context) {
   const Socket* const socket = socket_of(*object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   if (is_stream && to.port == 0) {
-    return refuse(context, socket->network(), Action::connect, net::to_text(to.address), 0,
-                  no_port);
+    return refuse_endpoint(context, socket->network(), Action::connect, net::to_text(to.address), 0,
+                           no_port);
   }
   if (is_stream && socket->has_place()) {
     socket->network().refused(Action::connect, net::to_text(to.address), to.port, chosen_place);
@@ -588,8 +588,8 @@ HostResult call_udp_open(Environment&, HostContext& context) {
   const auto address = net::parse_address(std::get<std::string>(text));
   const auto network = object_behind<Network>(context);
   if (!port || !address) {
-    return refuse(context, *network, Action::udp_listen, std::get<std::string>(text),
-                  context.arg_u32(3), port ? no_address : no_port);
+    return refuse_endpoint(context, *network, Action::udp_listen, std::get<std::string>(text),
+                           context.arg_u32(3), port ? no_address : no_port);
   }
   const Endpoint at{*address, *port};
   // Any address and port: to send, and receive answers, which the rules look at one by one.
@@ -649,7 +649,8 @@ HostResult call_host_lookup(Environment& environment, HostContext& context) {
   const auto name = net::canonical_name(host);
   const auto network = object_behind<Network>(context);
   if (!name) {
-    network->refused_lookup(host, no_address);
+    // Nobody means a host by nothing: it is how programs find the network's handle.
+    if (!host.empty()) network->refused_lookup(host, no_address);
     return context.error32(Errno::inval);
   }
   if (!net::is_local_name(*name) && !network->allows_resolving(*name)) {
