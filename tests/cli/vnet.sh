@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Machines on virtual networks: `atoll up` and `atoll serve` with [switch.NAME] and [router.NAME].
+source "$(dirname "$0")/../lib.sh"
+cd "$scratch" || exit 1
+export XDG_RUNTIME_DIR=$scratch
+unset NO_COLOR
+
+# Sends its second argument to port 7 of its first, and writes what comes back.
+cat >client.atoll <<'ATOLL'
+module client
+use std.error
+use std.io
+use std.sys
+data program = "client"
+reserve host 256
+reserve text 256
+reserve buffer 4096
+func check(n: i32) {
+    if i32.lt_s n, 0 {
+        call error_print(program, len(program), n)
+        call exit(1)
+    }
+    ret
+}
+export func main() -> i32 {
+    var size: i32, c: i32, n: i32
+    call args_get(1, host, 256) -> size
+    call tcp_connect(NETWORK, host, size, 7, 5_000_000_000) -> c
+    call check(c)
+    call args_get(2, text, 256) -> size
+    call io_write_all(c, text, size) -> n
+    call check(n)
+    call read(c, buffer, 4096) -> n
+    call check(n)
+    call write(STDOUT, buffer, n) -> n
+    ret 0
+}
+ATOLL
+echo_module=$root/samples/echo/echo.atoll
+server() {
+  printf '[[machine]]\nname = "server"\nmodule = "%s"\narguments = ["0.0.0.0", "7"]\nnics = [%s]\n' "$echo_module" "$1"
+}
+client() { # NAME HOST TEXT NICS [LINE]
+  printf '[[machine]]\nname = "%s"\nmodule = "client.atoll"\narguments = ["%s", "%s"]\nnics = [%s]\nrestart = { when = "on-failure", intensity = 20 }\n%s\n' "$@"
+}
+# up FILE: what the machines write, without the server that never ends by itself.
+up() { timeout 20 "$ATOLL" up "$1" 2>/dev/null | grep -v '^server'; }
+
+{
+  printf '[switch.lan]\nprefixes = ["10.0.0.0/24", "fd00::/64"]\n'
+  server '{ switch = "lan" }'
+  client near server 'over the switch' '{ switch = "lan", latency = "2ms", jitter = "1ms", bandwidth = "10 Mbit/s" }' ''
+} >switch.toml
+check "a machine reaches another by its name" "near | over the switch" "$(up switch.toml)"
+
+{
+  printf '[network]\nseed = 7\n[switch.inside]\nprefixes = ["10.1.0.0/24"]\n[switch.outside]\nprefixes = ["10.2.0.0/24"]\n'
+  printf '[router.edge]\nnics = [{ switch = "inside", address = "10.1.0.1" }, { switch = "outside", address = "10.2.0.1", translate = true }]\n'
+  server '{ switch = "outside", address = "10.2.0.7" }'
+  client far server.outside 'through a router' '{ switch = "inside", loss = "5%%" }' 'routes = [{ to = "0.0.0.0/0", via = "10.1.0.1" }]'
+} >router.toml
+sed -i 's/%%/%/' router.toml
+check "and through a router, by its name and its switch's" "far | through a router" "$(up router.toml)"
+
+{
+  printf '[switch.lan]\nprefixes = ["10.0.0.0/24"]\n[switch.other]\nprefixes = ["10.3.0.0/24"]\n'
+  server '{ switch = "lan" }'
+  client refused 10.0.0.1 x '{ switch = "lan" }' 'net = "connect:10.0.0.1:8"'
+  client apart 10.0.0.1 x '{ switch = "other" }' ''
+} | sed 's/restart = .*//' >apart.toml
+output=$(timeout 20 "$ATOLL" up apart.toml 2>&1)
+check_contains "rules hold" "refused | client: permission denied" "$output"
+check_contains "refusals are told" "refused | atoll: network: refused to connect to 10.0.0.1:7: no rule allows it" "$output"
+check_contains "switches are networks of their own" "apart | client: no way to the network" "$output"
+
+mistake() { # NAME MESSAGE TEXT
+  printf '%s\n' "$3" >mistake.toml
+  check "$1" "atoll: up: mistake.toml:$2" "$("$ATOLL" up mistake.toml 2>&1)"
+}
+machine=$(printf '[[machine]]\nname = "a"\nmodule = "client.atoll"')
+lan=$(printf '[switch.lan]\nprefixes = ["10.0.0.0/24"]')
+mistake "a switch that is none" '4:9: there is no switch `lan`; a machine file makes one with [switch.NAME]' \
+  "$machine"$'\nnics = [{ switch = "lan" }]'
+mistake "an address of another network" \
+  '6:9: a-lan: 10.1.0.2 is no address of the switch'"'"'s networks' "$lan"$'\n'"$machine"$'\nnics = [{ switch = "lan", address = "10.1.0.2" }]'
+mistake "no address" '6:9: `10.0.0` is no address' "$lan"$'\n'"$machine"$'\nnics = [{ switch = "lan", address = "10.0.0" }]'
+mistake "no prefix" '1:9: `10.0.0.0` is no prefix, such as 10.0.0.0/24' $'[switch.lan]\nprefixes = "10.0.0.0"\n'"$machine"
+mistake "a prefix with more bits" '1:9: lan: 10.0.0.1/24 has bits behind the prefix' $'[switch.lan]\nprefixes = "10.0.0.1/24"\n'"$machine"
+mistake "a switch without prefixes" \
+  '1:9: a switch needs `prefixes`, such as ["10.0.0.0/24", "fd00::/64"]' $'[switch.lan]\n'"$machine"
+mistake "a share" '6:34: `loss` must be a share such as "0.5%", from 0% to 100%' \
+  "$lan"$'\n'"$machine"$'\nnics = [{ switch = "lan", loss = 1 }]'
+mistake "a bandwidth" '6:39: `bandwidth` must be bits a second: a number, or a text such as "10 Mbit/s" (bit, kbit, Mbit, Gbit); 0: no limit' \
+  "$lan"$'\n'"$machine"$'\nnics = [{ switch = "lan", bandwidth = "fast" }]'
+mistake "a key" '6:11: a NIC has no `sitch`; did you mean `switch`?' "$lan"$'\n'"$machine"$'\nnics = [{ sitch = "lan" }]'
+mistake "a route to nowhere" '7:11: a: 10.9.0.1 is on none of its networks' \
+  "$lan"$'\n'"$machine"$'\nnics = [{ switch = "lan" }]\nroutes = [{ to = "0.0.0.0/0", via = "10.9.0.1" }]'
+mistake "a name that no network can have" \
+  '6:9: A.b: this can'"'"'t be a name in a network: take up to 63 letters, digits and `-`, not only digits, and not `localhost`' \
+  "$lan"$'\n[[machine]]\nname = "A.b"\nmodule = "client.atoll"\nnics = [{ switch = "lan" }]'
+mistake "a router with wrong rules" '4:9: connect: write connect:HOST:PORTS, for example connect:127.0.0.1:8080' \
+  "$lan"$'\n[router.r]\nnics = [{ switch = "lan", rules = "connect" }]\n'"$machine"
