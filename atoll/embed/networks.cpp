@@ -8,6 +8,18 @@
 #include "vm/base/near_miss.hpp"
 
 namespace atollvm {
+
+void apply_link(const machine::LinkSpec& link, vnet::LinkSettings& settings) {
+  settings.latency = link.latency.value_or(settings.latency);
+  settings.jitter = link.jitter.value_or(settings.jitter);
+  settings.bandwidth = link.bandwidth.value_or(settings.bandwidth);
+  settings.queue = link.queue.value_or(settings.queue);
+  settings.loss = link.loss.value_or(settings.loss);
+  settings.duplication = link.duplicate.value_or(settings.duplication);
+  settings.reordering = link.reorder.value_or(settings.reordering);
+  settings.is_down = link.down.value_or(settings.is_down);
+}
+
 namespace {
 
 using base::Error;
@@ -24,17 +36,6 @@ Error mistake(const std::string& place, std::string message) {
 Error mistake(const std::string& place, const Error& error) {
   return mistake(place, error.place.empty() ? error.message
                                             : fmt::format("{}: {}", error.place, error.message));
-}
-
-void apply(const LinkSpec& link, vnet::LinkSettings& settings) {
-  settings.latency = link.latency.value_or(settings.latency);
-  settings.jitter = link.jitter.value_or(settings.jitter);
-  settings.bandwidth = link.bandwidth.value_or(settings.bandwidth);
-  settings.queue = link.queue.value_or(settings.queue);
-  settings.loss = link.loss.value_or(settings.loss);
-  settings.duplication = link.duplicate.value_or(settings.duplication);
-  settings.reordering = link.reorder.value_or(settings.reordering);
-  settings.is_down = link.down.value_or(settings.is_down);
 }
 
 base::Result<vnet::Switch*> switch_of(const vnet::Fabric& fabric, const std::string& place,
@@ -63,7 +64,7 @@ base::Result<vnet::Port*> add_nic(vnet::Fabric& fabric, vnet::Node& node, const 
   auto port = fabric.attach(node, **at, addresses);
   if (!port) return mistake(nic.place, port.error());
   vnet::LinkSettings settings;
-  apply(nic.link, settings);
+  apply_link(nic.link, settings);
   fabric.set_link(**port, settings, settings);
   return *port;
 }

@@ -13,8 +13,11 @@
 
 namespace atollvm {
 
+// What a link does not say stays.
+void apply_link(const machine::LinkSpec& link, vnet::LinkSettings& settings);
+
 // Threads: any.
-class Networks {
+class Networks final : public machine::NetworkOperator {
  public:
   // Errors: invalid (with the place in the file).
   static base::Result<std::shared_ptr<Networks>> make(const machine::TopologySpec& topology);
@@ -22,6 +25,14 @@ class Networks {
   // A machine's place there, by its name and NICs. Errors: invalid (with the place in its
   // description), usage (its rules).
   base::Result<std::shared_ptr<vnet::Attachment>> join(const machine::MachineSpec& spec);
+
+  std::string show(bool as_svg) override;
+  base::Status link(const std::string& nic, const machine::LinkSpec& link, Way way) override;
+  base::Status partition(const std::vector<std::string>& from, const std::vector<std::string>& to,
+                         bool is_one_way) override;
+  base::Status heal(const std::vector<std::string>& from,
+                    const std::vector<std::string>& to) override;
+  base::Status capture(const std::vector<std::string>& at, const std::string& file) override;
 
  private:
   explicit Networks(const machine::TopologySpec& topology)

@@ -56,6 +56,7 @@ class Machines final : public machine::Operator {
   base::Result<machine::SnapshotInfo> snapshot(const std::string& name,
                                                const std::string& file) override;
   base::Result<machine::MachineStatus> restore(const machine::RestoreRequest& request) override;
+  machine::NetworkOperator* networks() override { return networks_.get(); }
 
   // Makes a machine of the state folder anew as it was: from its newest good snapshot (then it is
   // paused), or from its description. With `spec` it is as that says from now on. Gives what is

@@ -105,7 +105,7 @@ std::vector<ForwardSpec> read_forwards(Reader& reader, const Node& node) {
     ForwardSpec forward;
     forward.place = reader.place(each);
     forward.is_datagrams = reader.word(each, "protocol", protocols, 0) == 1;
-    forward.from = needed(reader, each, "from", "where it comes to, such as \"127.0.0.1:8080\"");
+    forward.from = needed(reader, each, "from", "where it comes to, such as \"lan:80\"");
     forward.to = needed(reader, each, "to", "whom it is for, such as \"10.0.0.2:80\"");
     forwards.push_back(std::move(forward));
   });
@@ -211,17 +211,6 @@ TopologySpec read_topology(Reader& reader, const Node& root) {
     made.routes = read_routes(reader, each.node);
     made.forwards = read_forwards(reader, each.node);
     topology.routers.push_back(std::move(made));
-  });
-  each_named(reader, root, "gateway", [&](const Member& each) {
-    reader.known(each.node, "a gateway", {"nics", "routes", "net", "forwards"});
-    GatewaySpec made;
-    made.place = reader.place(each);
-    made.name = each.key;
-    made.nics = read_nics(reader, each.node, false);
-    made.routes = read_routes(reader, each.node);
-    made.rules = reader.text(each.node, "net", "", max_text);
-    made.forwards = read_forwards(reader, each.node);
-    topology.gateways.push_back(std::move(made));
   });
   return topology;
 }

@@ -41,11 +41,11 @@ struct RouteSpec {
   std::string via;
 };
 
-// What comes to a router's address at a switch, or to one of the host, goes on to a machine.
+// What comes to a port of a router's address at a switch goes on to somebody.
 struct ForwardSpec {
   std::string place;
   bool is_datagrams = false;
-  std::string from;  // "SWITCH:PORT", or "ADDRESS:PORT" of the host
+  std::string from;  // "SWITCH:PORT"
   std::string to;    // "ADDRESS:PORT"
 };
 
@@ -63,22 +63,11 @@ struct RouterSpec {
   std::vector<ForwardSpec> forwards;
 };
 
-// The host, as something on a switch.
-struct GatewaySpec {
-  std::string place;
-  std::string name;
-  std::vector<NicSpec> nics;
-  std::vector<RouteSpec> routes;
-  std::string rules;                  // of the host's network; empty: nothing there is reached
-  std::vector<ForwardSpec> forwards;  // of the host's ports
-};
-
 struct TopologySpec {
   u64 seed = 1;
   u32 mtu = 1500;
   std::vector<SwitchSpec> switches;
   std::vector<RouterSpec> routers;
-  std::vector<GatewaySpec> gateways;
 };
 
 inline constexpr usize max_nics = 64;  // of one
@@ -92,7 +81,7 @@ std::vector<RouteSpec> read_routes(Reader& reader, const Node& node);
 // The keys of a link; `known` ones are checked by the caller.
 LinkSpec read_link(Reader& reader, const Node& node);
 extern const std::initializer_list<std::string_view> link_keys;
-// The tables `network`, `switch`, `router` and `gateway` of a machine file.
+// The tables `network`, `switch` and `router` of a machine file.
 TopologySpec read_topology(Reader& reader, const Node& root);
 
 nlohmann::ordered_json to_json(const NicSpec& nic);

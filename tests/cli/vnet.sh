@@ -100,3 +100,81 @@ mistake "a name that no network can have" \
   "$lan"$'\n[[machine]]\nname = "A.b"\nmodule = "client.atoll"\nnics = [{ switch = "lan" }]'
 mistake "a router with wrong rules" '4:9: connect: write connect:HOST:PORTS, for example connect:127.0.0.1:8080' \
   "$lan"$'\n[router.r]\nnics = [{ switch = "lan", rules = "connect" }]\n'"$machine"
+
+# --- A running server ---
+
+# Asks the server at lan's 10.0.0.1 again and again: one line for each answer.
+sed 's/tcp_connect(NETWORK, host, size, 7, 5_000_000_000)/tcp_connect(NETWORK, host, size, 7, 300_000_000)/' client.atoll >once.atoll
+{
+  printf '[switch.lan]\nprefixes = ["10.0.0.0/24"]\n'
+  server '{ switch = "lan" }'
+} >serve.toml
+for name in one two; do
+  printf '[[machine]]\nname = "%s"\nmodule = "once.atoll"\narguments = ["server", "%s"]\nnics = [{ switch = "lan" }]\n' $name "$name calls" >>serve.toml
+done
+"$ATOLL" serve serve.toml 2>serve.err &
+serving=$!
+trap 'kill $serving 2>/dev/null; wait $serving 2>/dev/null; rm -rf "$scratch"; exit $((lib_failures > 0))' EXIT
+for _ in {1..100}; do
+  "$ATOLL" machines >machines.txt 2>/dev/null && [[ $(grep -c ended machines.txt) == 2 ]] && break
+  sleep 0.1
+done
+# call NAME: starts its machine again and waits for its end; what it wrote last.
+call() {
+  "$ATOLL" start "$1" || return
+  for _ in {1..100}; do
+    "$ATOLL" machines --json | jq -e ".[] | select(.name == \"$1\") | .state == \"ended\"" >/dev/null && break
+    sleep 0.1
+  done
+  "$ATOLL" logs "$1" | grep -v 'atoll:' | tail -1 | sed 's/^.*| //'
+}
+net() { "$ATOLL" net "$@"; }
+if command -v jq >/dev/null; then
+  check_contains "one calls" "one calls" "$(call one)"
+  shown=$(net show)
+  check_contains "net show draws the switch" "lan" "$shown"
+  check_contains "and machines with their addresses" "10.0.0.1" "$shown"
+  check_contains "net show --svg" "<svg" "$(net show --svg)"
+  run_expect "net partition" 0 "" net partition one server
+  check_contains "a partition keeps them apart" "time is over" "$(call one)"
+  check_contains "but not the others" "two calls" "$(call two)"
+  run_expect "net heal" 0 "" net heal one
+  check_contains "healed, it calls again" "one calls" "$(call one)"
+  run_expect "net link" 0 "" net link one latency=3ms jitter=1ms loss=0% bandwidth=10Mbit
+  check_contains "net show tells of links" "3 ms" "$(net show)"
+  run_expect "net capture" 0 "" net capture all.pcap lan
+  check_contains "captured, it calls" "one calls" "$(call one)"
+  run_expect "net capture --stop" 0 "" net capture --stop lan
+  size=$(stat -c %s all.pcap)
+  check_contains "after that it calls" "one calls" "$(call one)"
+  check "the file does not grow any more" "$size" "$(stat -c %s all.pcap)"
+  if command -v tcpdump >/dev/null; then
+    packets=$(tcpdump -nn -vv -r all.pcap 2>/dev/null)
+    check_contains "tcpdump reads it" "10.0.0.1.7: Flags [S]" "$packets"
+    check "all checksums are right" 0 "$(grep -c 'incorrect\|bad cksum' <<<"$packets")"
+  else
+    skip "tcpdump reads it" "there is no tcpdump"
+  fi
+  if command -v tshark >/dev/null; then
+    check "tshark reads it" 0 "$(tshark -r all.pcap -Y '_ws.malformed || tcp.analysis.flags' 2>/dev/null | wc -l)"
+  else
+    skip "tshark reads it" "there is no tshark"
+  fi
+else
+  skip "a running server" "there is no jq"
+fi
+refused() { # NAME MESSAGE COMMAND...
+  check "$1" "atoll: net $2" "$("$ATOLL" net "${@:3}" 2>&1)"
+}
+refused "no such NIC" 'link: none-lan: there is no such NIC; `atoll net show` has them' link none-lan loss=1%
+refused "no such machine" "partition: none: no machine or router of this name has a NIC" partition none
+refused "no such place" 'capture: none: there is no such switch or NIC; `atoll net show` has them' capture x.pcap none
+refused "a wrong value" 'link: link.loss: `loss` must be a share such as "0.5%", from 0% to 100%' link one loss=2
+refused "a wrong key" "link: link.los: \`link\` has no \`los\`; did you mean \`loss\`?" link one los=2%
+refused "no value" "link: \`loss\` is no KEY=VALUE, such as latency=5ms" link one loss
+run_expect "destroyed, its place is free" 0 "" "$ATOLL" destroy two
+check "it is not drawn any more" 0 "$(net show | grep -c two)"
+run_expect "and can be taken again" 0 "" "$ATOLL" create serve.toml two
+check "it is there" 1 "$(net show | grep -c two)"
+kill $serving
+wait $serving
