@@ -367,7 +367,9 @@ void Session::restore(Call& call) {
 
 namespace {
 
-const Error no_networks{ErrorCode::not_found, "", "the server has no virtual networks"};
+Error no_networks() {
+  return {ErrorCode::not_found, "", "the server has no virtual networks"};
+}
 
 }  // namespace
 
@@ -375,7 +377,7 @@ void Session::net_show(Call& call) {
   const bool as_svg = call.reader.boolean(call.root, "svg", false);
   if (call.is_wrong()) return;
   NetworkOperator* const networks = operator_.networks();
-  if (networks == nullptr) return call.fail(no_networks);
+  if (networks == nullptr) return call.fail(no_networks());
   call.reply({{"text", networks->show(as_svg)}});
 }
 
@@ -398,7 +400,7 @@ void Session::net_link(Call& call) {
   }
   if (call.is_wrong()) return;
   NetworkOperator* const networks = operator_.networks();
-  if (networks == nullptr) return call.fail(no_networks);
+  if (networks == nullptr) return call.fail(no_networks());
   finish(call, networks->link(nic, link, way));
 }
 
@@ -408,7 +410,7 @@ void Session::net_partition(Call& call) {
   const bool is_one_way = call.reader.boolean(call.root, "one_way", false);
   if (call.is_wrong()) return;
   NetworkOperator* const networks = operator_.networks();
-  if (networks == nullptr) return call.fail(no_networks);
+  if (networks == nullptr) return call.fail(no_networks());
   finish(call, networks->partition(from, to, is_one_way));
 }
 
@@ -418,7 +420,7 @@ void Session::net_heal(Call& call) {
   if (from.empty() && !to.empty()) call.reader.fail(call.root, "needs `from` with `to`");
   if (call.is_wrong()) return;
   NetworkOperator* const networks = operator_.networks();
-  if (networks == nullptr) return call.fail(no_networks);
+  if (networks == nullptr) return call.fail(no_networks());
   finish(call, networks->heal(from, to));
 }
 
@@ -427,7 +429,7 @@ void Session::net_capture(Call& call) {
   const std::string file = call.root.find("file") != nullptr ? call.file() : "";
   if (call.is_wrong()) return;
   NetworkOperator* const networks = operator_.networks();
-  if (networks == nullptr) return call.fail(no_networks);
+  if (networks == nullptr) return call.fail(no_networks());
   finish(call, networks->capture(at, file));
 }
 
