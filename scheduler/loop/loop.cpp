@@ -346,10 +346,13 @@ struct Loop::Group {
   std::vector<std::pair<int, Ticket>> watches;
   std::optional<std::pair<u64, Ticket>> timer;
   Finish finish;
+  std::vector<std::pair<cap::Readiness*, u64>> others{};
 
   void cancel() {
     for (const auto& [fd, ticket] : watches) impl.cancel_watch(fd, ticket);
     watches.clear();
+    for (const auto& [readiness, ticket] : others) readiness->forget(ticket);
+    others.clear();
     if (timer) impl.timers.erase(*timer);
     timer.reset();
   }
@@ -377,10 +380,34 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
   const Finish first = Group::first_of(group);
   group->set_timer(deadline_ns, {completion, first});
   for (const Interest& each : interests) {
+    if (each.readiness != nullptr) {
+      // It may be ready at once, on another thread even before its ticket is known: `first` runs on
+      // this one, later.
+      const u64 ticket =
+          each.readiness->wait(each.write, [completion, first] { completion.finish(first); });
+      group->others.emplace_back(each.readiness, ticket);
+      continue;
+    }
     const Ticket ticket = self.next++;
     group->watches.emplace_back(each.fd, ticket);
     self.add_waiter(each, ticket, {completion, first});
   }
+  return HostResult::pending();
+}
+
+HostResult Loop::when_ready(HostContext& context, const Interest& interest, Finish finish) {
+  if (interest.readiness == nullptr) {
+    return watch(context, interest, std::move(finish));
+  }
+  // There is something to be cancelled before its ticket is known, but nobody does so on this
+  // thread.
+  const auto ticket = std::make_shared<u64>(0);
+  cap::Readiness* const readiness = interest.readiness;
+  const Completion completion =
+      context.suspend([readiness, ticket] { readiness->forget(*ticket); });
+  *ticket = readiness->wait(interest.write, [completion, finish = std::move(finish)]() mutable {
+    completion.finish(std::move(finish));
+  });
   return HostResult::pending();
 }
 

@@ -81,28 +81,21 @@ std::shared_ptr<cap::Rate> link_of(const Stream& stream) {
   return socket == nullptr ? nullptr : socket->network().bandwidth();
 }
 
-// Of what is waited for.
-u64 number_of(const Stream& stream) {
-  const net::Socket* const socket = stream.socket();
-  return socket == nullptr ? 0 : socket->number();
-}
-
 HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target) {
   const Share taken = take_io(context, target.size, link_of(*stream));
   if (taken.size() == 0) return context.error32(Errno::dquot);
   return with_share(context, taken, [stream, target](HostContext& now, const Share& share) {
     const auto to = target.in(now, share.size());
     if (!to) return now.error32(Errno::fault);
-    const net::Socket* const socket = stream->socket();
+    net::Socket* const socket = stream->socket();
     const Outcome<u32> outcome =
         socket == nullptr ? stream->read(*to, Wait::never) : socket->read_or_wait(*to);
     if (!must_wait(outcome)) return count_result(now, share, outcome);
-    if (const std::optional<int> fd = stream->wait_fd()) {
+    if (const auto interest = interest_of(*stream, false)) {
       settle_io(now, share, outcome);
-      return loop::of(now).when_readable(
-          now, *fd,
-          [stream, target](HostContext& later) { return read_stream(later, stream, target); },
-          number_of(*stream));
+      return loop::of(now).when_ready(now, *interest, [stream, target](HostContext& later) {
+        return read_stream(later, stream, target);
+      });
     }
     return read_in_pool(now, target, share, [stream](std::span<u8> bytes) {
       return stream->read(bytes, Wait::allowed);
@@ -119,12 +112,11 @@ HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& str
     if (!from) return now.error32(Errno::fault);
     const Outcome<u32> outcome = stream->write(*from, Wait::never);
     if (!must_wait(outcome)) return count_result(now, share, outcome);
-    if (const std::optional<int> fd = stream->wait_fd()) {
+    if (const auto interest = interest_of(*stream, true)) {
       settle_io(now, share, outcome);
-      return loop::of(now).when_writable(
-          now, *fd,
-          [stream, source](HostContext& later) { return write_stream(later, stream, source); },
-          number_of(*stream));
+      return loop::of(now).when_ready(now, *interest, [stream, source](HostContext& later) {
+        return write_stream(later, stream, source);
+      });
     }
     return write_in_pool(now, *from, share, [stream](std::span<const u8> bytes) {
       return stream->write(bytes, Wait::allowed);

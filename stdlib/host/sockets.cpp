@@ -1,7 +1,5 @@
 // Networks: connections, listeners, datagrams, names of hosts.
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -9,12 +7,6 @@
 #include "stdlib/host/support.hpp"
 
 namespace atollvm::host {
-
-vfs::Outcome<vfs::Stat> stat_of(const net::Socket& socket) {
-  struct stat status{};
-  if (fstat(socket.fd(), &status) != 0) return vfs::from_errno(errno);
-  return vfs::from_stat(status);
-}
 
 net::Socket* socket_of(const cap::Object& object) {
   switch (object.kind()) {
@@ -100,9 +92,10 @@ std::optional<u64> deadline_in(i64 timeout) {
 
 bool is_over(std::optional<u64> deadline) { return deadline && loop::monotonic_ns() >= *deadline; }
 
-HostResult wait_for(HostContext& context, const Socket& socket, bool write,
-                    std::optional<u64> deadline, runtime::Finish finish) {
-  const Loop::Interest interest{socket.fd(), write, socket.number()};
+HostResult wait_for(HostContext& context, Socket& socket, bool write, std::optional<u64> deadline,
+                    runtime::Finish finish) {
+  const Loop::Interest interest = interest_of(socket, write);
+  if (!deadline) return loop::of(context).when_ready(context, interest, std::move(finish));
   return loop::of(context).when_any(context, {&interest, 1}, deadline, std::move(finish));
 }
 
@@ -192,6 +185,12 @@ HostResult resolve(Environment& environment, HostContext& context, const Network
     return done(context, Outcome<std::vector<Address>>(
                              std::vector{net::make_v4(loopback_v4), net::make_v6(loopback_v6)}));
   }
+  if (net::Provider* const provider = network.provider()) {
+    auto addresses = provider->resolve(name);
+    if (addresses.empty()) return done(context, Outcome<std::vector<Address>>(Errno::noent));
+    if (addresses.size() > max_addresses) addresses.resize(max_addresses);
+    return done(context, Outcome<std::vector<Address>>(std::move(addresses)));
+  }
   Share share;
   take_one(share, network.names());
   return with_share(
@@ -264,7 +263,7 @@ HostResult connect_to(HostContext& context, const std::shared_ptr<Connecting>& s
 // A socket that was made before.
 HostResult await_connection(HostContext& context, const std::shared_ptr<cap::Object>& object,
                             const Endpoint& to, std::optional<u64> deadline) {
-  const Socket& socket = *socket_of(*object);
+  Socket& socket = *socket_of(*object);
   const Errno outcome = socket.connected();
   // Only connecting again tells the kernel that this is known.
   if (outcome == Errno::success) static_cast<void>(socket.connect(to));
@@ -288,7 +287,7 @@ HostResult accept_connection(HostContext& context, const std::shared_ptr<cap::Ob
                              u32 from, std::optional<u64> deadline,
                              const std::shared_ptr<const cap::Revocation>& revocation) {
   if (!has_room(context, from)) return context.error32(Errno::fault);
-  const Socket* const socket = socket_of(*listener);
+  Socket* const socket = socket_of(*listener);
   if (socket == nullptr) return context.error32(Errno::notsock);
   auto outcome = socket->accept();
   if (must_wait(outcome)) {
@@ -439,7 +438,7 @@ HostResult call_socket_shutdown(Environment&, HostContext& context) {
   const cap::Rights needed = ((how & net::shutdown_read) != 0 ? cap::right_read : 0) |
                              ((how & net::shutdown_write) != 0 ? cap::right_write : 0);
   if ((context.capability().rights & needed) != needed) return context.error32(Errno::notcapable);
-  const Socket* const socket = connection_of(context);
+  Socket* const socket = connection_of(context);
   return context.error32(socket == nullptr ? Errno::notsock : socket->shutdown(how));
 }
 
@@ -447,7 +446,7 @@ HostResult call_socket_address(Environment&, HostContext& context) {
   const u32 side = context.arg_u32(1);
   const u32 to = context.arg_u32(2);
   if (!context.memory(to, sizeof(GuestAddress))) return context.error32(Errno::fault);
-  const Socket* const socket = socket_of(*context.capability().object);
+  Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   if (side > 1) return context.error32(Errno::inval);
   const auto endpoint = side == 0 ? socket->local() : socket->remote();
@@ -463,7 +462,7 @@ HostResult call_socket_option(Environment&, HostContext& context) {
 }
 
 HostResult call_socket_option_get(Environment&, HostContext& context) {
-  const Socket* const socket = socket_of(*context.capability().object);
+  Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   const auto value = socket->get(static_cast<net::Option>(context.arg_u32(1)));
   if (const Errno* const error = error_of(value)) return context.error32(*error);
@@ -520,7 +519,7 @@ HostResult call_socket_bind(Environment&, HostContext& context) {
 
 HostResult call_socket_listen(Environment&, HostContext& context) {
   const i32 backlog = context.arg_i32(1);
-  const Socket* const socket = socket_of(*context.capability().object);
+  Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   if (backlog < 0) return context.error32(Errno::inval);
   const auto local = socket->local();
@@ -543,7 +542,7 @@ HostResult call_socket_connect(Environment& environment, HostContext& context) {
   const auto text = context.memory(context.arg_u32(2), context.arg_u32(3));
   if (!text) return context.error32(Errno::fault);
   const auto& to = std::get<Endpoint>(at);
-  const Socket* const socket = socket_of(*object);
+  Socket* const socket = socket_of(*object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   if (is_stream && to.port == 0) {
     return refuse_endpoint(context, socket->network(), Action::connect, net::to_text(to.address), 0,

@@ -25,7 +25,7 @@ std::string quoted(std::string_view text) {
 }  // namespace
 
 bool Network::allows(Action action, const Endpoint& endpoint, std::string_view name) {
-  const auto why = rules_.refuses(action, endpoint, name);
+  const auto why = rules_.refuses(action, endpoint, name, provider_ != nullptr);
   if (!why) return true;
   std::string what = fmt::format("{} {}", doing[static_cast<u8>(action)], to_text(endpoint));
   if (!name.empty()) what += fmt::format(" ({})", name);

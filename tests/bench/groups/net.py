@@ -2,6 +2,8 @@
 
 By samples/echo (a process for each connection), by samples/wasm-c/echo.c (BSD sockets and poll), and by
 libuv in C, Erlang's gen_tcp and Go, in turns; and with two cores, where there are two, beside Go.
+
+And between two machines of one server: 64 bytes there and back, over a virtual switch and over loopback.
 """
 
 import os
@@ -152,6 +154,44 @@ def compare_redis(bench):
                      direction=HIGHER)
 
 
+def round_trip(bench, is_virtual, folder):
+    """Nanoseconds for 64 bytes from a machine to samples/echo in another one and back."""
+    port = 7 if is_virtual else free_port()
+    count = 200_000 if is_virtual else 20_000
+    here, there = ("0.0.0.0", "10.0.0.1") if is_virtual else ("127.0.0.1", "127.0.0.1")
+    grants = ['nics = [{ switch = "lan" }]'] * 2
+    text = '[switch.lan]\nprefixes = ["10.0.0.0/24"]\n'
+    if not is_virtual:
+        grants, text = [f'net = "{word}:127.0.0.1:{port}"' for word in ("listen", "connect")], ""
+    machines = [("server", ROOT / "samples/echo/echo.atoll", [here, str(port)]),
+                ("client", HERE / "net" / "pingpong.atoll", [there, str(port), str(count)])]
+    for (name, module, arguments), grant in zip(machines, grants):
+        text += (f'[[machine]]\nname = "{name}"\nmodule = "{module}"\n'
+                 f'arguments = {arguments}\n{grant}\n')
+    file = folder / "machines.toml"
+    file.write_text(text, encoding="utf-8")
+    with subprocess.Popen([str(bench.atoll()), "up", "--workers", "1", str(file)],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            for line in server.stdout:
+                if line.startswith("client | "):
+                    return int(line.split()[-1]) / count
+        finally:
+            server.kill()
+    raise BenchError("the machines wrote no time")
+
+
+def between_machines(bench):
+    results = {True: [], False: []}
+    for _ in range(bench.rounds):
+        for is_virtual, times in results.items():
+            times.append(round_trip(bench, is_virtual, SCRATCH))
+    own, loopback = (statistics.median(results[each]) for each in (True, False))
+    bench.figure("machine to machine over a switch: 64 bytes there and back", own, "ns",
+                 f"median of {bench.rounds}, interleaved, 1 worker", {"loopback TCP": loopback},
+                 loopback / 5)
+
+
 def run(bench):
     client = str(SCRATCH / "echo_client")
     bench.output(["cc", "-O2", str(HERE / "net" / "client.c"), "-o", client])
@@ -165,3 +205,4 @@ def run(bench):
     if len(cores) > 1:
         compare(bench, client, cores[:2], {"Go": 1})
     compare_redis(bench)
+    between_machines(bench)
