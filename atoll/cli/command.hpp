@@ -62,6 +62,7 @@ int destroy_command(int argc, char** argv);
 int snapshot_command(int argc, char** argv);
 int restore_command(int argc, char** argv);
 int volume_command(int argc, char** argv);
+int net_command(int argc, char** argv);
 
 // --- Command lines (options.cpp) ---
 

@@ -49,6 +49,7 @@ constexpr Command commands[] = {
     {"snapshot", "Write a machine to a file", snapshot_command},
     {"restore", "Make a machine of such a file", restore_command},
     {"volume", "Make, list, fill and check volumes", volume_command},
+    {"net", "Show and change the virtual networks of a server", net_command},
 };
 
 std::string help() {

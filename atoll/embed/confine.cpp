@@ -101,7 +101,8 @@ bool filter_calls(bool opens_files) {
   Filter filter;
   // Often needed ones first.
   filter.allow({SYS_futex, SYS_read, SYS_write, SYS_pwritev2, SYS_preadv2, SYS_epoll_pwait,
-                SYS_clock_nanosleep, SYS_clock_gettime, SYS_sched_yield, SYS_ppoll});
+                SYS_clock_nanosleep, SYS_timerfd_settime, SYS_clock_gettime, SYS_sched_yield,
+                SYS_ppoll});
 #if defined(__x86_64__)
   filter.allow({SYS_epoll_wait, SYS_poll});
 #endif

@@ -128,6 +128,8 @@ void cut_to_defaults(machine::MachineSpec& spec) {
   spec.verify.clear();
   spec.network.clear();
   spec.listeners.clear();
+  spec.nics.clear();
+  spec.routes.clear();
   // What is in memory is nothing of the host's but memory.
   std::erase_if(spec.mounts, [](const machine::Mount& each) { return each.type != "memory"; });
   if (spec.mounts.size() > max_free_mounts) spec.mounts.resize(max_free_mounts);

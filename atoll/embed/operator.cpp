@@ -88,6 +88,7 @@ Machines::Machines(const Options& options)
       is_followed_(options.is_followed),
       every_(options.every),
       state_(options.state),
+      networks_(options.networks),
       scheduler_(std::make_unique<sched::Scheduler>(
           with_pool(options.scheduler, *Access::impl(engine_)), tier_of(engine_.options()))),
       watcher_([this] { watch(); }) {
@@ -204,6 +205,7 @@ u64 Machines::tend(u64 now) {
     }
     if (entry.is_destroyed && !entry.is_up()) {
       scheduler_->remove_machine(*entry.machine);
+      entry.leave();
       {
         const std::lock_guard guard(news_mutex_);
         std::erase(used_up_, &entry);
@@ -250,7 +252,7 @@ base::Status Machines::grant(Entry& entry) {
                              },
                              spec.listeners};
   entry.grants.listeners.clear();  // those of the run before would hold the ports
-  auto grants = open_grants(std::move(streams), directories, mounts, network);
+  auto grants = open_grants(std::move(streams), directories, mounts, network, entry.attachment);
   if (!grants) return std::move(grants).error();
   entry.grants = *std::move(grants);
   return {};
@@ -569,6 +571,18 @@ base::Status Machines::open_log(Entry& entry) {
   return {};
 }
 
+base::Status Machines::join(Entry& entry) {
+  if (entry.plan.nics.empty()) return {};
+  if (networks_ == nullptr) {
+    return base::Error{base::ErrorCode::usage, entry.plan.nics.front().place,
+                       "the server has no virtual networks"};
+  }
+  auto joined = networks_->join(entry.plan);
+  if (!joined) return std::move(joined).error();
+  entry.attachment = *std::move(joined);
+  return {};
+}
+
 sched::Machine& Machines::make_machine(Entry& entry) {
   const machine::MachineSpec& spec = entry.spec;
   sched::Machine::Options machine;
@@ -589,7 +603,9 @@ sched::Machine& Machines::make_machine(Entry& entry) {
   machine.host = entry.calls.functions;
   machine.on_end = [this, raw = &entry](sched::Task& task, const runtime::Outcome& outcome,
                                         sched::Exit why) { ended(*raw, task, outcome, why); };
-  return scheduler_->add_machine(std::move(machine));
+  sched::Machine& made = scheduler_->add_machine(std::move(machine));
+  if (entry.attachment != nullptr) entry.attachment->charge_to(made.shared_account());
+  return made;
 }
 
 // Makes it one of the machines, if it can be.
@@ -628,6 +644,7 @@ base::Result<MachineStatus> Machines::create(const machine::MachineSpec& spec) {
     return std::move(made).error();
   }
   if (base::Status opened = open_log(*entry); !opened) return std::move(opened).error();
+  if (base::Status joined = join(*entry); !joined) return std::move(joined).error();
   say_ungranted(*entry);
   entry->created = real_time();
   entry->fuel_left = spec.limits.fuel;

@@ -15,6 +15,7 @@
 #include <atoll/module.hpp>
 
 #include "atoll/embed/machine_record.hpp"
+#include "atoll/embed/networks.hpp"
 #include "atoll/embed/start_up.hpp"
 #include "atoll/embed/state_folder.hpp"
 #include "scheduler/core/scheduler.hpp"
@@ -33,7 +34,8 @@ class Machines final : public machine::Operator {
     bool is_followed = false;
     // Where machines are kept, to be recovered after the server's sudden end; null: nowhere.
     std::shared_ptr<StateFolder> state;
-    u64 every = 0;  // ns between snapshots into it; 0: none but the last ones
+    std::shared_ptr<Networks> networks;  // virtual ones that machines may join; null: none
+    u64 every = 0;                       // ns between snapshots into it; 0: none but the last ones
   };
   // Throws std::system_error where there are no threads.
   explicit Machines(const Options& options);
@@ -54,6 +56,7 @@ class Machines final : public machine::Operator {
   base::Result<machine::SnapshotInfo> snapshot(const std::string& name,
                                                const std::string& file) override;
   base::Result<machine::MachineStatus> restore(const machine::RestoreRequest& request) override;
+  machine::NetworkOperator* networks() override { return networks_.get(); }
 
   // Makes a machine of the state folder anew as it was: from its newest good snapshot (then it is
   // paused), or from its description. With `spec` it is as that says from now on. Gives what is
@@ -101,6 +104,8 @@ class Machines final : public machine::Operator {
   static void say_ungranted(const Entry& entry);
   static void equip(Entry& entry, const std::function<HostCalls()>& calls);
   base::Status open_log(Entry& entry);
+  // Gives it its place in the virtual networks, if it has NICs.
+  base::Status join(Entry& entry);
   sched::Machine& make_machine(Entry& entry);
   base::Result<std::shared_ptr<Entry>> bring_back(const MachineRecord& record,
                                                   const machine::MachineSpec& spec, bool is_foreign,
@@ -130,6 +135,7 @@ class Machines final : public machine::Operator {
   bool is_followed_ = false;
   u64 every_ = 0;
   std::shared_ptr<StateFolder> state_;
+  const std::shared_ptr<Networks> networks_;
 
   std::mutex mutex_;  // no worker takes it
   std::condition_variable changed_;

@@ -23,6 +23,9 @@ namespace atollvm {
 
 struct Machines::Entry {
   explicit Entry(const machine::MachineSpec& of) : spec(of), plan(of), restarts(of.restart) {}
+  ~Entry() { leave(); }
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
 
   machine::MachineSpec spec;
   std::optional<Image> image;  // that it runs
@@ -31,7 +34,8 @@ struct Machines::Entry {
   host::Environment environment;
   HostCalls calls;
   std::vector<u32> stages;
-  Grants grants;  // of the processes that there are
+  Grants grants;                                 // of the processes that there are
+  std::shared_ptr<vnet::Attachment> attachment;  // to virtual networks; null: it has no NIC
   std::shared_ptr<Output> output;
   sched::Machine* machine = nullptr;
 
@@ -64,6 +68,10 @@ struct Machines::Entry {
   bool needs_record = false;  // it is another one by now
   std::string complaint;      // under keep_mutex: why the last snapshot could not be written
 
+  // Its place in the virtual networks is free from now on.
+  void leave() const {
+    if (attachment != nullptr) attachment->remove();
+  }
   [[nodiscard]] bool is_up() const {
     return state == machine::MachineState::running || state == machine::MachineState::paused;
   }

@@ -189,6 +189,7 @@ base::Result<std::shared_ptr<Machines::Entry>> Machines::bring_back(
   }
   equip(*entry, [&] { return HostCalls{all_host_calls(entry->environment), false}; });
   if (base::Status opened = open_log(*entry); !opened) return std::move(opened).error();
+  if (base::Status joined = join(*entry); !joined) return std::move(joined).error();
   if (base::Status granted = grant(*entry); !granted) return std::move(granted).error();
   entry->machine = &make_machine(*entry);
   const auto read = [&]() -> base::Result<snapshot::Summary> {

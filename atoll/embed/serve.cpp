@@ -63,6 +63,9 @@ Result<Machines> Machines::create(const Options& options, const std::optional<Ma
   }
   inner.is_followed = options.is_followed;
   inner.every = static_cast<u64>(options.every.count());
+  auto networks = Networks::make(wanted.topology);
+  if (!networks) return to_public(std::move(networks).error());
+  inner.networks = *std::move(networks);
   std::vector<std::string> kept;
   if (!options.state.empty()) {
     auto folder = StateFolder::open(options.state);

@@ -157,17 +157,18 @@ base::Status open_listeners(const NetworkGrant& network, Grants& grants) {
 }  // namespace
 
 base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
-                                 std::span<const Mount> mounts, const NetworkGrant& network) {
+                                 std::span<const Mount> mounts, const NetworkGrant& network,
+                                 const std::shared_ptr<net::Provider>& provider) {
   std::vector<vfs::Mount> all;
   for (const DirectoryGrant& grant : directories) {
     all.push_back({"dir", grant.host, grant.guest, grant.writable});
   }
   for (const Mount& mount : mounts) all.push_back(to_internal(mount));
   Grants grants{std::move(streams), {}, std::make_shared<vfs::NameSpace>(), nullptr, {}};
-  if (!network.rules.empty()) {
-    auto rules = net::Rules::parse(network.rules);
+  if (!network.rules.empty() || provider != nullptr) {
+    auto rules = net::Rules::parse(network.rules.empty() ? net::all_rules : network.rules);
     if (!rules) return std::move(rules).error();
-    grants.network = std::make_shared<net::Network>(*std::move(rules), network.log);
+    grants.network = std::make_shared<net::Network>(*std::move(rules), network.log, provider);
   }
   if (base::Status status = open_listeners(network, grants); !status) {
     return std::move(status).error();

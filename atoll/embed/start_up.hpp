@@ -57,7 +57,8 @@ base::Result<std::vector<cap::Capability>> first_handles(
     Streams streams, std::span<const DirectoryGrant> directories, std::span<const Mount> mounts,
     const NetworkGrant& network, bool uses_wasi);
 
-// The same in two steps, for who wants to know the objects.
+// The same in two steps, for who wants to know the objects. `provider`: of a virtual network, in
+// place of the host's; without rules it may do there what it likes.
 struct Grants {
   struct Directory {
     std::string guest;
@@ -72,7 +73,8 @@ struct Grants {
   std::vector<std::shared_ptr<host::Listener>> listeners;
 };
 base::Result<Grants> open_grants(Streams streams, std::span<const DirectoryGrant> directories,
-                                 std::span<const Mount> mounts, const NetworkGrant& network);
+                                 std::span<const Mount> mounts, const NetworkGrant& network,
+                                 const std::shared_ptr<net::Provider>& provider = nullptr);
 base::Result<net::Endpoint> parse_listener(std::string_view text);
 vfs::Mount to_internal(const Mount& mount);
 std::vector<cap::Capability> first_handles(const Grants& grants, bool uses_wasi);

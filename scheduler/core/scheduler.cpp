@@ -7,13 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#if defined(__linux__)
-#include <sched.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 namespace atollvm::sched {
 
 namespace {
@@ -27,32 +20,6 @@ constexpr u32 most_timers = 1024;
 // What is done of a burial between two turns: messages, links and so on; bytes of memory.
 constexpr u32 burial_budget = 1000;
 constexpr u64 memory_a_burial = 16 << 20;
-// The alarm clock looks at least so often while any worker runs something,
-constexpr u64 alarm_period = 1'000'000;
-// and so soon again after it rang: the next alarm may be close.
-constexpr u64 alarm_again = 200'000;
-
-// Has the calling thread run as soon as it wakes, also on a CPU that a worker uses.
-void hurry() {
-#if defined(__linux__)
-  prctl(PR_SET_TIMERSLACK, 1);  // ns; the default is 50 us
-  // From Linux 6.12 on, threads with shorter slices take the CPU from others: sched_setattr(2).
-  struct {
-    u32 size = 0;
-    u32 policy = 0;
-    u64 flags = 0;
-    i32 nice = 0;
-    u32 priority = 0;
-    u64 runtime = 0;  // ns of a slice
-    u64 deadline = 0;
-    u64 period = 0;
-  } attributes;
-  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  if (attributes.policy != SCHED_OTHER) return;
-  attributes.runtime = 100'000;  // the least that there is
-  syscall(SYS_sched_setattr, 0, &attributes, 0);
-#endif
-}
 
 }  // namespace
 
@@ -72,8 +39,8 @@ Scheduler::Scheduler(const Options& options, Run run_process) : run_(run_process
     workers_.back()->pool = options.pool;
     if (options.stress != 0) workers_.back()->set_stress(options.stress);
   }
+  alarm_.emplace(workers_);
   for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
-  alarm_thread_ = std::thread([this] { watch_alarms(); });
 }
 
 Scheduler::~Scheduler() {
@@ -86,12 +53,7 @@ Scheduler::~Scheduler() {
   }
   for (const auto& worker : workers_) worker->nudge();
   for (std::thread& thread : threads_) thread.join();
-  {
-    const std::lock_guard guard(alarm_mutex_);
-    alarm_sleeps_.store(false);
-  }
-  alarm_changed_.notify_all();
-  alarm_thread_.join();
+  alarm_.reset();
   std::vector<std::shared_ptr<Machine>> machines;
   {
     const std::lock_guard guard(machines_mutex_);
@@ -728,51 +690,6 @@ void Scheduler::fire_timers(u64 now, Worker* here) {
     }
   }
   next_timer_.store(timers_.empty() ? Task::never : timers_.begin()->first.deadline);
-}
-
-// --- The alarm clock ----------------------------------------------------------------------
-
-// Stops processes whose slice is over. A worker writes its alarm without any barrier, and an alarm
-// that rings just when it changes processes may be lost: the next look, within a period, finds it.
-void Scheduler::watch_alarms() {
-  hurry();
-  const auto all_parked = [&] {
-    return std::all_of(workers_.begin(), workers_.end(),
-                       [](const auto& worker) { return worker->is_parked(); });
-  };
-  while (!(stopping_.load() && is_empty())) {
-    if (all_parked()) {
-      std::unique_lock lock(alarm_mutex_);
-      alarm_sleeps_.store(true);
-      if (all_parked() && !(stopping_.load() && is_empty())) {
-        alarm_changed_.wait(lock, [&] { return !alarm_sleeps_.load(); });
-      }
-      alarm_sleeps_.store(false);
-    }
-    const u64 now = loop::monotonic_ns();
-    u64 next = now + alarm_period;
-    for (const auto& worker : workers_) {
-      const u64 alarm = worker->alarm();
-      if (alarm <= now) {
-        worker->ring();
-        next = std::min(next, now + alarm_again);
-      } else {
-        next = std::min(next, alarm);
-      }
-    }
-    const timespec until{static_cast<time_t>(next / 1'000'000'000),
-                         static_cast<long>(next % 1'000'000'000)};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-  }
-}
-
-void Scheduler::wake_alarm() {
-  if (!alarm_sleeps_.load()) return;
-  {
-    const std::lock_guard guard(alarm_mutex_);
-    alarm_sleeps_.store(false);
-  }
-  alarm_changed_.notify_all();
 }
 
 }  // namespace atollvm::sched

@@ -5,11 +5,13 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "scheduler/core/alarm.hpp"
 #include "scheduler/core/worker.hpp"
 
 namespace atollvm::sched {
@@ -277,7 +279,7 @@ class Scheduler {
   // Whether the running process of this machine is the only one of all machines: then it keeps
   // nobody waiting.
   [[nodiscard]] bool is_alone(const Machine& machine) const;
-  void wake_alarm();
+  void wake_alarm() { alarm_->wake(); }
 
  private:
   friend class Machine;
@@ -307,7 +309,6 @@ class Scheduler {
   bool drop_timers(const Task& task, u32& budget);
   bool unbind(Task& task, u32& budget, Worker* here);
   void add_timer(const Timer& timer);
-  void watch_alarms();
   Worker& some_worker();
 
   Run run_;
@@ -328,11 +329,7 @@ class Scheduler {
   u64 timer_sequence_ = 0;
   std::atomic<u64> next_timer_{Task::never};
 
-  // The alarm clock.
-  std::mutex alarm_mutex_;
-  std::condition_variable alarm_changed_;
-  std::atomic<bool> alarm_sleeps_{false};
-  std::thread alarm_thread_;
+  std::optional<AlarmClock> alarm_;
 };
 
 // --- Short and often called ---

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "scheduler/core/scheduler.hpp"
+#include "vm/base/blocks.hpp"
 
 namespace atollvm::sched {
 
@@ -96,6 +97,7 @@ void Worker::take_news() {
       if (charged_ == each.machine.get()) change_machine(nullptr);
       policy_->remove_group(each.machine->group());
       kept_.clear();
+      base::free_kept_blocks();
     }
   }
 }

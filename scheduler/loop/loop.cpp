@@ -386,10 +386,12 @@ struct Loop::Group {
 
   Impl& impl;
   Finish finish;
+  // The process's thread's alone, which has their owners until it has forgotten them.
+  std::vector<std::pair<cap::Readiness*, u64>> others{};
   // The loop's thread's alone.
   std::vector<std::pair<int, Ticket>> watches{};
   std::optional<std::pair<u64, Ticket>> timer{};
-  std::atomic<bool> settled{false};  // nothing is waited for any more
+  std::atomic<bool> settled{false};  // nothing is waited for in the loop any more
 
   void cancel() {
     settled.store(true);
@@ -399,6 +401,8 @@ struct Loop::Group {
     timer.reset();
   }
   static void cancel(const std::shared_ptr<Group>& group) {
+    for (const auto& [readiness, ticket] : group->others) readiness->forget(ticket);
+    group->others.clear();
     if (!group->settled.load()) group->impl.on_own_thread([group] { group->cancel(); });
   }
   static Waiting waiting(const std::shared_ptr<Group>& group, const Completion& completion,
@@ -430,10 +434,34 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
   group->set_timer(deadline_ns, Group::waiting(group, completion, first));
   for (const Interest& each : interests) {
     if (group->settled.load()) break;  // one of them can't be waited for
+    if (each.readiness != nullptr) {
+      // It may be ready at once, on another thread even before its ticket is known: `first` runs on
+      // this one, later.
+      const u64 ticket =
+          each.readiness->wait(each.write, [completion, first] { completion.finish(first); });
+      group->others.emplace_back(each.readiness, ticket);
+      continue;
+    }
     const Ticket ticket = self.next++;
     group->watches.emplace_back(each.fd, ticket);
     self.add_waiter(each, ticket, Group::waiting(group, completion, first));
   }
+  return HostResult::pending();
+}
+
+HostResult Loop::when_ready(HostContext& context, const Interest& interest, Finish finish) {
+  if (interest.readiness == nullptr) {
+    return watch(context, interest, std::move(finish));
+  }
+  // There is something to be cancelled before its ticket is known, but nobody does so on this
+  // thread.
+  const auto ticket = std::make_shared<u64>(0);
+  cap::Readiness* const readiness = interest.readiness;
+  const Completion completion =
+      context.suspend([readiness, ticket] { readiness->forget(*ticket); });
+  *ticket = readiness->wait(interest.write, [completion, finish = std::move(finish)]() mutable {
+    completion.finish(std::move(finish));
+  });
   return HostResult::pending();
 }
 

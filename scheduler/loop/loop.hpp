@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "vm/base/types.hpp"
+#include "vm/cap/readiness.hpp"
 #include "vm/runtime/host.hpp"
 
 namespace atollvm::runtime {
@@ -58,9 +59,14 @@ class Loop {
     int fd = -1;
     bool write = false;  // else reading
     u64 own = 0;
+    // In place of the descriptor, and to live as long.
+    cap::Readiness* readiness = nullptr;
   };
   runtime::HostResult when_any(runtime::HostContext& context, std::span<const Interest> interests,
                                std::optional<u64> deadline_ns, runtime::Finish finish);
+  // The same of one, without a deadline.
+  runtime::HostResult when_ready(runtime::HostContext& context, const Interest& interest,
+                                 runtime::Finish finish);
   // When the process gets its next turn, at once if nobody else wants one: for calls that do long
   // work piece by piece.
   runtime::HostResult soon(runtime::HostContext& context, runtime::Finish finish);

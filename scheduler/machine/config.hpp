@@ -75,6 +75,9 @@ class Reader {
   void fail(const Node& node, std::string message, base::ErrorCode code = base::ErrorCode::invalid);
   void fail(const Member& member, std::string message);
 
+  [[nodiscard]] std::string place(const Node& node) const { return document_.place(node); }
+  [[nodiscard]] std::string place(const Member& member) const { return document_.place(member); }
+
   // Refuses keys that mean nothing here, and says which do. `what` is "a machine" or the like.
   void known(const Node& table, std::string_view what, std::span<const std::string_view> keys);
   void known(const Node& table, std::string_view what,

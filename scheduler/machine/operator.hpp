@@ -118,6 +118,28 @@ struct SnapshotInfo {
   u64 processes = 0;
 };
 
+// The virtual networks of a server, while its machines run. Errors of all that takes names:
+// not_found.
+class NetworkOperator {
+ public:
+  virtual ~NetworkOperator() = default;
+
+  // The whole, for people.
+  virtual std::string show(bool as_svg) = 0;
+  enum class Way : u8 { both, out, in };  // seen from the NIC
+  // `nic`: "NODE-SWITCH", or the node's name if it has one NIC. What `link` does not say stays.
+  virtual base::Status link(const std::string& nic, const LinkSpec& link, Way way) = 0;
+  // Of names of machines and routers. `to` empty: all others.
+  virtual base::Status partition(const std::vector<std::string>& from,
+                                 const std::vector<std::string>& to, bool is_one_way) = 0;
+  // Both empty: of all.
+  virtual base::Status heal(const std::vector<std::string>& from,
+                            const std::vector<std::string>& to) = 0;
+  // Writes what comes to NICs or switches to a pcap file, in place of one that is there; without a
+  // file, ends that. Errors: io.
+  virtual base::Status capture(const std::vector<std::string>& at, const std::string& file) = 0;
+};
+
 // Errors of all that takes a machine's name: not_found. Also: usage, where the machine's state does
 // not allow it.
 class Operator {
@@ -147,6 +169,9 @@ class Operator {
   // Makes a paused machine. Errors: usage (the name is taken), malformed, invalid, unsupported,
   // limit, not_found, io.
   virtual base::Result<MachineStatus> restore(const RestoreRequest& request) = 0;
+
+  // Null: there are no virtual networks.
+  virtual NetworkOperator* networks() { return nullptr; }
 };
 
 }  // namespace atollvm::machine

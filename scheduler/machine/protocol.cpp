@@ -25,6 +25,7 @@ constexpr u32 max_log_lines = 10'000;
 constexpr u64 first_sample = 250 * ms;  // of top
 constexpr u32 ps_limit = 1000;
 constexpr u32 page = 10'000;
+constexpr usize max_name = 200;
 constexpr usize max_sampled = 100'000;  // processes that top looks at
 
 std::string text_of(const Json& json) {
@@ -149,6 +150,23 @@ struct Session::Call {
     if (path.empty() || path[0] != '/') reader.fail(root, "needs `file`: an absolute path");
     return path;
   }
+  std::vector<std::string> names(std::string_view key, bool is_needed) {
+    constexpr usize most = 1000;
+    std::vector<std::string> result;
+    const Node* const node = root.find(key);
+    if (node == nullptr) {
+      if (is_needed) reader.fail(root, fmt::format("needs `{}`: a list of names", key));
+      return result;
+    }
+    const List* const list = node->list();
+    if (list == nullptr || list->empty() || list->size() > most ||
+        !std::ranges::all_of(*list, [](const Node& each) { return each.text() != nullptr; })) {
+      reader.fail(*node, fmt::format("`{}` must be a list of 1 to {} names", key, most));
+      return result;
+    }
+    for (const Node& each : *list) result.push_back(*each.text());
+    return result;
+  }
   // Answers with the mistake, if there is one.
   bool is_wrong() {
     if (reader.ok()) return false;
@@ -180,6 +198,11 @@ constexpr Session::Row Session::rows[] = {
     {"snapshot", {"machine", "file"}, &Session::snapshot},
     {"restore", {"file", "machine", "spec", "grant"}, &Session::restore},
     {"cancel", {"stream"}, &Session::cancel},
+    {"net_show", {"svg"}, &Session::net_show},
+    {"net_link", {"nic", "link", "way"}, &Session::net_link},
+    {"net_partition", {"from", "to", "one_way"}, &Session::net_partition},
+    {"net_heal", {"from", "to"}, &Session::net_heal},
+    {"net_capture", {"at", "file"}, &Session::net_capture},
 };
 
 namespace {
@@ -338,6 +361,76 @@ void Session::restore(Call& call) {
   const auto status = operator_.restore(request);
   if (!status) return call.fail(status.error());
   call.reply({{"machine", json_of(*status)}});
+}
+
+// --- Virtual networks ---
+
+namespace {
+
+Error no_networks() {
+  return {ErrorCode::not_found, "", "the server has no virtual networks"};
+}
+
+}  // namespace
+
+void Session::net_show(Call& call) {
+  const bool as_svg = call.reader.boolean(call.root, "svg", false);
+  if (call.is_wrong()) return;
+  NetworkOperator* const networks = operator_.networks();
+  if (networks == nullptr) return call.fail(no_networks());
+  call.reply({{"text", networks->show(as_svg)}});
+}
+
+void Session::finish(Call& call, const base::Status& done) {
+  if (!done) return call.fail(done.error());
+  call.reply(Json::object());
+}
+
+void Session::net_link(Call& call) {
+  static constexpr std::string_view ways[] = {"both", "out", "in"};
+  const std::string nic = call.reader.text(call.root, "nic", "", max_name);
+  if (nic.empty()) call.reader.fail(call.root, "needs `nic`: its name, NODE-SWITCH");
+  const auto way = static_cast<NetworkOperator::Way>(call.reader.word(call.root, "way", ways, 0));
+  LinkSpec link;
+  if (const Node* const node = call.root.find("link")) {
+    call.reader.known(*node, "`link`", link_keys);
+    link = read_link(call.reader, *node);
+  } else {
+    call.reader.fail(call.root, "needs `link`: what is to be another value");
+  }
+  if (call.is_wrong()) return;
+  NetworkOperator* const networks = operator_.networks();
+  if (networks == nullptr) return call.fail(no_networks());
+  finish(call, networks->link(nic, link, way));
+}
+
+void Session::net_partition(Call& call) {
+  const auto from = call.names("from", true);
+  const auto to = call.names("to", false);
+  const bool is_one_way = call.reader.boolean(call.root, "one_way", false);
+  if (call.is_wrong()) return;
+  NetworkOperator* const networks = operator_.networks();
+  if (networks == nullptr) return call.fail(no_networks());
+  finish(call, networks->partition(from, to, is_one_way));
+}
+
+void Session::net_heal(Call& call) {
+  const auto from = call.names("from", false);
+  const auto to = call.names("to", false);
+  if (from.empty() && !to.empty()) call.reader.fail(call.root, "needs `from` with `to`");
+  if (call.is_wrong()) return;
+  NetworkOperator* const networks = operator_.networks();
+  if (networks == nullptr) return call.fail(no_networks());
+  finish(call, networks->heal(from, to));
+}
+
+void Session::net_capture(Call& call) {
+  const auto at = call.names("at", true);
+  const std::string file = call.root.find("file") != nullptr ? call.file() : "";
+  if (call.is_wrong()) return;
+  NetworkOperator* const networks = operator_.networks();
+  if (networks == nullptr) return call.fail(no_networks());
+  finish(call, networks->capture(at, file));
 }
 
 // --- Streams ---

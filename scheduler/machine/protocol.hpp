@@ -65,6 +65,12 @@ class Session {
   void snapshot(Call& call);
   void restore(Call& call);
   void cancel(Call& call);
+  static void finish(Call& call, const base::Status& done);
+  void net_show(Call& call);
+  void net_link(Call& call);
+  void net_partition(Call& call);
+  void net_heal(Call& call);
+  void net_capture(Call& call);
   void change(Call& call, base::Result<MachineStatus> (Operator::*action)(const std::string&));
   bool open(Call& call, Stream stream);
 

@@ -81,10 +81,11 @@ class SpecReader {
       : reader_(reader), node_(node), folder_(folder) {}
 
   MachineSpec read() {
-    reader_.known(node_, "a machine",
-                  {"name", "module", "grants", "verify", "arguments", "environment", "directories",
-                   "mounts", "net", "listeners", "names", "stdin", "stdout", "stderr", "log",
-                   "weight", "limits", "process", "restart"});
+    reader_.known(
+        node_, "a machine",
+        {"name",   "module", "grants",    "verify", "arguments", "environment", "directories",
+         "mounts", "net",    "listeners", "nics",   "routes",    "names",       "stdin",
+         "stdout", "stderr", "log",       "weight", "limits",    "process",     "restart"});
     read_name();
     spec_.module = path(node_, "module");
     if (spec_.module.empty()) {
@@ -98,6 +99,11 @@ class SpecReader {
     read_mounts();
     spec_.network = reader_.text(node_, "net", "", max_rules);
     spec_.listeners = texts("listeners");
+    spec_.nics = read_nics(reader_, node_, false);
+    spec_.routes = read_routes(reader_, node_);
+    if (spec_.nics.empty() && !spec_.routes.empty()) {
+      reader_.fail(*node_.find("routes"), "a machine without `nics` has no routes");
+    }
     read_names();
     spec_.input = path(node_, "stdin");
     spec_.output = path(node_, "stdout");
@@ -406,9 +412,11 @@ base::Result<MachineFile> read_machine_file(std::string_view name, std::string_v
   const Node& root = document->root();
   Reader reader(*document);
   MachineFile file;
-  reader.known(root, "a machine file", {"policy", "workers", "machine"});
+  reader.known(root, "a machine file",
+               {"policy", "workers", "machine", "network", "switch", "router"});
   check_policy(reader, root, file);
   file.workers = static_cast<u32>(reader.integer(root, "workers", 1, 256, 0));
+  file.topology = read_topology(reader, root);
   std::unordered_map<std::string, u32> lines;
   reader.each_table(root, "machine", max_machines, [&](const Node& node) {
     if (!reader.ok()) return;
@@ -460,6 +468,8 @@ nlohmann::ordered_json to_json(const MachineSpec& spec) {
   }
   if (!spec.network.empty()) result["net"] = spec.network;
   if (!spec.listeners.empty()) result["listeners"] = spec.listeners;
+  for (const NicSpec& each : spec.nics) result["nics"].push_back(to_json(each));
+  for (const RouteSpec& each : spec.routes) result["routes"].push_back(to_json(each));
   result["names"] = spec.names;
   const std::pair<const char*, const std::string&> paths[] = {
       {"stdin", spec.input}, {"stdout", spec.output}, {"stderr", spec.error}, {"log", spec.log}};

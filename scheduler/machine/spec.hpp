@@ -10,6 +10,7 @@
 
 #include "scheduler/core/message.hpp"
 #include "scheduler/machine/config.hpp"
+#include "scheduler/machine/topology.hpp"
 #include "scheduler/policy/policy.hpp"
 #include "vm/base/result.hpp"
 
@@ -101,7 +102,11 @@ struct MachineSpec {
   std::vector<Mount> mounts;
   std::string network;  // rules, as stdlib/net/rules.hpp has them; empty: it has none
   std::vector<std::string> listeners;  // "ADDRESS:PORT" where connections are taken for it
-  std::vector<std::string> names;      // that the root process is registered by
+  // With NICs its network is the virtual one that these are of; without rules it may do there what
+  // it likes.
+  std::vector<NicSpec> nics;
+  std::vector<RouteSpec> routes;
+  std::vector<std::string> names;  // that the root process is registered by
   // Paths. Standard input: empty, there is none. Standard output and error are appended to; empty:
   // they go to the log. Of the log, empty: no file.
   std::string input;
@@ -117,6 +122,7 @@ struct MachineSpec {
 struct MachineFile {
   std::string policy;  // the name of a row of policy::all()
   u32 workers = 0;     // 0: one for each processor
+  TopologySpec topology;
   std::vector<MachineSpec> machines;
 };
 

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "stdlib/host/host.hpp"
+#include "stdlib/host/stream.hpp"
+#include "stdlib/net/socket.hpp"
 #include "stdlib/vfs/vfs.hpp"
 #include "vm/runtime/process.hpp"
 
@@ -28,6 +30,19 @@ template <class T>
 bool must_wait(const T& outcome) {
   const Errno* const error = error_of(outcome);
   return error != nullptr && *error == Errno::again;
+}
+
+// What to wait for until a socket, a stream can be read (written); nothing: only the pool can wait.
+inline loop::Loop::Interest interest_of(net::Socket& socket, bool write) {
+  return {socket.fd(), write, socket.number(), socket.readiness()};
+}
+inline std::optional<loop::Loop::Interest> interest_of(Stream& stream, bool write) {
+  if (net::Socket* const socket = stream.socket()) return interest_of(*socket, write);
+  if (cap::Readiness* const readiness = stream.readiness()) {
+    return loop::Loop::Interest{-1, write, 0, readiness};
+  }
+  const std::optional<int> fd = stream.wait_fd();
+  return fd ? std::optional(loop::Loop::Interest{*fd, write}) : std::nullopt;
 }
 
 // What a call may do now, of quotas and rates; it is counted, and settle_io() comes afterwards.

@@ -85,18 +85,13 @@ std::shared_ptr<cap::Rate> link_of(const Stream& stream) {
 using Deadline = std::optional<u64>;
 bool has_passed(Deadline deadline) { return deadline && loop::monotonic_ns() >= *deadline; }
 
-// Parks a call until its stream, which has this descriptor, is ready, or gives timedout.
-HostResult wait_for_stream(HostContext& context, const Stream& stream, int fd, bool write,
+// Parks a call until its stream is ready, or gives timedout.
+HostResult wait_for_stream(HostContext& context, const loop::Loop::Interest& interest,
                            Deadline deadline, runtime::Finish finish) {
   loop::Loop& loop = loop::of(context);
-  const net::Socket* const socket = stream.socket();
-  const loop::Loop::Interest interest{fd, write, socket == nullptr ? 0 : socket->number()};
-  if (deadline) {
-    if (has_passed(deadline)) return context.error32(Errno::timedout);
-    return loop.when_any(context, {&interest, 1}, deadline, std::move(finish));
-  }
-  return write ? loop.when_writable(context, fd, std::move(finish), interest.own)
-               : loop.when_readable(context, fd, std::move(finish), interest.own);
+  if (!deadline) return loop.when_ready(context, interest, std::move(finish));
+  if (has_passed(deadline)) return context.error32(Errno::timedout);
+  return loop.when_any(context, {&interest, 1}, deadline, std::move(finish));
 }
 
 HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target,
@@ -108,16 +103,16 @@ HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stre
       [stream, target, deadline](HostContext& now, const Share& share) {
         const auto to = target.in(now, share.size());
         if (!to) return now.error32(Errno::fault);
-        const net::Socket* const socket = stream->socket();
+        net::Socket* const socket = stream->socket();
         Outcome<u32> outcome =
             socket == nullptr ? stream->read(*to, Wait::never) : socket->read_or_wait(*to);
         if (must_wait(outcome) && socket != nullptr && has_passed(deadline)) {
           outcome = socket->read(*to);
         }
         if (!must_wait(outcome)) return count_result(now, share, outcome);
-        if (const std::optional<int> fd = stream->wait_fd()) {
+        if (const auto interest = interest_of(*stream, false)) {
           settle_io(now, share, outcome);
-          return wait_for_stream(now, *stream, *fd, false, deadline,
+          return wait_for_stream(now, *interest, deadline,
                                  [stream, target, deadline](HostContext& later) {
                                    return read_stream(later, stream, target, deadline);
                                  });
@@ -140,9 +135,9 @@ HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& str
         if (!from) return now.error32(Errno::fault);
         const Outcome<u32> outcome = stream->write(*from, Wait::never);
         if (!must_wait(outcome)) return count_result(now, share, outcome);
-        if (const std::optional<int> fd = stream->wait_fd()) {
+        if (const auto interest = interest_of(*stream, true)) {
           settle_io(now, share, outcome);
-          return wait_for_stream(now, *stream, *fd, true, deadline,
+          return wait_for_stream(now, *interest, deadline,
                                  [stream, source, deadline](HostContext& later) {
                                    return write_stream(later, stream, source, deadline);
                                  });

@@ -16,8 +16,6 @@ inline constexpr cap::Rights listener_rights = cap::right_accept | cap::right_st
 inline constexpr cap::Rights datagrams_rights =
     cap::right_read | cap::right_write | cap::right_stat | cap::right_option;
 
-vfs::Outcome<vfs::Stat> stat_of(const net::Socket& socket);
-
 class Connection final : public Stream {
  public:
   explicit Connection(std::shared_ptr<net::Socket> socket) : socket_(std::move(socket)) {}
@@ -26,8 +24,12 @@ class Connection final : public Stream {
   vfs::Outcome<u32> write(std::span<const u8> bytes, vfs::Wait) override {
     return socket_->write(bytes);
   }
-  vfs::Outcome<vfs::Stat> stat(vfs::Wait) override { return stat_of(*socket_); }
-  [[nodiscard]] std::optional<int> wait_fd() const override { return socket_->fd(); }
+  vfs::Outcome<vfs::Stat> stat(vfs::Wait) override { return socket_->stat(); }
+  [[nodiscard]] std::optional<int> wait_fd() const override {
+    const int fd = socket_->fd();
+    return fd < 0 ? std::nullopt : std::optional(fd);
+  }
+  [[nodiscard]] cap::Readiness* readiness() override { return socket_->readiness(); }
   [[nodiscard]] net::Socket* socket() const override { return socket_.get(); }
 
  private:

@@ -1,7 +1,5 @@
 // Networks: connections, listeners, datagrams, names of hosts.
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -9,12 +7,6 @@
 #include "stdlib/host/support.hpp"
 
 namespace atollvm::host {
-
-vfs::Outcome<vfs::Stat> stat_of(const net::Socket& socket) {
-  struct stat status{};
-  if (fstat(socket.fd(), &status) != 0) return vfs::from_errno(errno);
-  return vfs::from_stat(status);
-}
 
 net::Socket* socket_of(const cap::Object& object) {
   switch (object.kind()) {
@@ -100,9 +92,10 @@ std::optional<u64> deadline_in(i64 timeout) {
 
 bool is_over(std::optional<u64> deadline) { return deadline && loop::monotonic_ns() >= *deadline; }
 
-HostResult wait_for(HostContext& context, const Socket& socket, bool write,
-                    std::optional<u64> deadline, runtime::Finish finish) {
-  const Loop::Interest interest{socket.fd(), write, socket.number()};
+HostResult wait_for(HostContext& context, Socket& socket, bool write, std::optional<u64> deadline,
+                    runtime::Finish finish) {
+  const Loop::Interest interest = interest_of(socket, write);
+  if (!deadline) return loop::of(context).when_ready(context, interest, std::move(finish));
   return loop::of(context).when_any(context, {&interest, 1}, deadline, std::move(finish));
 }
 
@@ -123,6 +116,17 @@ Outcome<std::string> host_text(const HostContext& context) {
   if (!bytes) return Errno::fault;
   if (bytes->size() > 254) return Errno::nametoolong;
   return std::string(bytes->begin(), bytes->end());
+}
+
+constexpr std::string_view no_address = "that is neither an address nor a name";
+constexpr std::string_view no_port = "there is no such port";
+constexpr std::string_view chosen_place = "who connects does not choose from where";
+
+// Tells of a host and port that can't be asked about.
+HostResult refuse_endpoint(const HostContext& context, Network& network, Action action,
+                           const std::string& host, u32 port, std::string_view why) {
+  network.refused(action, host, port, why);
+  return context.error32(Errno::inval);
 }
 
 // A port in a parameter. Errors: inval.
@@ -180,6 +184,12 @@ HostResult resolve(Environment& environment, HostContext& context, const Network
   if (net::is_local_name(name)) {
     return done(context, Outcome<std::vector<Address>>(
                              std::vector{net::make_v4(loopback_v4), net::make_v6(loopback_v6)}));
+  }
+  if (net::Provider* const provider = network.provider()) {
+    auto addresses = provider->resolve(name);
+    if (addresses.empty()) return done(context, Outcome<std::vector<Address>>(Errno::noent));
+    if (addresses.size() > max_addresses) addresses.resize(max_addresses);
+    return done(context, Outcome<std::vector<Address>>(std::move(addresses)));
   }
   Share share;
   take_one(share, network.names());
@@ -253,7 +263,7 @@ HostResult connect_to(HostContext& context, const std::shared_ptr<Connecting>& s
 // A socket that was made before.
 HostResult await_connection(HostContext& context, const std::shared_ptr<cap::Object>& object,
                             const Endpoint& to, std::optional<u64> deadline) {
-  const Socket& socket = *socket_of(*object);
+  Socket& socket = *socket_of(*object);
   const Errno outcome = socket.connected();
   // Only connecting again tells the kernel that this is known.
   if (outcome == Errno::success) static_cast<void>(socket.connect(to));
@@ -277,7 +287,7 @@ HostResult accept_connection(HostContext& context, const std::shared_ptr<cap::Ob
                              u32 from, std::optional<u64> deadline,
                              const std::shared_ptr<const cap::Revocation>& revocation) {
   if (!has_room(context, from)) return context.error32(Errno::fault);
-  const Socket* const socket = socket_of(*listener);
+  Socket* const socket = socket_of(*listener);
   if (socket == nullptr) return context.error32(Errno::notsock);
   auto outcome = socket->accept();
   if (must_wait(outcome)) {
@@ -373,16 +383,19 @@ HostResult call_tcp_connect(Environment& environment, HostContext& context) {
   const auto text = host_text(context);
   if (const Errno* const error = error_of(text)) return context.error32(*error);
   const auto port = port_at(context, 3);
-  if (!port || *port == 0) return context.error32(Errno::inval);
   const auto state = std::make_shared<Connecting>(Connecting{object_behind<Network>(context),
                                                              context.capability().revocation,
                                                              deadline_in(context.arg_i64(4))});
   const std::string& host = std::get<std::string>(text);
+  Network& network = *state->network;
+  if (!port || *port == 0) {
+    return refuse_endpoint(context, network, Action::connect, host, context.arg_u32(3), no_port);
+  }
   if (const auto address = net::parse_address(host)) {
     return connect_to(context, state, {*address}, "", *port);
   }
   const auto name = net::canonical_name(host);
-  if (!name) return context.error32(Errno::inval);
+  if (!name) return refuse_endpoint(context, network, Action::connect, host, *port, no_address);
   if (!net::is_local_name(*name) &&
       !state->network->allows_resolving(Action::connect, *name, *port)) {
     return context.error32(Errno::acces);
@@ -401,8 +414,12 @@ HostResult call_tcp_listen(Environment&, HostContext& context) {
   const auto port = port_at(context, 3);
   const auto address = net::parse_address(std::get<std::string>(text));
   const i32 backlog = context.arg_i32(4);
-  if (!port || !address || backlog < 0) return context.error32(Errno::inval);
+  if (backlog < 0) return context.error32(Errno::inval);
   const auto network = object_behind<Network>(context);
+  if (!port || !address) {
+    return refuse_endpoint(context, *network, Action::listen, std::get<std::string>(text),
+                           context.arg_u32(3), port ? no_address : no_port);
+  }
   const Endpoint at{*address, *port};
   if (!network->allows(Action::listen, at)) return context.error32(Errno::acces);
   auto made = net::listen(network, at, static_cast<u32>(backlog));
@@ -421,7 +438,7 @@ HostResult call_socket_shutdown(Environment&, HostContext& context) {
   const cap::Rights needed = ((how & net::shutdown_read) != 0 ? cap::right_read : 0) |
                              ((how & net::shutdown_write) != 0 ? cap::right_write : 0);
   if ((context.capability().rights & needed) != needed) return context.error32(Errno::notcapable);
-  const Socket* const socket = connection_of(context);
+  Socket* const socket = connection_of(context);
   return context.error32(socket == nullptr ? Errno::notsock : socket->shutdown(how));
 }
 
@@ -429,7 +446,7 @@ HostResult call_socket_address(Environment&, HostContext& context) {
   const u32 side = context.arg_u32(1);
   const u32 to = context.arg_u32(2);
   if (!context.memory(to, sizeof(GuestAddress))) return context.error32(Errno::fault);
-  const Socket* const socket = socket_of(*context.capability().object);
+  Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   if (side > 1) return context.error32(Errno::inval);
   const auto endpoint = side == 0 ? socket->local() : socket->remote();
@@ -445,7 +462,7 @@ HostResult call_socket_option(Environment&, HostContext& context) {
 }
 
 HostResult call_socket_option_get(Environment&, HostContext& context) {
-  const Socket* const socket = socket_of(*context.capability().object);
+  Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   const auto value = socket->get(static_cast<net::Option>(context.arg_u32(1)));
   if (const Errno* const error = error_of(value)) return context.error32(*error);
@@ -502,7 +519,7 @@ HostResult call_socket_bind(Environment&, HostContext& context) {
 
 HostResult call_socket_listen(Environment&, HostContext& context) {
   const i32 backlog = context.arg_i32(1);
-  const Socket* const socket = socket_of(*context.capability().object);
+  Socket* const socket = socket_of(*context.capability().object);
   if (socket == nullptr) return context.error32(Errno::notsock);
   if (backlog < 0) return context.error32(Errno::inval);
   const auto local = socket->local();
@@ -525,11 +542,16 @@ HostResult call_socket_connect(Environment& environment, HostContext& context) {
   const auto text = context.memory(context.arg_u32(2), context.arg_u32(3));
   if (!text) return context.error32(Errno::fault);
   const auto& to = std::get<Endpoint>(at);
-  const Socket* const socket = socket_of(*object);
+  Socket* const socket = socket_of(*object);
   if (socket == nullptr) return context.error32(Errno::notsock);
-  if (is_stream && to.port == 0) return context.error32(Errno::inval);
-  // Who connects does not choose from where.
-  if (is_stream && socket->has_place()) return context.error32(Errno::acces);
+  if (is_stream && to.port == 0) {
+    return refuse_endpoint(context, socket->network(), Action::connect, net::to_text(to.address), 0,
+                           no_port);
+  }
+  if (is_stream && socket->has_place()) {
+    socket->network().refused(Action::connect, net::to_text(to.address), to.port, chosen_place);
+    return context.error32(Errno::acces);
+  }
   const auto deadline = deadline_in(context.arg_i64(4));
   const bool waits = context.arg_i64(4) != 0;
   const Action action = is_stream ? Action::connect : Action::udp;
@@ -563,8 +585,11 @@ HostResult call_udp_open(Environment&, HostContext& context) {
   if (const Errno* const error = error_of(text)) return context.error32(*error);
   const auto port = port_at(context, 3);
   const auto address = net::parse_address(std::get<std::string>(text));
-  if (!port || !address) return context.error32(Errno::inval);
   const auto network = object_behind<Network>(context);
+  if (!port || !address) {
+    return refuse_endpoint(context, *network, Action::udp_listen, std::get<std::string>(text),
+                           context.arg_u32(3), port ? no_address : no_port);
+  }
   const Endpoint at{*address, *port};
   // Any address and port: to send, and receive answers, which the rules look at one by one.
   const bool is_any = net::is_any(at);
@@ -621,8 +646,12 @@ HostResult call_host_lookup(Environment& environment, HostContext& context) {
     return finish(context, Outcome<std::vector<Address>>(std::vector{*address}));
   }
   const auto name = net::canonical_name(host);
-  if (!name) return context.error32(Errno::inval);
   const auto network = object_behind<Network>(context);
+  if (!name) {
+    // Nobody means a host by nothing: it is how programs find the network's handle.
+    if (!host.empty()) network->refused_lookup(host, no_address);
+    return context.error32(Errno::inval);
+  }
   if (!net::is_local_name(*name) && !network->allows_resolving(*name)) {
     return context.error32(Errno::acces);
   }

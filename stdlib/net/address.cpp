@@ -105,6 +105,21 @@ std::string to_text(const Address& address) {
   return inet_ntop(family, address.bytes.data(), text, sizeof text);
 }
 
+std::optional<Prefix> parse_prefix(std::string_view text) {
+  const usize slash = text.find('/');
+  if (slash == text.npos) return std::nullopt;
+  const auto address = parse_address(text.substr(0, slash));
+  const std::string_view digits = text.substr(slash + 1);
+  u32 length = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  if (!address || error != std::errc() || end != digits.data() + digits.size() ||
+      (digits.size() > 1 && digits[0] == '0') ||
+      length > (address->family == Family::v4 ? 32 : 128)) {
+    return std::nullopt;
+  }
+  return Prefix{*address, static_cast<u8>(length)};
+}
+
 bool contains(const Prefix& prefix, const Address& address) {
   if (prefix.address.family != address.family) return false;
   const usize whole = prefix.length / 8;

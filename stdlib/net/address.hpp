@@ -41,6 +41,8 @@ struct Prefix {
 
   bool operator==(const Prefix&) const = default;
 };
+// "10.0.0.0/24"; nothing: it is none. Bits behind the prefix stay.
+std::optional<Prefix> parse_prefix(std::string_view text);
 bool contains(const Prefix& prefix, const Address& address);
 // Whether all of `inner` is in `outer`.
 bool contains(const Prefix& outer, const Prefix& inner);

@@ -8,10 +8,24 @@ namespace {
 constexpr std::string_view doing[] = {"connect to", "listen at", "send datagrams to",
                                       "receive datagrams at"};
 
+// Any bytes, so that they do nothing to who reads them on a terminal or line by line.
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char each : text) {
+    const auto byte = static_cast<u8>(each);
+    if (byte < 32 || byte > 126 || each == '"' || each == '\\') {
+      result += fmt::format("\\x{:02x}", byte);
+    } else {
+      result += each;
+    }
+  }
+  return result + '"';
+}
+
 }  // namespace
 
 bool Network::allows(Action action, const Endpoint& endpoint, std::string_view name) {
-  const auto why = rules_.refuses(action, endpoint, name);
+  const auto why = rules_.refuses(action, endpoint, name, provider_ != nullptr);
   if (!why) return true;
   std::string what = fmt::format("{} {}", doing[static_cast<u8>(action)], to_text(endpoint));
   if (!name.empty()) what += fmt::format(" ({})", name);
@@ -30,6 +44,14 @@ bool Network::allows_resolving(Action action, std::string_view name, u16 port) {
   tell(fmt::format("{} {}:{}", doing[static_cast<u8>(action)], name, port),
        "no rule has this name and port, and there is no rule dns");
   return false;
+}
+
+void Network::refused(Action action, std::string_view host, u32 port, std::string_view why) {
+  tell(fmt::format("{} {}, port {}", doing[static_cast<u8>(action)], quoted(host), port), why);
+}
+
+void Network::refused_lookup(std::string_view host, std::string_view why) {
+  tell(fmt::format("look {} up", quoted(host)), why);
 }
 
 bool Network::take() {

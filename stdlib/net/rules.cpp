@@ -178,7 +178,7 @@ bool names_special(const Rule& rule, const Prefix& range) {
   return rule.host == Rule::Host::prefix && contains(range, rule.prefix);
 }
 
-bool allows(const Rule& rule, const Address& address, std::string_view name) {
+bool allows(const Rule& rule, const Address& address, std::string_view name, bool is_own) {
   Prefix range;
   if (special_kind(address, &range)) {
     const bool is_unspecified = range.length == (address.family == Family::v4 ? 32 : 128) &&
@@ -194,7 +194,8 @@ bool allows(const Rule& rule, const Address& address, std::string_view name) {
     case Rule::Host::prefix:
       return contains(rule.prefix, address);
     case Rule::Host::name:
-      return rule.name == name && (is_local_name(name) ? is_loopback(address) : is_public(address));
+      return rule.name == name &&
+             (is_local_name(name) ? is_loopback(address) : is_own || is_public(address));
   }
   return false;
 }
@@ -324,12 +325,12 @@ std::string Rules::text() const {
 }
 
 std::optional<std::string> Rules::refuses(Action action, const Endpoint& endpoint,
-                                          std::string_view name) const {
+                                          std::string_view name, bool is_own) const {
   if (endpoint.port == 0 && takes_names(action)) return "there is no port 0";
   bool is_reached = false;  // by a name, but for the address
   for (const Rule& each : rules_) {
     if (each.action != action || !has_port(each, endpoint.port)) continue;
-    if (allows(each, endpoint.address, name)) return std::nullopt;
+    if (allows(each, endpoint.address, name, is_own)) return std::nullopt;
     if (each.host == Rule::Host::name && each.name == name) is_reached = true;
   }
   if (const auto kind = special_kind(endpoint.address)) {

@@ -47,6 +47,10 @@ struct Rule {
 };
 std::string to_text(const Rule& rule);
 
+// All that a guest can do on a network of its own.
+inline constexpr std::string_view all_rules =
+    "connect:*:*,listen:*:*,listen:*:0,udp:*:*,udp-listen:*:*,udp-listen:*:0,dns";
+
 class Rules {
  public:
   static constexpr u32 default_connections = 256;
@@ -58,9 +62,11 @@ class Rules {
   [[nodiscard]] std::string text() const;
 
   // Why something is refused; nothing: it is allowed. `name` is the canonical name that was
-  // resolved to the address, or empty.
+  // resolved to the address, or empty; `is_own`: by who makes the rules, so that any address may be
+  // meant.
   [[nodiscard]] std::optional<std::string> refuses(Action action, const Endpoint& endpoint,
-                                                   std::string_view name = {}) const;
+                                                   std::string_view name = {},
+                                                   bool is_own = false) const;
   // Whether a name may be looked up, by itself or (`action`) to do something with a port of it.
   [[nodiscard]] bool may_resolve(std::string_view name) const;
   [[nodiscard]] bool may_resolve(Action action, std::string_view name, u16 port) const;

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -17,13 +18,51 @@ bool set_number(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
-Outcome<std::shared_ptr<Socket>> open_socket(const std::shared_ptr<Network>& network, Family family,
-                                             int type) {
+u64 next_number() {
+  static std::atomic<u64> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+class HostSocket final : public Socket {
+ public:
+  HostSocket(std::shared_ptr<Network> network, vfs::Descriptor descriptor, bool is_stream)
+      : Socket(std::move(network)), descriptor_(std::move(descriptor)), is_stream_(is_stream) {}
+
+  [[nodiscard]] int fd() const override { return descriptor_.get(); }
+  [[nodiscard]] u64 number() const override { return number_; }
+  Outcome<u32> read(std::span<u8> bytes, bool peek) override;
+  Outcome<u32> read_or_wait(std::span<u8> bytes) override;
+  Outcome<u32> write(std::span<const u8> bytes) override;
+  [[nodiscard]] Errno shutdown(u32 how) override;
+  [[nodiscard]] Outcome<Endpoint> local() const override;
+  [[nodiscard]] Outcome<Endpoint> remote() const override;
+  [[nodiscard]] Outcome<vfs::Stat> stat() const override;
+  [[nodiscard]] Errno listen(u32 backlog) override;
+  [[nodiscard]] Errno connect(const Endpoint& to) override;
+  [[nodiscard]] Outcome<Accepted> accept() override;
+  Outcome<Received> receive(std::span<u8> bytes, bool peek) override;
+  Outcome<u32> send(std::span<const u8> bytes, const Endpoint& to) override;
+  [[nodiscard]] Errno connected() const override;
+
+ private:
+  Errno set_option(Option option, i32 value) override;
+  Outcome<u32> get_option(Option option) override;
+  Errno bind_to(const Endpoint& at) override;
+
+  const vfs::Descriptor descriptor_;
+  const bool is_stream_;
+  const u64 number_ = next_number();
+  std::atomic<u8> luck_{0};  // see read_or_wait()
+};
+
+// Of the host.
+Outcome<std::shared_ptr<HostSocket>> open_socket(const std::shared_ptr<Network>& network,
+                                                 Family family, int type) {
   if (!network->take()) return Errno::nfile;
   vfs::Descriptor descriptor(
       ::socket(family == Family::v4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int error = errno;
-  auto socket = std::make_shared<Socket>(network, std::move(descriptor));
+  auto socket = std::make_shared<HostSocket>(network, std::move(descriptor), type == SOCK_STREAM);
   if (socket->fd() < 0) return vfs::from_errno(error);
   if (family == Family::v6) set_number(socket->fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   return socket;
@@ -48,13 +87,7 @@ int with_address(const Endpoint& endpoint, Call call) {
 
 }  // namespace
 
-Socket::Socket(std::shared_ptr<Network> network, vfs::Descriptor descriptor)
-    : network_(std::move(network)), descriptor_(std::move(descriptor)), number_([] {
-        static std::atomic<u64> last{0};
-        return last.fetch_add(1, std::memory_order_relaxed) + 1;
-      }()) {}
-
-Outcome<u32> Socket::read(std::span<u8> bytes, bool peek) const {
+Outcome<u32> HostSocket::read(std::span<u8> bytes, bool peek) {
   const ssize_t size = recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | (peek ? MSG_PEEK : 0));
   if (size < 0) return last_error();
   return static_cast<u32>(size);
@@ -62,7 +95,7 @@ Outcome<u32> Socket::read(std::span<u8> bytes, bool peek) const {
 
 // What comes in small pieces is asked for once in 16 of them whether it comes faster now. It does
 // not matter which of several readers changes the numbers.
-Outcome<u32> Socket::read_or_wait(std::span<u8> bytes) const {
+Outcome<u32> HostSocket::read_or_wait(std::span<u8> bytes) {
   constexpr u8 took_all = 128;
   constexpr u8 most_tries = 16;
   const u8 before = luck_.load(std::memory_order_relaxed);
@@ -70,7 +103,7 @@ Outcome<u32> Socket::read_or_wait(std::span<u8> bytes) const {
     luck_.store(before - took_all - 1, std::memory_order_relaxed);
     return Errno::again;
   }
-  const Outcome<u32> outcome = read(bytes);
+  const Outcome<u32> outcome = read(bytes, false);
   u8 after = before & ~took_all;
   if (const u32* const size = std::get_if<u32>(&outcome)) {
     if ((before & took_all) != 0) after = 0;
@@ -82,23 +115,22 @@ Outcome<u32> Socket::read_or_wait(std::span<u8> bytes) const {
   return outcome;
 }
 
-Outcome<u32> Socket::write(std::span<const u8> bytes) const {
+Outcome<u32> HostSocket::write(std::span<const u8> bytes) {
   const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (size < 0) return last_error();
   return static_cast<u32>(size);
 }
 
-Errno Socket::shutdown(u32 how) const {
+Errno HostSocket::shutdown(u32 how) {
   if (how == 0 || how > (shutdown_read | shutdown_write)) return Errno::inval;
   const int word = how == shutdown_read ? SHUT_RD : how == shutdown_write ? SHUT_WR : SHUT_RDWR;
   return ::shutdown(fd(), word) == 0 ? Errno::success : vfs::from_errno(errno);
 }
 
-Outcome<Endpoint> Socket::local() const { return endpoint_of(fd(), getsockname); }
-Outcome<Endpoint> Socket::remote() const { return endpoint_of(fd(), getpeername); }
+Outcome<Endpoint> HostSocket::local() const { return endpoint_of(fd(), getsockname); }
+Outcome<Endpoint> HostSocket::remote() const { return endpoint_of(fd(), getpeername); }
 
 Errno Socket::set(Option option, i32 value) {
-  bool done = false;
   switch (option) {
     case Option::receive_timeout:
     case Option::send_timeout:
@@ -108,15 +140,48 @@ Errno Socket::set(Option option, i32 value) {
     case Option::receive_buffer:
     case Option::send_buffer:
       if (value < 0) return Errno::inval;
+      break;
+    case Option::nodelay:
+      if (value != 0 && value != 1) return Errno::inval;
+      break;
+    case Option::keepalive:
+      if (value < 0 || value > 32767) return Errno::inval;
+      break;
+    default:
+      return Errno::inval;
+  }
+  return set_option(option, value);
+}
+
+Outcome<u32> Socket::get(Option option) {
+  switch (option) {
+    case Option::receive_timeout:
+      return timeout(false);
+    case Option::send_timeout:
+      return timeout(true);
+    default:
+      return get_option(option);
+  }
+}
+
+Errno Socket::bind(const Endpoint& at) {
+  const Errno error = bind_to(at);
+  if (error == Errno::success && !is_any(at)) has_place_.store(true);
+  return error;
+}
+
+Errno HostSocket::set_option(Option option, i32 value) {
+  bool done = false;
+  switch (option) {
+    case Option::receive_buffer:
+    case Option::send_buffer:
       done = set_number(fd(), SOL_SOCKET, option == Option::send_buffer ? SO_SNDBUF : SO_RCVBUF,
                         value);
       break;
     case Option::nodelay:
-      if (value != 0 && value != 1) return Errno::inval;
       done = set_number(fd(), IPPROTO_TCP, TCP_NODELAY, value);
       break;
     case Option::keepalive:
-      if (value < 0 || value > 32767) return Errno::inval;
       done = (value == 0 || set_number(fd(), IPPROTO_TCP, TCP_KEEPIDLE, value)) &&
              set_number(fd(), SOL_SOCKET, SO_KEEPALIVE, value != 0 ? 1 : 0);
       break;
@@ -127,7 +192,7 @@ Errno Socket::set(Option option, i32 value) {
   return errno == ENOPROTOOPT || errno == EOPNOTSUPP ? Errno::notsup : vfs::from_errno(errno);
 }
 
-Outcome<u32> Socket::get(Option option) const {
+Outcome<u32> HostSocket::get_option(Option option) {
   const auto number = [this](int level, int name) -> Outcome<u32> {
     int value = 0;
     socklen_t size = sizeof value;
@@ -142,10 +207,6 @@ Outcome<u32> Socket::get(Option option) const {
       const u32* const on = std::get_if<u32>(&is_on);
       return on == nullptr || *on == 0 ? is_on : number(IPPROTO_TCP, TCP_KEEPIDLE);
     }
-    case Option::receive_timeout:
-      return timeout(false);
-    case Option::send_timeout:
-      return timeout(true);
     case Option::receive_buffer:
       return number(SOL_SOCKET, SO_RCVBUF);
     case Option::send_buffer:
@@ -158,26 +219,31 @@ Outcome<u32> Socket::get(Option option) const {
     }
     case Option::listens:
       return number(SOL_SOCKET, SO_ACCEPTCONN);
+    default:
+      return Errno::inval;
   }
-  return Errno::inval;
 }
 
-Errno Socket::bind(const Endpoint& at) {
+Errno HostSocket::bind_to(const Endpoint& at) {
   const int result = with_address(at, [&](const sockaddr* address, socklen_t size) {
-    set_number(fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+    if (is_stream_) set_number(fd(), SOL_SOCKET, SO_REUSEADDR, 1);
     return ::bind(fd(), address, size);
   });
-  if (result != 0) return vfs::from_errno(errno);
-  if (!is_any(at)) has_place_.store(true);
-  return Errno::success;
+  return result == 0 ? Errno::success : vfs::from_errno(errno);
 }
 
-Errno Socket::listen(u32 backlog) const {
+Outcome<vfs::Stat> HostSocket::stat() const {
+  struct stat status{};
+  if (fstat(fd(), &status) != 0) return vfs::from_errno(errno);
+  return vfs::from_stat(status);
+}
+
+Errno HostSocket::listen(u32 backlog) {
   return ::listen(fd(), static_cast<int>(std::min(backlog, 4096u))) == 0 ? Errno::success
                                                                          : vfs::from_errno(errno);
 }
 
-Errno Socket::connect(const Endpoint& to) const {
+Errno HostSocket::connect(const Endpoint& to) {
   if (to.port == 0) {
     const sockaddr nobody{AF_UNSPEC, {}};
     return ::connect(fd(), &nobody, sizeof nobody) == 0 ? Errno::success : vfs::from_errno(errno);
@@ -188,15 +254,15 @@ Errno Socket::connect(const Endpoint& to) const {
   return errno == EINTR ? Errno::inprogress : vfs::from_errno(errno);
 }
 
-Outcome<Socket::Accepted> Socket::accept() const {
-  if (!network_->take()) return Errno::nfile;
+Outcome<Socket::Accepted> HostSocket::accept() {
+  if (!network().take()) return Errno::nfile;
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   const int made =
       accept4(fd(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
   const int error = errno;
   // Takes over what was counted, also where there is none.
-  auto socket = std::make_shared<Socket>(network_, vfs::Descriptor(made));
+  auto socket = std::make_shared<HostSocket>(shared_network(), vfs::Descriptor(made), true);
   if (made < 0) {
     // One that ended while it waited: there may be others.
     return error == EINTR || error == ECONNABORTED ? Errno::again : vfs::from_errno(error);
@@ -206,7 +272,7 @@ Outcome<Socket::Accepted> Socket::accept() const {
   return Accepted{std::move(socket), *remote};
 }
 
-Outcome<Socket::Received> Socket::receive(std::span<u8> bytes, bool peek) const {
+Outcome<Socket::Received> HostSocket::receive(std::span<u8> bytes, bool peek) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
   const ssize_t size =
@@ -219,7 +285,7 @@ Outcome<Socket::Received> Socket::receive(std::span<u8> bytes, bool peek) const 
   return Received{static_cast<u32>(std::min(all, bytes.size())), *from, all > bytes.size()};
 }
 
-Outcome<u32> Socket::send(std::span<const u8> bytes, const Endpoint& to) const {
+Outcome<u32> HostSocket::send(std::span<const u8> bytes, const Endpoint& to) {
   const ssize_t size = with_address(to, [&](const sockaddr* address, socklen_t length) {
     return static_cast<int>(
         sendto(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, address, length));
@@ -228,7 +294,7 @@ Outcome<u32> Socket::send(std::span<const u8> bytes, const Endpoint& to) const {
   return static_cast<u32>(size);
 }
 
-Errno Socket::connected() const {
+Errno HostSocket::connected() const {
   pollfd one{fd(), POLLOUT, 0};
   if (poll(&one, 1, 0) <= 0) return Errno::again;
   int error = 0;
@@ -239,38 +305,33 @@ Errno Socket::connected() const {
 
 Outcome<std::shared_ptr<Socket>> open(const std::shared_ptr<Network>& network, Family family,
                                       Type type) {
+  if (Provider* const provider = network->provider()) return provider->open(network, family, type);
   auto opened = open_socket(network, family, type == Type::stream ? SOCK_STREAM : SOCK_DGRAM);
-  auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
-  if (socket != nullptr && type == Type::datagrams && network->rules().has_broadcast()) {
-    set_number((*socket)->fd(), SOL_SOCKET, SO_BROADCAST, 1);
+  if (const Errno* const error = std::get_if<Errno>(&opened)) return *error;
+  auto& socket = std::get<0>(opened);
+  if (type == Type::datagrams && network->rules().has_broadcast()) {
+    set_number(socket->fd(), SOL_SOCKET, SO_BROADCAST, 1);
   }
-  return opened;
+  return std::shared_ptr<Socket>(std::move(socket));
 }
 
 Outcome<std::shared_ptr<Socket>> connect(const std::shared_ptr<Network>& network,
                                          const Endpoint& to) {
-  auto opened = open_socket(network, to.address.family, SOCK_STREAM);
+  auto opened = open(network, to.address.family, Type::stream);
   auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
   if (socket == nullptr) return opened;
-  const int result = with_address(to, [&](const sockaddr* address, socklen_t size) {
-    return ::connect((*socket)->fd(), address, size);
-  });
-  if (result != 0 && errno != EINPROGRESS && errno != EINTR) return vfs::from_errno(errno);
+  const Errno error = (*socket)->connect(to);
+  if (error != Errno::success && error != Errno::inprogress) return error;
   return opened;
 }
 
 Outcome<std::shared_ptr<Socket>> listen(const std::shared_ptr<Network>& network, const Endpoint& at,
                                         u32 backlog) {
-  auto opened = open_socket(network, at.address.family, SOCK_STREAM);
+  auto opened = open(network, at.address.family, Type::stream);
   auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
   if (socket == nullptr) return opened;
-  const int fd = (*socket)->fd();
-  set_number(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  const int result = with_address(
-      at, [&](const sockaddr* address, socklen_t size) { return ::bind(fd, address, size); });
-  if (result != 0 || ::listen(fd, static_cast<int>(std::min(backlog, 4096u))) != 0) {
-    return vfs::from_errno(errno);
-  }
+  if (const Errno error = (*socket)->bind(at); error != Errno::success) return error;
+  if (const Errno error = (*socket)->listen(backlog); error != Errno::success) return error;
   return opened;
 }
 
@@ -279,10 +340,7 @@ Outcome<std::shared_ptr<Socket>> open_datagrams(const std::shared_ptr<Network>& 
   auto opened = open(network, at.address.family, Type::datagrams);
   auto* const socket = std::get_if<std::shared_ptr<Socket>>(&opened);
   if (socket == nullptr) return opened;
-  const int result = with_address(at, [&](const sockaddr* address, socklen_t size) {
-    return ::bind((*socket)->fd(), address, size);
-  });
-  if (result != 0) return vfs::from_errno(errno);
+  if (const Errno error = (*socket)->bind(at); error != Errno::success) return error;
   return opened;
 }
 

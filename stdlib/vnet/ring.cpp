@@ -58,11 +58,16 @@ void Ring::drop(usize count) {
   if (start_ >= bytes_.size()) start_ -= bytes_.size();
 }
 
-usize Ring::pop(std::span<u8> to) {
+usize Ring::copy(std::span<u8> to) const {
   const usize count = std::min(to.size(), size_);
   const auto [first, second] = peek(0, count);
   std::copy(first.begin(), first.end(), to.begin());
   std::copy(second.begin(), second.end(), to.begin() + static_cast<std::ptrdiff_t>(first.size()));
+  return count;
+}
+
+usize Ring::pop(std::span<u8> to) {
+  const usize count = copy(to);
   drop(count);
   return count;
 }

@@ -32,6 +32,8 @@ class Ring {
   [[nodiscard]] Pieces peek(usize offset, usize count) const;
   void drop(usize count);
   usize pop(std::span<u8> to);
+  // The same, but they stay.
+  usize copy(std::span<u8> to) const;
   // Gives the memory back.
   void clear();
 

@@ -136,12 +136,13 @@ Outcome<std::shared_ptr<Stream>> Stack::connect(const Endpoint& to) {
   return Errno::addrnotavail;
 }
 
-Outcome<std::shared_ptr<Listener>> Stack::listen(const Endpoint& at, u32 backlog) {
+Outcome<std::shared_ptr<Listener>> Stack::listen(const Endpoint& at, std::optional<u32> backlog) {
   if (sockets_ >= limits_.sockets) return Errno::nfile;
   const auto local = bind(Protocol::tcp, at);
   if (const auto* const error = std::get_if<Errno>(&local)) return *error;
   const auto& endpoint = std::get<Endpoint>(local);
-  auto listener = std::make_shared<Listener>(*this, endpoint, std::min(backlog, max_backlog));
+  auto listener = std::make_shared<Listener>(*this, endpoint, std::nullopt);
+  if (backlog) listener->listen(*backlog);
   listeners_.emplace(endpoint, listener);
   ++sockets_;
   return listener;
@@ -262,7 +263,7 @@ void Stack::accept(const IpHeader& header, const Segment& segment) {
   if (listener == listeners_.end()) {
     listener = listeners_.find({any_of(local.address.family), local.port});
   }
-  if (listener == listeners_.end()) return refuse(header, segment);
+  if (listener == listeners_.end() || !listener->second->listens()) return refuse(header, segment);
   // Asked again, there may be room.
   if (listener->second->is_full() || sockets_ >= limits_.sockets) return;
   const auto stream = std::make_shared<Stream>(
@@ -337,6 +338,8 @@ void Listener::completed(const std::shared_ptr<Stream>& stream) {
   if (on_change_) on_change_();
 }
 
+void Listener::listen(u32 backlog) { backlog_ = std::min(backlog, max_backlog); }
+
 void Listener::close() {
   if (is_closed_) return;
   is_closed_ = true;
@@ -350,13 +353,14 @@ void Listener::close() {
 
 // --- Datagrams ---
 
-Outcome<DatagramSocket::Received> DatagramSocket::receive(std::span<u8> bytes) {
+Outcome<DatagramSocket::Received> DatagramSocket::receive(std::span<u8> bytes, bool peek) {
   if (is_closed_) return Errno::badf;
   if (waiting_.empty()) return Errno::again;
   const Waiting& first = waiting_.front();
   const usize count = std::min(bytes.size(), first.bytes.size());
   std::copy_n(first.bytes.begin(), count, bytes.begin());
-  const Received received{static_cast<u32>(count), first.from};
+  const Received received{static_cast<u32>(count), first.from, count < first.bytes.size()};
+  if (peek) return received;
   charged_ -= first.bytes.size() + datagram_cost;
   waiting_.pop_front();
   return received;

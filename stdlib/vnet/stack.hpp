@@ -25,12 +25,15 @@ inline constexpr u32 max_buffer = 16 << 20;
 // A socket that takes connections.
 class Listener final {
  public:
-  Listener(Stack& stack, const Endpoint& local, u32 backlog)
+  Listener(Stack& stack, const Endpoint& local, std::optional<u32> backlog)
       : stack_(stack), local_(local), backlog_(backlog) {}
 
   // Errors: again; badf when it is closed.
   Outcome<std::shared_ptr<Stream>> accept();
   void close();
+  // From now on so many may wait.
+  void listen(u32 backlog);
+  [[nodiscard]] bool listens() const { return backlog_.has_value() && !is_closed_; }
   [[nodiscard]] const Endpoint& local() const { return local_; }
   [[nodiscard]] bool is_readable() const { return !ready_.empty() || is_closed_; }
   void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
@@ -41,11 +44,11 @@ class Listener final {
   // Of a connection that is being made: it is there now, or nothing became of it.
   void completed(const std::shared_ptr<Stream>& stream);
   void failed() { --half_open_; }
-  [[nodiscard]] bool is_full() const { return ready_.size() + half_open_ > backlog_; }
+  [[nodiscard]] bool is_full() const { return ready_.size() + half_open_ > *backlog_; }
 
   Stack& stack_;
   const Endpoint local_;
-  const usize backlog_;
+  std::optional<u32> backlog_;
   usize half_open_ = 0;
   std::deque<std::shared_ptr<Stream>> ready_;
   std::function<void()> on_change_;
@@ -56,12 +59,14 @@ class DatagramSocket final {
  public:
   DatagramSocket(Stack& stack, const Endpoint& local) : stack_(stack), local_(local) {}
 
-  struct Received {
-    u32 size = 0;
-    Endpoint from;
-  };
-  // One that is longer than `bytes` is cut off. Errors: again; badf when it is closed.
-  Outcome<Received> receive(std::span<u8> bytes);
+  using Received = net::Socket::Received;
+  // One that is longer than `bytes` is cut off. `peek`: it stays. Errors: again; badf when it is
+  // closed.
+  Outcome<Received> receive(std::span<u8> bytes, bool peek = false);
+  // Bytes of the first one.
+  [[nodiscard]] usize waiting() const {
+    return waiting_.empty() ? 0 : waiting_.front().bytes.size();
+  }
   // Errors: msgsize, acces (no such address to send to), netunreach, hostunreach, badf.
   Outcome<u32> send(Span bytes, const Endpoint& to);
   void close();
@@ -97,8 +102,9 @@ class Stack final : public Node {
   // left), acces (no such address to connect to).
   Outcome<std::shared_ptr<Stream>> connect(const Endpoint& to);
   // `at`: an address of its own or of loopback, or all (0.0.0.0, ::); port 0: any that is free.
-  // Errors: nfile, addrnotavail, addrinuse.
-  Outcome<std::shared_ptr<Listener>> listen(const Endpoint& at, u32 backlog);
+  // Without a backlog it refuses connections until it is told to listen(). Errors: nfile,
+  // addrnotavail, addrinuse.
+  Outcome<std::shared_ptr<Listener>> listen(const Endpoint& at, std::optional<u32> backlog);
   Outcome<std::shared_ptr<DatagramSocket>> open_datagrams(const Endpoint& at);
 
   [[nodiscard]] const StackLimits& limits() const { return limits_; }

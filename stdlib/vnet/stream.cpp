@@ -38,9 +38,10 @@ Stream::~Stream() = default;
 
 // --- For whoever has it ---
 
-Outcome<u32> Stream::read(std::span<u8> bytes) {
+Outcome<u32> Stream::read(std::span<u8> bytes, bool peek) {
   if (is_read_shut_ || bytes.empty()) return 0u;
   if (in_.size() > 0) {
+    if (peek) return static_cast<u32>(in_.copy(bytes));
     const usize before = in_.free();
     const auto count = static_cast<u32>(in_.pop(bytes));
     has_room(before);
@@ -126,8 +127,34 @@ Errno Stream::set(net::Option option, i32 value) {
       last_heard_ = events().now();
       if (state_ != State::closed) arm();
       return Errno::success;
-    default:  // not yet of virtual networks
-      return Errno::notsup;
+    case net::Option::receive_buffer:
+    case net::Option::send_buffer:
+      // Is what the stack's limits say, and no promise elsewhere either.
+      return value < 0 ? Errno::inval : Errno::success;
+    default:
+      return Errno::inval;
+  }
+}
+
+Outcome<u32> Stream::get(net::Option option) {
+  switch (option) {
+    case net::Option::nodelay:
+      return has_nodelay_ ? 1u : 0u;
+    case net::Option::keepalive:
+      return static_cast<u32>(keepalive_ / ns_per_second);
+    case net::Option::receive_buffer:
+      return static_cast<u32>(in_.capacity());
+    case net::Option::send_buffer:
+      return static_cast<u32>(out_.capacity());
+    case net::Option::error: {
+      const bool is_told = state_ != State::closed || is_error_told_;
+      is_error_told_ = state_ == State::closed;
+      return is_told ? 0u : static_cast<u32>(error_);
+    }
+    case net::Option::listens:
+      return 0u;
+    default:
+      return Errno::inval;
   }
 }
 

@@ -44,8 +44,8 @@ class Stream final : public std::enable_shared_from_this<Stream>, private Timer 
   // --- For whoever has the connection. Errors beside those that are named: what ended it
   // (connreset, connrefused, timedout, hostunreach, netunreach, acces).
 
-  // 0: the end. Errors: again, notconn.
-  Outcome<u32> read(std::span<u8> bytes);
+  // 0: the end. Errors: again, notconn. `peek`: the bytes stay to be read again.
+  Outcome<u32> read(std::span<u8> bytes, bool peek = false);
   // Errors: again, pipe, notconn.
   Outcome<u32> write(std::span<const u8> bytes);
   // again: nothing has become of connecting yet.
@@ -54,6 +54,10 @@ class Stream final : public std::enable_shared_from_this<Stream>, private Timer 
   [[nodiscard]] Errno shutdown(u32 how);
   // Errors: inval.
   [[nodiscard]] Errno set(net::Option option, i32 value);
+  // Errors: inval.
+  [[nodiscard]] Outcome<u32> get(net::Option option);
+  // Bytes that can be read.
+  [[nodiscard]] usize waiting() const { return in_.size(); }
   // Nobody has it any more. What was written is still sent; what was not read resets it.
   void close();
   [[nodiscard]] const Endpoint& local() const { return local_; }
@@ -162,6 +166,7 @@ class Stream final : public std::enable_shared_from_this<Stream>, private Timer 
   std::weak_ptr<Listener> listener_;  // until it is accepted
   std::function<void()> on_change_;
   bool is_counted_ = false;
+  bool is_error_told_ = false;
   bool is_orphan_ = false;
   bool is_read_shut_ = false;
   bool has_nodelay_ = false;

@@ -36,7 +36,7 @@ Outcome<vfs::Stat> stat_of(cap::Object& object, Wait wait) {
       return static_cast<vfs::File&>(object).stat(wait);
     case Kind::listener:
     case Kind::datagrams: {
-      Outcome<vfs::Stat> outcome = host::stat_of(*host::socket_of(object));
+      Outcome<vfs::Stat> outcome = host::socket_of(object)->stat();
       if (auto* stat = std::get_if<vfs::Stat>(&outcome)) {
         stat->type = static_cast<vfs::FileType>(filetype_of(object));
       }

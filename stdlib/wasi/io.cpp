@@ -49,7 +49,7 @@ struct Transfer {
   Outcome<u32> read(std::span<u8> bytes, Wait wait) const {
     if (vfs::File* const from = file()) return from->read(bytes, position(), wait);
     if ((receive_flags & receive_peek) != 0) return stream()->socket()->read(bytes, true);
-    const net::Socket* const socket = nonblocking ? nullptr : stream()->socket();
+    net::Socket* const socket = nonblocking ? nullptr : stream()->socket();
     return socket != nullptr ? socket->read_or_wait(bytes) : stream()->read(bytes, wait);
   }
   Outcome<u32> write(std::span<const u8> bytes, Wait wait) const {
@@ -145,7 +145,8 @@ HostResult finish(HostContext& context, const Transfer& transfer, Errno error) {
 
 HostResult run(HostContext& context, Transfer transfer, std::optional<host::Share> share = {});
 
-HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
+HostResult wait_for_stream(HostContext& context, Transfer transfer,
+                           const loop::Loop::Interest& interest) {
   const bool writes = transfer.writes;
   const net::Socket* const socket = host::socket_of(*transfer.object);
   if (socket != nullptr && is_over(*socket, writes, transfer.deadline)) {
@@ -156,13 +157,10 @@ HostResult wait_for_stream(HostContext& context, Transfer transfer, int fd) {
   auto resume = [state = std::make_shared<Transfer>(std::move(transfer))](HostContext& later) {
     return run(later, std::move(*state));
   };
-  const u64 own = socket == nullptr ? 0 : socket->number();
   if (state_deadline) {
-    const loop::Loop::Interest interest{fd, writes, own};
     return loop.when_any(context, {&interest, 1}, state_deadline, std::move(resume));
   }
-  return writes ? loop.when_writable(context, fd, std::move(resume), own)
-                : loop.when_readable(context, fd, std::move(resume), own);
+  return loop.when_ready(context, interest, std::move(resume));
 }
 
 HostResult wait_for_turn(HostContext& context, Transfer transfer, const host::Share& share) {
@@ -235,7 +233,8 @@ HostResult run_datagram(HostContext& context, Transfer transfer, std::optional<h
   host::settle_io(context, *paid, outcome);
   if (host::must_wait(outcome)) {
     if (transfer.nonblocking) return give(context, Errno::again);
-    return wait_for_stream(context, std::move(transfer), datagrams.socket->fd());
+    const auto interest = host::interest_of(*datagrams.socket, transfer.writes);
+    return wait_for_stream(context, std::move(transfer), interest);
   }
   if (const Errno* error = error_of(outcome)) return give(context, *error);
   const u32 moved = std::get<u32>(outcome);
@@ -279,11 +278,12 @@ HostResult run(HostContext& context, Transfer transfer, std::optional<host::Shar
         transfer.writes ? transfer.write(*bytes, Wait::never) : transfer.read(*bytes, Wait::never);
     if (host::must_wait(outcome)) {
       if (!is_plain_stream) return run_in_pool(context, std::move(transfer), share);
-      const std::optional<int> fd = transfer.stream()->wait_fd();
-      if (!transfer.nonblocking && !fd) return run_in_pool(context, std::move(transfer), share);
+      const auto interest = host::interest_of(*transfer.stream(), transfer.writes);
+      if (!transfer.nonblocking && !interest)
+        return run_in_pool(context, std::move(transfer), share);
       host::settle_io(context, share, outcome);
       if (transfer.nonblocking) return finish(context, transfer, Errno::again);
-      return wait_for_stream(context, std::move(transfer), *fd);
+      return wait_for_stream(context, std::move(transfer), *interest);
     }
     host::settle_io(context, share, outcome);
     if (const Errno* error = error_of(outcome)) return finish(context, transfer, *error);

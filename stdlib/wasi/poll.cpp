@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "stdlib/host/socket.hpp"
@@ -125,7 +126,16 @@ std::optional<int> wait_fd(const Subscription& subscription) {
   const cap::Object& object = *subscription.object;
   if (object.kind() == Kind::stream) return static_cast<const host::Stream&>(object).wait_fd();
   const net::Socket* const socket = host::socket_of(object);
-  return socket == nullptr ? std::nullopt : std::optional(socket->fd());
+  return socket == nullptr || socket->fd() < 0 ? std::nullopt : std::optional(socket->fd());
+}
+
+// What to ask in place of the host, or null.
+cap::Readiness* readiness_of(const Subscription& subscription) {
+  if (subscription.object == nullptr) return nullptr;
+  cap::Object& object = *subscription.object;
+  if (object.kind() == Kind::stream) return static_cast<host::Stream&>(object).readiness();
+  net::Socket* const socket = host::socket_of(object);
+  return socket == nullptr ? nullptr : socket->readiness();
 }
 
 // What has happened already, if anything. `ready`: poll's answer for wait_fd().
@@ -141,6 +151,11 @@ std::optional<Event> event_of(const Subscription& subscription, u64 now, const p
     if (vfs::File* const file = static_cast<host::Stream&>(object).file()) {
       return file_event(*file, write);
     }
+  }
+  if (cap::Readiness* const readiness = readiness_of(subscription)) {
+    const cap::Readiness::State state = readiness->state(write);
+    if (!state.is_ready) return std::nullopt;
+    return Event{state.bytes, state.has_ended};
   }
   if (ready.fd < 0) return Event{0, false, Errno::badf};
   if (ready.revents == 0) return std::nullopt;
@@ -206,14 +221,14 @@ HostResult run(HostContext& context, const std::shared_ptr<Poll>& poll) {
       deadline = std::min(deadline.value_or(UINT64_MAX), each.deadline_ns);
     } else {
       const net::Socket* const socket = host::socket_of(*each.object);
-      interests.push_back(
-          {ready[i].fd, each.type == EventType::write, socket == nullptr ? 0 : socket->number()});
+      interests.push_back({ready[i].fd, each.type == EventType::write,
+                           socket == nullptr ? 0 : socket->number(), readiness_of(each)});
     }
   }
   if (count != 0) return give_number(context, poll->count_at, count);
   // The same thing may be asked many times; it is waited for once.
   const auto place = [](const loop::Loop::Interest& each) {
-    return std::pair(each.fd, each.write);
+    return std::tuple(each.fd, each.readiness, each.write);
   };
   std::ranges::sort(interests, {}, place);
   const auto repeated = std::ranges::unique(interests, {}, place);

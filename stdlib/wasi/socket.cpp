@@ -17,13 +17,13 @@ struct Accepting {
 
 HostResult accept(HostContext& context, const std::shared_ptr<Accepting>& state) {
   if (!context.memory(state->to, 4)) return give(context, Errno::fault);
-  const net::Socket& socket = *host::socket_of(*state->listener);
+  net::Socket& socket = *host::socket_of(*state->listener);
   auto outcome = socket.accept();
   if (host::must_wait(outcome)) {
     if (state->nonblocking || is_over(socket, false, state->deadline)) {
       return give(context, Errno::again);
     }
-    const loop::Loop::Interest interest{socket.fd(), false, socket.number()};
+    const loop::Loop::Interest interest = host::interest_of(socket, false);
     return loop::of(context).when_any(context, {&interest, 1}, state->deadline,
                                       [state](HostContext& later) { return accept(later, state); });
   }

@@ -30,7 +30,7 @@ stdlib/guest: vm/base
 stdlib/host: $runtime scheduler/loop scheduler/core scheduler/policy stdlib/guest stdlib/vfs stdlib/net
 stdlib/wasi: $runtime scheduler/loop stdlib/vfs stdlib/net stdlib/host
 atoll/include:
-atoll/embed: $runtime vm/interp vm/jit assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine scheduler/snapshot stdlib/vfs stdlib/net stdlib/host stdlib/wasi
+atoll/embed: $runtime vm/interp vm/jit assembler/text assembler/link assembler/wasm scheduler/loop scheduler/core scheduler/policy scheduler/machine scheduler/snapshot stdlib/vfs stdlib/net stdlib/vnet stdlib/host stdlib/wasi
 atoll/cli:
 atoll/package:"
 

@@ -218,7 +218,8 @@ TEST_CASE_FIXTURE(Fixture, "a machine file's machine arrives as it was") {
   CHECK(spec.process.overflow == sched::Overflow::kill);
   CHECK(spec.restart.when == machine::RestartRule::When::always);
   CHECK(control::read_machines("m.toml", "x = 1", "/").error().text() ==
-        "m.toml:1:1: a machine file has no `x`; it may have policy, workers, machine");
+        "m.toml:1:1: a machine file has no `x`; it may have policy, workers, machine, "
+        "network, switch, router");
 }
 
 TEST_CASE_FIXTURE(Fixture, "lines in pieces, several at once, and without an end") {

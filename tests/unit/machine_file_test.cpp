@@ -284,7 +284,8 @@ TEST_CASE("mistakes in machine files have a place and say what to write") {
       {"zzz = 1",
        "4:1: a machine has no `zzz`; it may have name, module, grants, verify, arguments, "
        "environment, "
-       "directories, mounts, net, listeners, names, stdin, stdout, stderr, log, weight, limits, "
+       "directories, mounts, net, listeners, nics, routes, names, stdin, stdout, stderr, log, "
+       "weight, limits, "
        "process, "
        "restart"},
       {"arguments = \"x\"",

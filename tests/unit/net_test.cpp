@@ -270,7 +270,18 @@ TEST_CASE("net: what no rule allows is refused, and told with the reason") {
     CHECK(guest.connect("10.0.0.1", port) == -Errno::inval);
   }
   CHECK(guest.connect(std::string(255, 'a'), 443) == -Errno::nametoolong);
-  CHECK(guest.lines.size() == 16);
+  REQUIRE(guest.lines.size() == 16 + 2 * 9 + 4);
+  CHECK(guest.lines[18] ==
+        "refused to connect to \"127.1\", port 443: that is neither an address nor a name");
+  CHECK(guest.lines[19].starts_with("refused to listen at \"127.1\", port 443: "));
+  CHECK(guest.lines[34] == "refused to connect to \"10.0.0.1\", port 0: there is no such port");
+  // The guest's own bytes are harmless in the log.
+  CHECK(guest.connect("a\x1b[2J\n\"\\", 443) == -Errno::inval);
+  CHECK(guest.lines.back().starts_with(
+      "refused to connect to \"a\\x1b[2J\\x0a\\x22\\x5c\", port 443: "));
+  CHECK(guest.lookup("::1%lo") == -Errno::inval);
+  CHECK(guest.lines.back() ==
+        "refused to look \"::1%lo\" up: that is neither an address nor a name");
   // A guest can't fill the log.
   for (u32 i = 0; i < 200; ++i) CHECK(guest.connect("127.0.0.1", 443) == -Errno::acces);
   CHECK(guest.lines.size() == net::Network::max_lines + 1);

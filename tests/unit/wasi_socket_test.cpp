@@ -64,12 +64,12 @@ struct SocketGuest : WasiGuest {
   }
 };
 
-void write(const net::Socket& socket, std::string_view text) {
+void write(net::Socket& socket, std::string_view text) {
   const std::vector<u8> bytes(text.begin(), text.end());
   REQUIRE(std::get<u32>(socket.write(bytes)) == text.size());
 }
 
-std::string read(const net::Socket& socket) {
+std::string read(net::Socket& socket) {
   std::vector<u8> bytes(100);
   vfs::Outcome<u32> size = Errno::again;
   while (host::must_wait(size)) size = socket.read(bytes);

@@ -38,10 +38,8 @@ struct Cleaner {
   Cleaner(const Cleaner&) = delete;
   Cleaner& operator=(const Cleaner&) = delete;
   ~Cleaner() {
+    free_kept_blocks();
     kept.room = 0;
-    for (Block*& list : kept.first) {
-      while (list != nullptr) std::free(std::exchange(list, list->next));
-    }
   }
   void arm() {}
 };
@@ -89,6 +87,13 @@ void give_block(void* block, usize size) noexcept {
   kept.room -= bytes;
   Block*& list = kept.first[steps(size)];
   list = new (block) Block{list};
+}
+
+void free_kept_blocks() noexcept {
+  for (Block*& list : kept.first) {
+    while (list != nullptr) std::free(std::exchange(list, list->next));
+  }
+  if (kept.is_open) kept.room = most_kept;
 }
 
 }  // namespace atollvm::base

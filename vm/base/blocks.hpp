@@ -8,11 +8,14 @@
 namespace atollvm::base {
 
 // Larger ones are the heap's alone.
-inline constexpr usize largest_kept_block = 1024;
+inline constexpr usize largest_kept_block = 2048;
 
 // `size` bytes, aligned as malloc does it; null: the host has no memory. Any thread.
 [[nodiscard]] void* take_block(usize size) noexcept;
 // `size` as it was taken; null is nothing. Any thread.
 void give_block(void* block, usize size) noexcept;
+// Gives the heap what the calling thread has kept: much of a heap that is not used is held by what
+// is in between.
+void free_kept_blocks() noexcept;
 
 }  // namespace atollvm::base

@@ -25,6 +25,9 @@ u8* map_zeros(u64 bytes, int protection) {
   return at == MAP_FAILED ? nullptr : static_cast<u8*>(at);
 }
 
+// There may be millions; blocks have eight bytes more than a multiple of 16.
+static_assert(sizeof(Memory) <= 56);
+
 }  // namespace
 
 std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_limit,
@@ -35,6 +38,7 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
     memory->base_ = map_zeros(guarded_reserve, PROT_NONE);
     if (memory->base_ == nullptr) return nullptr;
     memory->home_ = Home::mapping;
+    memory->mappings_ = nullptr;
   }
   if (type.size.min > (u64{1} << 32) >> type.page_shift) return nullptr;
   const u64 bytes = type.size.min << type.page_shift;
@@ -42,10 +46,7 @@ std::unique_ptr<Memory> Memory::create(const mod::MemoryType& type, u64 byte_lim
   return memory;
 }
 
-Memory::~Memory() {
-  leave();
-  delete mappings_;
-}
+Memory::~Memory() { leave(); }
 
 void* Memory::operator new(usize size, const std::nothrow_t&) noexcept {
   return base::take_block(size);
@@ -154,7 +155,11 @@ void Memory::settle(Home home, u8* base, u64 capacity, Strip* strip) {
   home_ = home;
   base_ = base;
   capacity_ = capacity;
-  strip_ = strip;
+  if (home == Home::mapping) {
+    mappings_ = nullptr;
+  } else {
+    strip_ = strip;
+  }
 }
 
 void Memory::begin_again(u64 minimum, u64 byte_limit) {
@@ -189,6 +194,7 @@ void Memory::leave() {
     case Home::mapping:
       base::unpoison(base_, capacity_);
       munmap(base_, strategy_ == MemoryStrategy::guarded ? guarded_reserve : capacity_);
+      delete mappings_;
       return;
   }
 }

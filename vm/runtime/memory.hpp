@@ -68,7 +68,7 @@ class Memory {
   bool map(u64 at, u64 bytes, const std::shared_ptr<const SharedBytes>& from, u64 offset);
   // Of others that it holds, whole.
   [[nodiscard]] u64 held_bytes() const {
-    return mappings_ != nullptr ? mappings_->held_bytes() : 0;
+    return can_map() && mappings_ != nullptr ? mappings_->held_bytes() : 0;
   }
   // Of a memory that nobody uses any more: gives about so many bytes back to the host. False: there
   // are more.
@@ -99,10 +99,12 @@ class Memory {
   MemoryStrategy strategy_;
   Home home_ = Home::none;
   u8* base_ = nullptr;
-  u64 size_ = 0;            // bytes that guests may use
-  u64 capacity_ = 0;        // bytes that are readable and writable; beyond size_ they are zero
-  Strip* strip_ = nullptr;  // that the slot is in
-  Mappings* mappings_ = nullptr;  // owned; null: none
+  u64 size_ = 0;      // bytes that guests may use
+  u64 capacity_ = 0;  // bytes that are readable and writable; beyond size_ they are zero
+  union {
+    Strip* strip_ = nullptr;  // Home::slot: that the slot is in
+    Mappings* mappings_;      // Home::mapping: owned; null: none
+  };
 };
 
 }  // namespace atollvm::runtime
