@@ -142,3 +142,10 @@ start websocket "$ATOLL" run --net listen:127.0.0.1:0,connections=300 samples/ht
 check "http/websocket" "$(cat tests/samples/http/websocket.expected)" \
   "$(timeout 300 python3 tests/samples/http/websocket.py "$port" 2>&1)"
 if has curl; then check_contains "http/websocket/page" "new WebSocket" "$(curl -s -m 60 "http://127.0.0.1:$port/")"; fi
+
+# limits: slow clients, long bodies, many connections, traps, an end in good order.
+start limits "$ATOLL" run --net listen:127.0.0.1:0,connections=100 tests/samples/http/limits.atoll 127.0.0.1
+check "http/limits" "$(cat tests/samples/http/limits.expected)" "$(timeout 300 python3 tests/samples/http/limits.py "$port" 2>&1)"
+wait "$server"
+check "http/limits/ends" 0 $?
+check "http/limits/one trap" 1 "$(grep -c 'trap: unreachable' "$scratch/limits.err")"
