@@ -15,8 +15,10 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <new>
 #include <stdexcept>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -44,8 +46,12 @@ using Ticket = u64;  // of one waiting call; never used twice
 struct Waiting {
   Completion completion;
   Finish finish;
+  std::function<void()> settle{};  // forgets what else the call waits for; may be empty
 
-  void done() { completion.finish(std::move(finish)); }
+  void done() {
+    if (settle) settle();
+    completion.finish(std::move(finish));
+  }
 };
 
 // The calls that wait for one descriptor. Without any, that of a descriptor with a number of its
@@ -97,6 +103,11 @@ struct Loop::Impl {
   Impl();
   ~Impl();
 
+  // The process that has waited here may be another thread's by the time that it goes on, or ends:
+  // what changes the loop then is done by its own thread.
+  void on_own_thread(std::function<void()> job);
+  void take_foreign();
+
   void add_waiter(const Interest& interest, Ticket ticket, Waiting waiting);
   bool set_events(int fd, Watch& watch, u32 events) const;
   void cancel_watch(int fd, Ticket ticket);
@@ -119,6 +130,10 @@ struct Loop::Impl {
   std::unordered_map<int, Watch> watches;
   std::unordered_map<Ticket, Work*> works;
   std::unordered_map<Ticket, Question*> questions;
+  std::atomic<std::thread::id> thread{std::this_thread::get_id()};
+  std::mutex foreign_mutex;
+  std::vector<std::function<void()>> foreign;
+  std::atomic<bool> has_foreign{false};
 };
 
 #if ATOLL_TSAN
@@ -171,6 +186,28 @@ Loop::Impl::~Impl() {
 #if ATOLL_TSAN
   __tsan_release(&closed);
 #endif
+}
+
+void Loop::Impl::on_own_thread(std::function<void()> job) {
+  if (thread.load(std::memory_order_relaxed) == std::this_thread::get_id()) return job();
+  {
+    const std::lock_guard lock(foreign_mutex);
+    foreign.push_back(std::move(job));
+    has_foreign.store(true);
+  }
+  const u64 one = 1;
+  static_cast<void>(!write(wake_up, &one, sizeof one));
+}
+
+void Loop::Impl::take_foreign() {
+  if (!has_foreign.load()) return;
+  std::vector<std::function<void()>> jobs;
+  {
+    const std::lock_guard lock(foreign_mutex);
+    jobs.swap(foreign);
+    has_foreign.store(false);
+  }
+  for (const auto& each : jobs) each();
 }
 
 // --- Timers --------------------------------------------------------------------------------------
@@ -311,13 +348,15 @@ Loop::Impl& Loop::impl() {
     impl_ = std::make_unique<Impl>();
     running_.store(impl_.get());
   }
+  impl_->thread.store(std::this_thread::get_id(), std::memory_order_relaxed);
   return *impl_;
 }
 
 HostResult Loop::after(HostContext& context, u64 deadline_ns, Finish finish) {
   Impl& self = impl();
   const std::pair key{deadline_ns, self.next++};
-  Completion completion = context.suspend([&self, key] { self.timers.erase(key); });
+  Completion completion = context.suspend(
+      [&self, key] { self.on_own_thread([&self, key] { self.timers.erase(key); }); });
   self.timers.emplace(key, Waiting{std::move(completion), std::move(finish)});
   self.arm_timer();
   return HostResult::pending();
@@ -334,27 +373,41 @@ HostResult Loop::when_writable(HostContext& context, int fd, Finish finish, u64 
 HostResult Loop::watch(HostContext& context, const Interest& interest, Finish finish) {
   Impl& self = impl();
   const Ticket ticket = self.next++;
-  Completion completion =
-      context.suspend([&self, fd = interest.fd, ticket] { self.cancel_watch(fd, ticket); });
+  Completion completion = context.suspend([&self, fd = interest.fd, ticket] {
+    self.on_own_thread([&self, fd, ticket] { self.cancel_watch(fd, ticket); });
+  });
   self.add_waiter(interest, ticket, {std::move(completion), std::move(finish)});
   return HostResult::pending();
 }
 
 // One call that waits for several things at once.
 struct Loop::Group {
+  Group(Impl& of, Finish then) : impl(of), finish(std::move(then)) {}
+
   Impl& impl;
-  std::vector<std::pair<int, Ticket>> watches;
-  std::optional<std::pair<u64, Ticket>> timer;
   Finish finish;
+  // The process's thread's alone, which has their owners until it has forgotten them.
   std::vector<std::pair<cap::Readiness*, u64>> others{};
+  // The loop's thread's alone.
+  std::vector<std::pair<int, Ticket>> watches{};
+  std::optional<std::pair<u64, Ticket>> timer{};
+  std::atomic<bool> settled{false};  // nothing is waited for in the loop any more
 
   void cancel() {
+    settled.store(true);
     for (const auto& [fd, ticket] : watches) impl.cancel_watch(fd, ticket);
     watches.clear();
-    for (const auto& [readiness, ticket] : others) readiness->forget(ticket);
-    others.clear();
     if (timer) impl.timers.erase(*timer);
     timer.reset();
+  }
+  static void cancel(const std::shared_ptr<Group>& group) {
+    for (const auto& [readiness, ticket] : group->others) readiness->forget(ticket);
+    group->others.clear();
+    if (!group->settled.load()) group->impl.on_own_thread([group] { group->cancel(); });
+  }
+  static Waiting waiting(const std::shared_ptr<Group>& group, const Completion& completion,
+                         const Finish& first) {
+    return {completion, first, [group] { group->cancel(); }};
   }
   void set_timer(std::optional<u64> deadline_ns, Waiting waiting) {
     if (!deadline_ns) return;
@@ -365,7 +418,7 @@ struct Loop::Group {
   // The first thing to happen completes the call; what else was waited for is forgotten then.
   static Finish first_of(const std::shared_ptr<Group>& group) {
     return [group](HostContext& later) {
-      group->cancel();
+      cancel(group);
       return std::exchange(group->finish, nullptr)(later);
     };
   }
@@ -375,11 +428,12 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
                           std::optional<u64> deadline_ns, Finish finish) {
   if (interests.empty() && !deadline_ns) return soon(context, std::move(finish));
   Impl& self = impl();
-  const auto group = std::make_shared<Group>(Group{self, {}, {}, std::move(finish)});
-  const Completion completion = context.suspend([group] { group->cancel(); });
+  const auto group = std::make_shared<Group>(self, std::move(finish));
+  const Completion completion = context.suspend([group] { Group::cancel(group); });
   const Finish first = Group::first_of(group);
-  group->set_timer(deadline_ns, {completion, first});
+  group->set_timer(deadline_ns, Group::waiting(group, completion, first));
   for (const Interest& each : interests) {
+    if (group->settled.load()) break;  // one of them can't be waited for
     if (each.readiness != nullptr) {
       // It may be ready at once, on another thread even before its ticket is known: `first` runs on
       // this one, later.
@@ -390,7 +444,7 @@ HostResult Loop::when_any(HostContext& context, std::span<const Interest> intere
     }
     const Ticket ticket = self.next++;
     group->watches.emplace_back(each.fd, ticket);
-    self.add_waiter(each, ticket, {completion, first});
+    self.add_waiter(each, ticket, Group::waiting(group, completion, first));
   }
   return HostResult::pending();
 }
@@ -413,14 +467,15 @@ HostResult Loop::when_ready(HostContext& context, const Interest& interest, Fini
 
 HostResult Loop::until(HostContext& context, std::optional<u64> deadline_ns, Finish finish,
                        std::function<void()> cancel, std::function<void()>& ready) {
-  const auto group = std::make_shared<Group>(Group{impl(), {}, {}, std::move(finish)});
+  const auto group = std::make_shared<Group>(impl(), std::move(finish));
   const Completion completion = context.suspend([group, cancel = std::move(cancel)] {
-    group->cancel();
+    Group::cancel(group);
     group->finish = nullptr;
     cancel();
   });
   const Finish first = Group::first_of(group);
-  group->set_timer(deadline_ns, {completion, first});
+  if (!deadline_ns) group->settled.store(true);
+  group->set_timer(deadline_ns, Group::waiting(group, completion, first));
   ready = [completion, first] { completion.finish(first); };
   return HostResult::pending();
 }
@@ -434,8 +489,11 @@ HostResult Loop::work(HostContext& context, Job job) {
   Impl& self = impl();
   auto work = std::make_unique<Work>();
   work->ticket = self.next++;
-  work->completion = context.suspend([&self, ticket = work->ticket] { self.cancel_work(ticket); },
-                                     /*is_job=*/true);
+  work->completion = context.suspend(
+      [&self, ticket = work->ticket] {
+        self.on_own_thread([&self, ticket] { self.cancel_work(ticket); });
+      },
+      /*is_job=*/true);
   work->job = std::move(job);
   work->works = &self.works;
   work->request.data = work.get();
@@ -493,8 +551,10 @@ HostResult Loop::lookup(HostContext& context, const std::string& name,
   std::optional<std::pair<u64, Ticket>> timer;
   if (deadline_ns) timer = {*deadline_ns, self.next++};
   const Completion completion = context.suspend([&self, ticket, timer] {
-    self.cancel_question(ticket);
-    if (timer) self.timers.erase(*timer);
+    self.on_own_thread([&self, ticket, timer] {
+      self.cancel_question(ticket);
+      if (timer) self.timers.erase(*timer);
+    });
   });
   question->done = [&self, completion, finish, timer](const Lookup& result) {
     if (timer) self.timers.erase(*timer);
@@ -511,10 +571,11 @@ HostResult Loop::lookup(HostContext& context, const std::string& name,
   }
   question.release();  // `answer` takes it
   if (timer) {
-    self.timers.emplace(*timer, Waiting{completion, [&self, finish, ticket](HostContext& later) {
-                                          self.cancel_question(ticket);
+    self.timers.emplace(*timer, Waiting{completion,
+                                        [finish](HostContext& later) {
                                           return finish(later, {Lookup::End::timed_out, {}});
-                                        }});
+                                        },
+                                        [&self, ticket] { self.cancel_question(ticket); }});
     self.arm_timer();
   }
   return HostResult::pending();
@@ -542,7 +603,9 @@ void Loop::run_once(bool block, u64 deadline_ns) {
     self.arm_timer();
     self.wake_ns = ~u64{0};
   }
+  self.take_foreign();
   self.poll_set(wait);
+  self.take_foreign();
 }
 
 usize Loop::waiting() const {

@@ -81,47 +81,78 @@ std::shared_ptr<cap::Rate> link_of(const Stream& stream) {
   return socket == nullptr ? nullptr : socket->network().bandwidth();
 }
 
-HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target) {
-  const Share taken = take_io(context, target.size, link_of(*stream));
-  if (taken.size() == 0) return context.error32(Errno::dquot);
-  return with_share(context, taken, [stream, target](HostContext& now, const Share& share) {
-    const auto to = target.in(now, share.size());
-    if (!to) return now.error32(Errno::fault);
-    net::Socket* const socket = stream->socket();
-    const Outcome<u32> outcome =
-        socket == nullptr ? stream->read(*to, Wait::never) : socket->read_or_wait(*to);
-    if (!must_wait(outcome)) return count_result(now, share, outcome);
-    if (const auto interest = interest_of(*stream, false)) {
-      settle_io(now, share, outcome);
-      return loop::of(now).when_ready(now, *interest, [stream, target](HostContext& later) {
-        return read_stream(later, stream, target);
-      });
-    }
-    return read_in_pool(now, target, share, [stream](std::span<u8> bytes) {
-      return stream->read(bytes, Wait::allowed);
-    });
-  });
+// Monotonic ns until which a call waits; nothing: for ever.
+using Deadline = std::optional<u64>;
+bool has_passed(Deadline deadline) { return deadline && loop::monotonic_ns() >= *deadline; }
+
+// Parks a call until its stream is ready, or gives timedout.
+HostResult wait_for_stream(HostContext& context, const loop::Loop::Interest& interest,
+                           Deadline deadline, runtime::Finish finish) {
+  loop::Loop& loop = loop::of(context);
+  if (!deadline) return loop.when_ready(context, interest, std::move(finish));
+  if (has_passed(deadline)) return context.error32(Errno::timedout);
+  return loop.when_any(context, {&interest, 1}, deadline, std::move(finish));
 }
 
-HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& stream,
-                        Target source) {
+HostResult read_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target target,
+                       Deadline deadline = {}) {
+  const Share taken = take_io(context, target.size, link_of(*stream));
+  if (taken.size() == 0) return context.error32(Errno::dquot);
+  return with_share(
+      context, taken,
+      [stream, target, deadline](HostContext& now, const Share& share) {
+        const auto to = target.in(now, share.size());
+        if (!to) return now.error32(Errno::fault);
+        net::Socket* const socket = stream->socket();
+        Outcome<u32> outcome =
+            socket == nullptr ? stream->read(*to, Wait::never) : socket->read_or_wait(*to);
+        if (must_wait(outcome) && socket != nullptr && has_passed(deadline)) {
+          outcome = socket->read(*to);
+        }
+        if (!must_wait(outcome)) return count_result(now, share, outcome);
+        if (const auto interest = interest_of(*stream, false)) {
+          settle_io(now, share, outcome);
+          return wait_for_stream(now, *interest, deadline,
+                                 [stream, target, deadline](HostContext& later) {
+                                   return read_stream(later, stream, target, deadline);
+                                 });
+        }
+        return read_in_pool(now, target, share, [stream](std::span<u8> bytes) {
+          return stream->read(bytes, Wait::allowed);
+        });
+      },
+      deadline);
+}
+
+HostResult write_stream(HostContext& context, const std::shared_ptr<Stream>& stream, Target source,
+                        Deadline deadline = {}) {
   const Share taken = take_io(context, source.size, link_of(*stream));
   if (taken.size() == 0) return context.error32(Errno::dquot);
-  return with_share(context, taken, [stream, source](HostContext& now, const Share& share) {
-    const auto from = source.in(now, share.size());
-    if (!from) return now.error32(Errno::fault);
-    const Outcome<u32> outcome = stream->write(*from, Wait::never);
-    if (!must_wait(outcome)) return count_result(now, share, outcome);
-    if (const auto interest = interest_of(*stream, true)) {
-      settle_io(now, share, outcome);
-      return loop::of(now).when_ready(now, *interest, [stream, source](HostContext& later) {
-        return write_stream(later, stream, source);
-      });
-    }
-    return write_in_pool(now, *from, share, [stream](std::span<const u8> bytes) {
-      return stream->write(bytes, Wait::allowed);
-    });
-  });
+  return with_share(
+      context, taken,
+      [stream, source, deadline](HostContext& now, const Share& share) {
+        const auto from = source.in(now, share.size());
+        if (!from) return now.error32(Errno::fault);
+        const Outcome<u32> outcome = stream->write(*from, Wait::never);
+        if (!must_wait(outcome)) return count_result(now, share, outcome);
+        if (const auto interest = interest_of(*stream, true)) {
+          settle_io(now, share, outcome);
+          return wait_for_stream(now, *interest, deadline,
+                                 [stream, source, deadline](HostContext& later) {
+                                   return write_stream(later, stream, source, deadline);
+                                 });
+        }
+        return write_in_pool(now, *from, share, [stream](std::span<const u8> bytes) {
+          return stream->write(bytes, Wait::allowed);
+        });
+      },
+      deadline);
+}
+
+// The timeout in parameter 3.
+Deadline deadline_of(const HostContext& context) {
+  const i64 timeout = context.arg_i64(3);
+  return timeout < 0 ? Deadline() : Deadline(deadline_after(timeout));
 }
 
 // `size`: of the bytes that parameter 1 says where they are.
@@ -191,6 +222,22 @@ HostResult call_write(Environment&, HostContext& context) {
   }
   return write_stream(context, object_of<Stream>(context),
                       {context.arg_u32(1), static_cast<u32>(from->size())});
+}
+
+HostResult call_read_within(Environment&, HostContext& context) {
+  const auto to = transfer(context);
+  if (!to) return context.error32(Errno::fault);
+  if (to->empty()) return context.result_i32(0);
+  return read_stream(context, object_of<Stream>(context),
+                     {context.arg_u32(1), static_cast<u32>(to->size())}, deadline_of(context));
+}
+
+HostResult call_write_within(Environment&, HostContext& context) {
+  const auto from = transfer(context);
+  if (!from) return context.error32(Errno::fault);
+  if (from->empty()) return context.result_i32(0);
+  return write_stream(context, object_of<Stream>(context),
+                      {context.arg_u32(1), static_cast<u32>(from->size())}, deadline_of(context));
 }
 
 HostResult call_pread(Environment&, HostContext& context) {

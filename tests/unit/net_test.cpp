@@ -162,6 +162,52 @@ TEST_CASE("net: a connection is a stream with two ends") {
   CHECK(guest.lines.empty());
 }
 
+TEST_CASE("net: reading and writing with a limit of time") {
+  NetGuest guest("listen:127.0.0.1:0,connect:127.0.0.1:*");
+  const i64 listener = guest.listen("127.0.0.1", 0);
+  REQUIRE(listener >= 0);
+  const i64 client = guest.connect("127.0.0.1", guest.port_of(listener));
+  const i64 server = guest.accept(listener);
+  REQUIRE(server >= 0);
+  for (const i64 timeout : {i64{0}, i64{1}, i64{10'000'000}}) {
+    CHECK(guest("read_within", {server, data_at, 10, timeout}) == -Errno::timedout);
+  }
+  CHECK(guest("read_within", {server, data_at, 0, 0}) == 0);
+  CHECK(guest("read_within", {server, i64{0xffffffff}, 10, 0}) == -Errno::fault);
+  CHECK(guest("write_within", {server, i64{0xffffffff}, 10, 0}) == -Errno::fault);
+  guest.put(data_at, "hello");
+  CHECK(guest("write_within", {client, data_at, 5, 0}) == 5);
+  CHECK(guest("read_within", {server, data_at + 100, 3, 5 * second}) == 3);
+  CHECK(guest("read_within", {server, data_at + 100, 100, -1}) == 2);
+
+  // What comes in time, and ends the wait.
+  REQUIRE(guest.start("read_within", {server, data_at, 100, 60 * second}).status ==
+          Status::pending);
+  guest.loop.run_once(false);
+  CHECK(!guest.process->ready());
+  auto object = guest.process->handles().find(static_cast<u32>(client))->object;
+  const u8 early[] = {'e', 'a', 'r', 'l', 'y'};
+  CHECK(std::get<u32>(static_cast<host::Stream&>(*object).write(early, vfs::Wait::never)) == 5);
+  while (!guest.process->ready()) guest.loop.run_once(true);
+  CHECK(guest.process->complete(guest.window).status == Status::value);
+  CHECK(guest.result("read_within") == 5);
+  CHECK(guest.loop.waiting() == 0);
+
+  object.reset();
+
+  // Nobody reads: sooner or later there is no more room.
+  i64 wrote = 1;
+  for (int i = 0; i < 100000 && wrote > 0; ++i) {
+    wrote = guest("write_within", {client, 0, 60000, 1'000'000});
+  }
+  CHECK(wrote == -Errno::timedout);
+  CHECK(guest("close", {client}) == 0);
+  while (wrote != 0) {
+    wrote = guest("read_within", {server, 0, 60000, 5 * second});
+    REQUIRE(wrote >= 0);
+  }
+}
+
 TEST_CASE("net: IPv6, and IPv4 in its clothes") {
   NetGuest guest("listen:[::1]:0,listen:127.0.0.1:0,connect:[::1]:*,connect:127.0.0.1:*");
   const i64 fourth = guest.listen("::ffff:127.0.0.1", 0);

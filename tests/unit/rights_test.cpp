@@ -84,6 +84,8 @@ std::vector<Row> rows() {
       {"socket_connect", On::connection, right_connect, {to_at, path_at, 0, 0}},
       {"socket_connect", On::datagrams, right_write, {to_at, path_at, 0, 0}},
       {"tcp_accept", On::connection, right_accept, {0, 0}},
+      {"read_within", On::connection, right_read, {data_at, 1, 0}},
+      {"write_within", On::connection, right_write, {data_at, 1, 0}},
       {"udp_send", On::datagrams, right_write, {data_at, 1, to_at}},
       {"udp_receive", On::datagrams, right_read, {data_at, 1, 0, 0}},
   };

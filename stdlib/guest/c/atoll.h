@@ -411,6 +411,15 @@ int32_t atoll_read(int32_t h, void* p, uint32_t n);
 /// -E_PIPE, -E_NOSPC, -E_FBIG, -E_IO. h is a stream or file with write or append.
 ATOLL_IMPORT(write)
 int32_t atoll_write(int32_t h, const void* p, uint32_t n);
+/// As read, but waits at most timeout nanoseconds (0: not at all; negative: for ever); what has no
+/// descriptor, such as a redirected file, is not waited for with a limit. -E_TIMEDOUT. h is a
+/// stream with read.
+ATOLL_IMPORT(read_within)
+int32_t atoll_read_within(int32_t h, void* p, uint32_t n, int64_t timeout);
+/// As write, but waits at most timeout nanoseconds (0: not at all; negative: for ever), as
+/// read_within. -E_TIMEDOUT. h is a stream with write.
+ATOLL_IMPORT(write_within)
+int32_t atoll_write_within(int32_t h, const void* p, uint32_t n, int64_t timeout);
 /// As read, from the byte number at; the file's position stays. -E_INVAL: at is negative. h is a
 /// file with read.
 ATOLL_IMPORT(pread)
