@@ -17,13 +17,13 @@ namespace atollvm::sched {
 namespace {
 
 // It looks at least so often while any worker runs something,
-constexpr u64 period = 1'000'000;  // ns
+constexpr u64 alarm_period = 1'000'000;  // ns
 // and so soon again after it rang: the next alarm may be close.
-constexpr u64 again = 200'000;
+constexpr u64 alarm_again = 200'000;
 // It sleeps at least so long: Linux lets who has just run wait.
-constexpr u64 least_sleep = 100'000;
-// It is late when it has not looked again so long after it should have.
-constexpr u64 late = 150'000;
+constexpr u64 alarm_sleep = 100'000;
+// The second thread looks so long after the first one should have.
+constexpr u64 alarm_grace = 150'000;
 
 timespec time_of(u64 ns) {
   return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
@@ -84,17 +84,17 @@ bool AlarmClock::all_parked() const {
 // Rings what is due, and gives the time of the next look.
 u64 AlarmClock::look() {
   const u64 now = loop::monotonic_ns();
-  u64 next = now + period;
+  u64 next = now + alarm_period;
   for (const auto& worker : workers_) {
     const u64 alarm = worker->alarm();
     if (alarm <= now) {
       worker->ring();
-      next = std::min(next, now + again);
+      next = std::min(next, now + alarm_again);
     } else {
       next = std::min(next, alarm);
     }
   }
-  return std::max(next, now + least_sleep);
+  return std::max(next, now + alarm_sleep);
 }
 
 void AlarmClock::watch() {
@@ -108,7 +108,7 @@ void AlarmClock::watch() {
       sleeps_.store(false);
     }
     const u64 next = look();
-    expect(next + late);
+    expect(next + alarm_grace);
     const timespec until = time_of(next);
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
   }

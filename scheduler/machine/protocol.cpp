@@ -367,9 +367,7 @@ void Session::restore(Call& call) {
 
 namespace {
 
-Error no_networks() {
-  return {ErrorCode::not_found, "", "the server has no virtual networks"};
-}
+Error no_networks() { return {ErrorCode::not_found, "", "the server has no virtual networks"}; }
 
 }  // namespace
 

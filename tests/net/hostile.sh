@@ -49,5 +49,5 @@ ATOLL
   ((code == 0)) || sed 's/^/    /' "$scratch/why" "$scratch/up"
   sed 's/^/    /' "$scratch/figures"
   kill $server
-  wait $server
+  wait $server || true
 }

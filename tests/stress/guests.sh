@@ -21,7 +21,7 @@ for source in tests/guest/*_test.atoll; do
   if grep -q '^test func' "$source"; then verb=test; fi
   # However long it takes: what each test may have by itself is soon used up here.
   same "$source" "$ATOLL" $verb --time 10m "$source"
-  ((count < 2)) || same "$source, with fuel" "$ATOLL" $verb --time 10m --fuel 1000000000000 "$source"
+  ((count < 2)) || same "$source, with fuel" "$ATOLL" $verb --time 10m --fuel 4000000000000000000 "$source"
 done
 
 awk '{ stops += $1; moves += $3; naps += $5 } END {
