@@ -1,6 +1,11 @@
 #include "scheduler/core/clock.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <charconv>
+#include <utility>
 
 #include "scheduler/loop/loop.hpp"
 
@@ -60,6 +65,27 @@ u64 Clock::synchronize(u64 count) {
     base_ = now;
   }
   return last_ = std::max(last_, now);
+}
+
+RunDelay::~RunDelay() {
+  if (file_ >= 0) close(file_);
+}
+
+void RunDelay::open() {
+  file_ = ::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+  take();
+}
+
+u64 RunDelay::take() {
+  char text[64];
+  const ssize_t size = file_ < 0 ? -1 : pread(file_, text, sizeof text, 0);
+  if (size <= 0) return 0;
+  const char* const end = text + size;
+  u64 all = 0;
+  const auto [at, error] = std::from_chars(
+      std::min(std::find(static_cast<const char*>(text), end, ' ') + 1, end), end, all);
+  if (error != std::errc()) return 0;
+  return all - std::exchange(taken_, all);
 }
 
 }  // namespace atollvm::sched

@@ -25,4 +25,23 @@ class Clock {
   u64 last_ = 0;
 };
 
+// How long the system has had one thread, which could have run, wait for a CPU: the second number
+// of its `schedstat` (proc(5)).
+class RunDelay {
+ public:
+  RunDelay() = default;
+  ~RunDelay();
+  RunDelay(const RunDelay&) = delete;
+  RunDelay& operator=(const RunDelay&) = delete;
+
+  // Is of the calling thread from now on, which alone may call the rest.
+  void open();
+  // Nanoseconds since it was asked last; 0 where the system does not say. Takes a system call.
+  u64 take();
+
+ private:
+  int file_ = -1;
+  u64 taken_ = 0;
+};
+
 }  // namespace atollvm::sched

@@ -71,6 +71,7 @@ class Worker : public runtime::Worker {
   void take_news();
   [[nodiscard]] u64 time_turn(const Task& task, bool is_whole);
   [[gnu::noinline]] u64 read_clock();
+  [[gnu::cold]] u64 delay_within(u64 ran);
   [[gnu::noinline]] void change_machine(Machine* machine);
   [[gnu::noinline]] void charge_machine(u64 ran);
   void charge(const Machine& machine, u64 ns);
@@ -105,6 +106,8 @@ class Worker : public runtime::Worker {
   loop::Loop loop_;
   Timers<Task> timers_;
   Clock clock_;
+  RunDelay delay_;
+  bool is_delay_old_ = true;  // it was not asked since this worker had nothing to do
   Kept kept_;
   u64 now_ = 0;             // when the clock was read
   u32 untimed_ = 0;         // turns that may end from now on before it is read again

@@ -2,6 +2,8 @@
 #include "scheduler/core/scheduler.hpp"
 
 #include <doctest/doctest.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <thread>
@@ -110,6 +112,35 @@ TEST_CASE("scheduler: a paused machine's processes can be killed, and it can be 
   scheduler.remove_machine(*machine.machine);
   CHECK(machine.ended == 3);
   CHECK(machine.last == ExitKind::stopped);
+}
+
+TEST_CASE("scheduler: waiting for a CPU that others of the system have is not charged" *
+          doctest::skip(access("/proc/thread-self/schedstat", R_OK) != 0)) {
+  // Two threads of one CPU, of which neither waits for anything else.
+  std::thread([] {
+    cpu_set_t all;
+    CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+    int first = 0;
+    while (!CPU_ISSET(first, &all)) ++first;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    Scheduler scheduler({.workers = 1}, test::run_tier);
+    Counters machine(scheduler);
+    machine.start();
+    machine.start();
+    const auto begin = std::chrono::steady_clock::now();
+    auto passed = begin - begin;
+    do {
+      passed = std::chrono::steady_clock::now() - begin;
+    } while (passed < std::chrono::milliseconds(500));
+    const u64 used = machine.machine->cpu_time();
+    const auto wall = static_cast<u64>(std::chrono::nanoseconds(passed).count());
+    CHECK(used > 0);
+    CHECK(used < wall / 4 * 3);
+    scheduler.remove_machine(*machine.machine);
+  }).join();
 }
 
 TEST_CASE("scheduler: machines come and go while others run") {
